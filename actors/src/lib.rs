@@ -1,0 +1,36 @@
+//! The behaviour of synod: every agent, pool, scheduler and supervisor is an actor in a tree.
+//!
+//! ```text
+//! node
+//! ├── router             takes events to the actors they concern
+//! ├── agents             one supervisor
+//! │   └── pool ...           one actor for each pool, its agents below it
+//! │       └── agent ...      one actor for each agent hosted on this node
+//! └── leader             only where this node leads
+//!     ├── scheduler          hands waiting tasks to agents; proposes, never decides alone
+//!     ├── clockwork          lets time pass in the log when something is due
+//!     └── steward            replaces agents that failed for good
+//! ```
+//!
+//! The table itself is in [`system`]. Actors propose commands to the journal and act on events; what
+//! is agreed they read from the state, so a restarted actor finds everything it needs there.
+//! Deliberately absent: Raft, networks, disks and HTTP; they come in through [`ports`].
+
+pub mod ports;
+pub mod runtimes;
+
+pub mod address;
+pub mod events;
+pub mod ids;
+pub mod supervisor;
+pub mod system;
+
+mod agent;
+mod agents;
+mod attempt;
+mod clockwork;
+mod pool;
+mod propose;
+mod router;
+mod scheduler;
+mod steward;

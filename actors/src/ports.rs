@@ -1,0 +1,154 @@
+//! What the actors need of the world, as traits.
+//!
+//! The root crate plugs the real things in (the Raft journal, processes, the operating system's clock);
+//! tests and the simulator plug in theirs. [`Clock`](synod_domain::sources::Clock) and
+//! [`Entropy`](synod_domain::sources::Entropy) stand in the domain crate.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use synod_domain::agent::PoolSpec;
+use synod_domain::command::Command;
+use synod_domain::id::{AgentId, RequestId};
+use synod_domain::name::Name;
+use synod_domain::reply::Answer;
+use synod_domain::state::State;
+use synod_domain::task::{TaskSpec, Usage};
+use synod_domain::time::Timestamp;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// The way to the log: every durable change goes through here.
+#[async_trait]
+pub trait Journal: Send + Sync + 'static {
+    /// Proposes a command and answers once it is durable and applied.
+    ///
+    /// The same `id` is applied once, so a caller who got [`JournalError::Unknown`] sends it again.
+    async fn propose(&self, id: RequestId, command: Command) -> Result<Answer, JournalError>;
+
+    /// Lets time pass in the log, so that what is due happens.
+    async fn tick(&self) -> Result<(), JournalError>;
+
+    /// Shows the state as applied here. Short: writers wait meanwhile.
+    fn read(&self, look: &mut dyn FnMut(&State));
+}
+
+/// Why a proposal has no answer. It says nothing about whether the command is right.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JournalError {
+    /// Nothing was written: the node is stopping or not started.
+    #[error("the node is stopping")]
+    Stopped,
+    /// Nothing was written: another node leads.
+    #[error("this node does not lead")]
+    NotLeader,
+    /// Nothing was written: too many proposals wait. Try again shortly.
+    #[error("too many proposals wait for the disk; try again shortly")]
+    Overloaded,
+    /// Nothing was written: the disk has no room for new work. Work in hand can still end.
+    #[error("the disk has no room for new work; free some space and submit again")]
+    NoSpace,
+    /// It may have been written or not. Sending it again under the same id is safe.
+    #[error("the outcome is not known; send it again under the same request id: {0}")]
+    Unknown(String),
+}
+
+/// Finds the runtime that a pool's agents are run by.
+pub trait Runtimes: Send + Sync + 'static {
+    /// Returns the runtime for a pool.
+    ///
+    /// # Errors
+    /// With a text for people: this node has no such runtime, and what to do.
+    fn runtime_of(&self, pool: &PoolSpec) -> Result<Arc<dyn AgentRuntime>, String>;
+}
+
+/// Large payloads and results, by content.
+pub trait Blobs: Send + Sync + 'static {
+    /// Stores bytes durably; returns their SHA-256.
+    ///
+    /// # Errors
+    /// With a text for people: too large, no room, disk error.
+    fn put(&self, bytes: &[u8]) -> Result<[u8; 32], String>;
+
+    /// Reads bytes back, verified.
+    ///
+    /// # Errors
+    /// With a text for people: missing, damaged, disk error.
+    fn get(&self, hash: &[u8; 32]) -> Result<Bytes, String>;
+}
+
+/// Something that can do an attempt: a program, a Rust type, later a session or a container.
+#[async_trait]
+pub trait AgentRuntime: Send + Sync + 'static {
+    /// Checks what can be checked before any task is given, for example that the program is there.
+    ///
+    /// # Errors
+    /// With a text for people: what is wrong and what to do.
+    async fn prepare(&self) -> Result<(), String>;
+
+    /// Does one attempt, to its end. Returns soon after `work.stop` is cancelled, and leaves nothing running.
+    async fn run(&self, work: Work) -> Finish;
+}
+
+/// One attempt, as its runtime sees it.
+#[derive(Debug)]
+pub struct Work {
+    /// What to do.
+    pub spec: Arc<TaskSpec>,
+    /// The payload's bytes, fetched.
+    pub payload: Bytes,
+    /// Who does it.
+    pub agent: AgentId,
+    /// What people call that agent.
+    pub agent_name: Name,
+    /// The attempt's number, the fencing token.
+    pub attempt: u32,
+    /// When the attempt is stopped at the latest.
+    pub deadline: Option<Timestamp>,
+    /// Cancelled when the attempt must stop: cancel, timeout, lease lost, node stopping.
+    pub stop: CancellationToken,
+    /// Where the attempt tells that it lives and how far it is. A full channel drops what is newest;
+    /// reports are hints.
+    pub reports: mpsc::Sender<Report>,
+}
+
+/// What a running attempt says of itself.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Report {
+    /// It lives.
+    Heartbeat,
+    /// It lives and is this far.
+    Progress {
+        /// 0 to 100.
+        percent: Option<u8>,
+        /// For a person.
+        message: Option<String>,
+    },
+    /// It lives and has used this much since its last report of usage.
+    Usage {
+        /// What it used.
+        usage: Usage,
+        /// By which model.
+        model: Option<String>,
+    },
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Finish {
+    /// With a result: JSON text if it is JSON, else a JSON string holding the text.
+    Completed {
+        /// The result's bytes.
+        result: Bytes,
+    },
+    /// Without one.
+    Failed {
+        /// Why, for a person.
+        reason: String,
+        /// Whether another attempt makes sense.
+        retryable: bool,
+    },
+    /// Because it was told to stop; nothing of it runs any more.
+    Stopped,
+}

@@ -1,0 +1,80 @@
+//! Proposing commands, and not giving up while the outcome is unknown.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use synod_domain::command::Command;
+use synod_domain::id::NodeId;
+use synod_domain::reply::Answer;
+use synod_domain::sources::{Clock, Entropy};
+use synod_domain::state::State;
+
+use crate::events::EventHub;
+use crate::ids::Ids;
+use crate::ports::{Blobs, Journal, JournalError, Runtimes};
+
+/// The first wait before a proposal is sent again, doubled up to [`RETRY_MAX`]. The journal answers
+/// within a sync or says that it is overloaded, so short waits are right.
+const RETRY_FIRST: Duration = Duration::from_millis(20);
+
+/// The longest wait before a proposal is sent again.
+const RETRY_MAX: Duration = Duration::from_secs(2);
+
+/// What every actor of a node gets: the world, through its ports. Cheap to clone.
+#[derive(Clone)]
+pub struct World {
+    /// This node.
+    pub node: NodeId,
+    /// The way to the log.
+    pub journal: Arc<dyn Journal>,
+    /// Large payloads and results.
+    pub blobs: Arc<dyn Blobs>,
+    /// What agents are run by.
+    pub runtimes: Arc<dyn Runtimes>,
+    /// The node's clock.
+    pub clock: Arc<dyn Clock>,
+    /// The node's chance.
+    pub entropy: Arc<dyn Entropy>,
+    /// The node's source of ids.
+    pub ids: Arc<Ids>,
+    /// What happened.
+    pub hub: EventHub,
+}
+
+impl fmt::Debug for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "World({})", self.node)
+    }
+}
+
+impl World {
+    /// Proposes a command until its outcome is known, always under the same request id.
+    ///
+    /// # Errors
+    /// When the node stops, does not lead, or has no room for new work.
+    pub async fn propose(&self, command: Command) -> Result<Answer, JournalError> {
+        let id = self.ids.request();
+        let mut wait = RETRY_FIRST;
+        loop {
+            match self.journal.propose(id, command.clone()).await {
+                Err(JournalError::Unknown(_) | JournalError::Overloaded) => {
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(RETRY_MAX);
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Reads something from the state.
+    pub fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        let mut look = Some(look);
+        let mut seen = None;
+        self.journal.read(&mut |state| seen = look.take().map(|look| look(state)));
+        match seen {
+            Some(seen) => seen,
+            None => unreachable!("a journal shows its state exactly once"),
+        }
+    }
+}

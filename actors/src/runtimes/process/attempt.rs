@@ -1,0 +1,164 @@
+//! One attempt of a program, from its start to the last process of its group.
+//!
+//! ```text
+//!   start ─► run ──► exits ─────► drain what it wrote ─┐
+//!             │                                        ├─► end the group ─► drain ─► verdict
+//!             └────► told to stop, or too much output ─┘
+//! ```
+//!
+//! The pumps (standard input, output, error, fd 3) run beside every step, so that a program never blocks on a
+//! full pipe while we wait for it. Dropping the future at any point kills the group: [`Started`] sees to that.
+
+use std::io;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::FusedFuture;
+use synod_domain::agent::ProcessSpec;
+use tokio::net::unix::pipe;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::environment::{of_attempt, of_pool};
+use super::input::Input;
+use super::log::{self, Log};
+use super::messages::{NOTES_WAITING_MAX, relay};
+use super::node::ProcessNode;
+use super::output::Output;
+use super::program::Program;
+use super::spawner::Started;
+use super::verdict::{failed, judge, too_large};
+use crate::ports::{Finish, Work};
+
+/// How long an ended program's pipes may stay open. What its children still write in that time counts; a child
+/// left in the background must not hold the attempt.
+const DRAIN_MAX: Duration = Duration::from_secs(1);
+
+/// How long children that their ended parent left behind have between SIGTERM and SIGKILL.
+const LEFT_BEHIND_GRACE: Duration = Duration::from_millis(500);
+
+/// Why the program is over.
+enum Over {
+    Exited(io::Result<ExitStatus>),
+    Stopped,
+    TooLarge,
+}
+
+/// Does one attempt.
+pub(super) async fn attempt(node: &ProcessNode, spec: &ProcessSpec, work: Work) -> Finish {
+    if work.stop.is_cancelled() {
+        return Finish::Stopped;
+    }
+    let settings = node.settings();
+    let mut log =
+        Log::open(&log::path(&settings.logs, work.spec.id, work.attempt), settings.log_bytes_max).await;
+    let finish = match start(node, spec, &work).await {
+        Ok((started, input, reports)) => see_through(node, started, input, reports, &work, &mut log).await,
+        Err(reason) => {
+            log.note(&reason).await;
+            failed(reason)
+        }
+    };
+    log.finish().await;
+    finish
+}
+
+/// Starts the program. The error is for people.
+async fn start(
+    node: &ProcessNode,
+    spec: &ProcessSpec,
+    work: &Work,
+) -> Result<(Started, Input, pipe::Receiver), String> {
+    let environment = of_pool(node.inherited(), spec);
+    let program = Program::find(spec, &environment)?;
+    let input = Input::new(work).map_err(|error| format!("the task cannot be written as JSON: {error}"))?;
+    let no_pipe = |error: io::Error| format!("cannot make a pipe for its reports: {error}");
+    let (ours, reports) = pipe::pipe().map_err(no_pipe)?;
+    let theirs = ours.into_blocking_fd().map_err(no_pipe)?;
+
+    let mut command = program.command();
+    command
+        .envs(of_attempt(environment, &node.settings().node, work))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let started = node.spawner().spawn(command, theirs).await.map_err(|error| program.explain(&error))?;
+    Ok((started, input, reports))
+}
+
+/// Stays with the program until nothing of it is left.
+async fn see_through(
+    node: &ProcessNode,
+    started: Started,
+    input: Input,
+    reports: pipe::Receiver,
+    work: &Work,
+    log: &mut Log,
+) -> Finish {
+    let Started { mut group, mut child } = started;
+    let (Some(stdin), Some(stdout), Some(stderr)) =
+        (child.stdin.take(), child.stdout.take(), child.stderr.take())
+    else {
+        return failed("the program was started without its pipes".to_owned());
+    };
+    let mut output = Output::default();
+    let overflow = output.too_large();
+    let over = {
+        let (notes, noted) = mpsc::channel(NOTES_WAITING_MAX);
+        let pumps = async {
+            tokio::join!(
+                input.feed(stdin),
+                output.fill(stdout),
+                log.fill(stderr, noted),
+                relay(reports, &work.reports, notes),
+            );
+        };
+        // On the heap: the buffers of four pumps would make every future above this one large.
+        let mut pumps = pumps.boxed().fuse();
+        let over = beside(&mut pumps, async {
+            tokio::select! {
+                biased;
+                () = work.stop.cancelled() => Over::Stopped,
+                () = overflow.cancelled() => Over::TooLarge,
+                status = child.wait() => Over::Exited(status),
+            }
+        })
+        .await;
+        let grace = match &over {
+            Over::Stopped => node.settings().grace,
+            Over::TooLarge => Duration::ZERO,
+            Over::Exited(_) => {
+                drain(&mut pumps).await;
+                LEFT_BEHIND_GRACE
+            }
+        };
+        beside(&mut pumps, group.end(&mut child, grace)).await;
+        // Nobody of the group writes any more; this takes what still stands in the pipes.
+        drain(&mut pumps).await;
+        over
+    };
+    match over {
+        Over::Stopped => Finish::Stopped,
+        Over::TooLarge => too_large(),
+        Over::Exited(Ok(status)) => judge(status, output, log).await,
+        Over::Exited(Err(error)) => failed(format!("the program's end could not be seen: {error}")),
+    }
+}
+
+/// Waits for `main` while the pumps run.
+async fn beside<T>(pumps: &mut (impl FusedFuture<Output = ()> + Unpin), main: impl Future<Output = T>) -> T {
+    tokio::pin!(main);
+    tokio::select! {
+        biased;
+        value = &mut main => value,
+        () = &mut *pumps, if !pumps.is_terminated() => main.await,
+    }
+}
+
+/// Lets the pumps run dry, for a bounded time.
+async fn drain(pumps: &mut (impl FusedFuture<Output = ()> + Unpin)) {
+    if !pumps.is_terminated() {
+        let _ = timeout(DRAIN_MAX, pumps).await;
+    }
+}

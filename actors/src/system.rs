@@ -1,0 +1,175 @@
+//! The supervision tree of a node, as tables, and its start and stop in order.
+//!
+//! Two branches: what runs on every node, and what runs only where the node leads. Each is a table
+//! below; intensities are small because nested ones multiply.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ractor::{Actor, ActorRef};
+use synod_domain::command::Command;
+use synod_domain::restart::RestartPolicy;
+use tokio::sync::watch;
+
+pub use crate::propose::World;
+
+use crate::address::Address;
+use crate::pool::Directory;
+use crate::supervisor::{self, ChildSpec, STOP_PATIENCE, Supervisor, child};
+use crate::{agents, clockwork, router, scheduler, steward};
+
+/// Restarts of one system actor: five in a minute, then its branch fails and with it the node.
+fn restart() -> RestartPolicy {
+    RestartPolicy::default()
+}
+
+/// Why the system did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An actor of a branch did not start.
+    #[error("the {branch} branch did not start: {reason}")]
+    Start {
+        /// Which branch.
+        branch: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// The log did not take the note that this node started.
+    #[error("the start of this node could not be recorded: {0}")]
+    Record(String),
+}
+
+/// The running tree of one node.
+#[derive(Debug)]
+pub struct System {
+    world: World,
+    node: ActorRef<supervisor::Message>,
+    leader: Option<ActorRef<supervisor::Message>>,
+    handles: Handles,
+    failed: watch::Sender<Option<String>>,
+}
+
+/// Handles of everything in the tables.
+#[derive(Debug, Clone, Default)]
+struct Handles {
+    directory: Directory,
+    agents: agents::Handle,
+    scheduler: scheduler::Handle,
+    clockwork: clockwork::Handle,
+    steward: steward::Handle,
+}
+
+/// What runs on every node, in order of start.
+fn node_table(world: &World, handles: &Handles) -> Vec<ChildSpec> {
+    let router = router::Args {
+        world: world.clone(),
+        directory: handles.directory.clone(),
+        agents: handles.agents.clone(),
+        scheduler: handles.scheduler.clone(),
+        clockwork: handles.clockwork.clone(),
+        steward: handles.steward.clone(),
+    };
+    let agents = agents::Args { world: world.clone(), directory: handles.directory.clone() };
+    vec![
+        child("router", restart(), router::Router, router, Address::default()),
+        child("agents", restart(), agents::Agents, agents, handles.agents.0.clone()),
+    ]
+}
+
+/// What runs only where this node leads, in order of start.
+fn leader_table(world: &World, handles: &Handles) -> Vec<ChildSpec> {
+    let scheduler = scheduler::Args { world: world.clone(), touched: handles.scheduler.touched.clone() };
+    let clockwork = clockwork::Args { world: world.clone(), armed_for: handles.clockwork.armed_for.clone() };
+    let steward = steward::Args { world: world.clone(), agents: handles.agents.clone() };
+    vec![
+        child("scheduler", restart(), scheduler::Scheduler, scheduler, handles.scheduler.address.clone()),
+        child("clockwork", restart(), clockwork::Clockwork, clockwork, handles.clockwork.address.clone()),
+        child("steward", restart(), steward::Steward, steward, handles.steward.0.clone()),
+    ]
+}
+
+impl System {
+    /// Records that this node started, which ends the leases of its earlier life, and starts the
+    /// actors that run on every node.
+    ///
+    /// # Errors
+    /// When the log does not take the record or an actor does not start.
+    pub async fn start(world: World) -> Result<Self, Error> {
+        let node = world.node;
+        match world.propose(Command::StartNode { node }).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(refusal)) => return Err(Error::Record(refusal.to_string())),
+            Err(error) => return Err(Error::Record(error.to_string())),
+        }
+        let handles = Handles::default();
+        let failed = watch::Sender::new(None);
+        let table = node_table(&world, &handles);
+        let node = start_branch("node", table, &world, failed.clone()).await?;
+        Ok(Self { world, node, leader: None, handles, failed })
+    }
+
+    /// Starts what runs only where this node leads. Does nothing if it runs already.
+    ///
+    /// # Errors
+    /// When an actor does not start.
+    pub async fn lead(&mut self) -> Result<(), Error> {
+        if self.leader.is_none() {
+            let table = leader_table(&self.world, &self.handles);
+            self.leader = Some(start_branch("leader", table, &self.world, self.failed.clone()).await?);
+        }
+        Ok(())
+    }
+
+    /// Stops what runs only where this node leads.
+    pub async fn step_down(&mut self) {
+        if let Some(leader) = self.leader.take() {
+            stop_branch("leader", &leader).await;
+        }
+    }
+
+    /// Tells when a branch failed for good, with the reason; then the node should end.
+    pub fn failed(&self) -> watch::Receiver<Option<String>> {
+        self.failed.subscribe()
+    }
+
+    /// Stops in order: no new work is handed out, agents finish what they have for at most `patience`
+    /// and give the rest back, then everything stops.
+    pub async fn stop(mut self, patience: Duration) {
+        self.step_down().await;
+        if let Err(error) = self.handles.agents.drain(patience).await {
+            tracing::warn!(%error, "the agents did not drain");
+        }
+        stop_branch("node", &self.node).await;
+    }
+}
+
+async fn start_branch(
+    branch: &'static str,
+    children: Vec<ChildSpec>,
+    world: &World,
+    failed: watch::Sender<Option<String>>,
+) -> Result<ActorRef<supervisor::Message>, Error> {
+    let args = supervisor::Args {
+        name: branch,
+        children,
+        clock: world.clock.clone(),
+        entropy: world.entropy.clone(),
+        failed: Arc::new(move |reason| {
+            failed.send_replace(Some(format!("the {branch} branch failed: {reason}")));
+        }),
+    };
+    match Supervisor::spawn(None, Supervisor, args).await {
+        Ok((supervisor, _)) => Ok(supervisor),
+        Err(error) => Err(Error::Start { branch, reason: error.to_string() }),
+    }
+}
+
+async fn stop_branch(branch: &'static str, supervisor: &ActorRef<supervisor::Message>) {
+    let address = Address::default();
+    address.point_at(supervisor.clone());
+    let stopped = address.ask(3 * STOP_PATIENCE, |reply| supervisor::Message::Stop { reply }).await;
+    if let Err(error) = stopped {
+        tracing::warn!(branch, %error, "a branch did not stop in time");
+        supervisor.get_cell().kill();
+    }
+}

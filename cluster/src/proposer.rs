@@ -1,0 +1,368 @@
+//! The way into the log: many commands, one entry, one sync.
+//!
+//! ```text
+//!  propose ─┐
+//!  propose ─┼─► queue ─► one task ─► entry of the log ─► flush ─► apply ─► every caller its answer
+//!  tick ────┘              ▲                                        │
+//!                          └── up to IN_FLIGHT_MAX batches ◄────────┘
+//! ```
+//!
+//! Whatever queues up while earlier batches are on their way becomes the next entry; there is no timer.
+//! Promises that a caller is answered only after its command is durable and applied, that the queue is
+//! bounded, and that a caller who goes away changes nothing. Leaves judging to `State::apply` and
+//! retrying to the caller, who keeps the request id.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
+
+use futures::FutureExt as _;
+use openraft::error::ClientWriteError;
+use openraft::raft::ClientWriteResult;
+use synod_domain::command::{Command, Entry, Request};
+use synod_domain::id::RequestId;
+use synod_domain::reply::Answer;
+use synod_domain::sources::{Clock, Entropy};
+use synod_domain::time::Timestamp;
+use synod_storage::{Log, Room};
+use tokio::sync::oneshot::error::TryRecvError;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use crate::group::{Group, Proposal, Raft, Ticket, Told};
+
+/// Commands in one entry. More makes each sync cheaper, but a reader of the state waits while an entry is
+/// applied: 4096 commands are some milliseconds.
+pub const BATCH_COMMANDS_MAX: usize = 4096;
+
+/// Bytes in one entry, roughly; the last command may pass it by its own size. A frame between nodes must
+/// hold an entry, see [`crate::transport::FRAME_BYTES_MAX`].
+pub const BATCH_BYTES_MAX: usize = 4 << 20;
+
+/// Batches on their way at once: one being flushed while the one before it is applied and answered.
+///
+/// A third only takes commands away from the second: see the figures in `benches/proposals.rs`.
+pub const IN_FLIGHT_MAX: usize = 2;
+
+/// Commands that may wait. A higher number answers "overloaded" later, and makes those who wait wait longer.
+pub const QUEUE_COMMANDS_MAX: usize = 16 * 1024;
+
+/// Bytes of commands that may wait, so that a queue of large payloads does not fill the memory.
+pub const QUEUE_BYTES_MAX: usize = 64 << 20;
+
+/// Why a proposal has no answer. It says nothing about whether the command is right.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProposeError {
+    /// Nothing was written: the node is stopping or has not started.
+    #[error("the node is stopping")]
+    Stopped,
+    /// Nothing was written: another node leads, or nobody yet.
+    #[error("this node does not lead")]
+    NotLeader,
+    /// Nothing was written: too many proposals wait. Try again shortly.
+    #[error("too many proposals wait for the disk; try again shortly")]
+    Overloaded,
+    /// Nothing was written: the disk has no room for new work. Work in hand can still end.
+    #[error("the disk has no room for new work; free some space and submit again")]
+    NoSpace,
+    /// It may have been written or not. Sending it again under the same id is safe.
+    #[error("the outcome is not known; send it again under the same request id: {0}")]
+    Unknown(String),
+}
+
+/// Proposes commands. Cheap to clone.
+#[derive(Clone)]
+pub struct Proposer {
+    queue: mpsc::Sender<Waiting>,
+    bytes: Arc<AtomicUsize>,
+    log: Arc<dyn Log>,
+}
+
+struct Waiting {
+    /// None for a tick.
+    request: Option<Request>,
+    bytes: usize,
+    caller: oneshot::Sender<Told>,
+}
+
+impl Proposer {
+    /// Starts the task that batches; it ends when every handle is gone or `stop` is notified.
+    pub(crate) fn start(parts: Parts) -> (Self, tokio::task::JoinHandle<()>) {
+        let (sender, queue) = mpsc::channel(QUEUE_COMMANDS_MAX);
+        let bytes = Arc::new(AtomicUsize::new(0));
+        let handle = Self { queue: sender, bytes: Arc::clone(&bytes), log: parts.log };
+        let batcher = Batcher {
+            queue,
+            bytes,
+            ready: VecDeque::new(),
+            raft: parts.raft,
+            clock: parts.clock,
+            entropy: parts.entropy,
+            settled: Arc::new(Notify::new()),
+            in_flight: Vec::with_capacity(IN_FLIGHT_MAX),
+            last: Timestamp::ZERO,
+        };
+        (handle, tokio::spawn(batcher.run(parts.stop)))
+    }
+
+    /// Proposes a command and returns its answer once it is durable and applied.
+    ///
+    /// The same `id` is applied once, so a caller who got [`ProposeError::Unknown`] sends it again.
+    ///
+    /// # Errors
+    /// When there is no answer; the command itself being refused is an answer.
+    pub async fn propose(&self, id: RequestId, command: Command) -> Result<Answer, ProposeError> {
+        match self.log.room() {
+            Room::Ample => {}
+            Room::Reserve if !creates_work(&command) => {}
+            Room::Reserve | Room::Exhausted => return Err(ProposeError::NoSpace),
+        }
+        let bytes = weight(&command);
+        self.ask(Some(Request { id, command }), bytes).await
+    }
+
+    /// Lets time pass in the log, so that what is due happens.
+    ///
+    /// # Errors
+    /// When it is not known to have passed.
+    pub async fn tick(&self) -> Result<(), ProposeError> {
+        self.ask(None, 0).await.map(drop)
+    }
+
+    async fn ask(&self, request: Option<Request>, bytes: usize) -> Told {
+        if self.bytes.load(Ordering::Relaxed) + bytes > QUEUE_BYTES_MAX {
+            return Err(ProposeError::Overloaded);
+        }
+        let (caller, answer) = oneshot::channel();
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        if let Err(refused) = self.queue.try_send(Waiting { request, bytes, caller }) {
+            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+            return Err(match refused {
+                mpsc::error::TrySendError::Full(_) => ProposeError::Overloaded,
+                mpsc::error::TrySendError::Closed(_) => ProposeError::Stopped,
+            });
+        }
+        answer.await.unwrap_or(Err(ProposeError::Stopped))
+    }
+}
+
+/// What the batching task works with.
+pub(crate) struct Parts {
+    pub(crate) raft: Raft,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) log: Arc<dyn Log>,
+    pub(crate) stop: Arc<Notify>,
+}
+
+struct Batcher {
+    queue: mpsc::Receiver<Waiting>,
+    bytes: Arc<AtomicUsize>,
+    /// Taken from the queue, not yet proposed: what did not fit the batch before.
+    ready: VecDeque<Waiting>,
+    raft: Raft,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    settled: Arc<Notify>,
+    in_flight: Vec<InFlight>,
+    last: Timestamp,
+}
+
+/// How openraft tells the outcome of an entry.
+type Outcome = oneshot::Receiver<ClientWriteResult<Group>>;
+
+/// A batch on its way. The state machine settles its ticket; openraft's own outcome comes later, and is
+/// taken all the same, because openraft complains when nobody does.
+struct InFlight {
+    ticket: Arc<Ticket>,
+    outcome: Outcome,
+}
+
+impl Batcher {
+    async fn run(mut self, stop: Arc<Notify>) {
+        let stopped = stop.notified();
+        tokio::pin!(stopped);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut stopped => break,
+                more = self.next() => if !more { break },
+            }
+        }
+        self.queue.close();
+        // What is in flight is answered by whoever settles it; what only waits was never written.
+        while let Some(waiting) = self.ready.pop_front() {
+            let _ = waiting.caller.send(Err(ProposeError::Stopped));
+        }
+        while let Ok(waiting) = self.queue.try_recv() {
+            let _ = waiting.caller.send(Err(ProposeError::Stopped));
+        }
+        while !self.in_flight.is_empty() {
+            self.wait_for_slot(0).await;
+        }
+    }
+
+    /// Proposes one batch. Returns false when nobody can ask any more.
+    ///
+    /// Dropping it between two awaits loses nothing: what was taken stands in `ready`.
+    async fn next(&mut self) -> bool {
+        self.wait_for_slot(IN_FLIGHT_MAX - 1).await;
+        while self.ready.is_empty() {
+            tokio::select! {
+                biased;
+                first = self.queue.recv() => match first {
+                    Some(first) => self.ready.push_back(first),
+                    None => return false,
+                },
+                () = conclude_one(&mut self.in_flight) => {}
+            }
+        }
+        while self.ready.len() < BATCH_COMMANDS_MAX {
+            let Ok(waiting) = self.queue.try_recv() else { break };
+            self.ready.push_back(waiting);
+        }
+        self.send();
+        true
+    }
+
+    /// Waits until the outcome of at most `most` batches is open.
+    async fn wait_for_slot(&mut self, most: usize) {
+        loop {
+            self.in_flight.retain_mut(|batch| !batch.is_over());
+            if self.in_flight.iter().filter(|batch| !batch.ticket.is_settled()).count() <= most {
+                return;
+            }
+            tokio::select! {
+                biased;
+                () = self.settled.notified() => {}
+                () = conclude_one(&mut self.in_flight) => {}
+            }
+        }
+    }
+
+    fn send(&mut self) {
+        let mut commands = Vec::with_capacity(self.ready.len().min(BATCH_COMMANDS_MAX));
+        let mut callers = Vec::with_capacity(commands.capacity());
+        let mut ticks = Vec::new();
+        let mut size = 0;
+        while commands.len() < BATCH_COMMANDS_MAX && size < BATCH_BYTES_MAX {
+            let Some(waiting) = self.ready.pop_front() else { break };
+            size += waiting.bytes;
+            match waiting.request {
+                Some(request) => {
+                    commands.push(request);
+                    callers.push(waiting.caller);
+                }
+                // Time passes with any entry; whoever asked for a tick is told after the others.
+                None => ticks.push(waiting.caller),
+            }
+        }
+        self.bytes.fetch_sub(size, Ordering::Relaxed);
+        callers.append(&mut ticks);
+        self.last = self.last.max(self.clock.now());
+        let entry = Entry { at: self.last, seed: self.entropy.draw(), commands };
+        let ticket = Arc::new(Ticket::new(callers, Arc::clone(&self.settled)));
+        let proposal = Proposal { entry: Arc::new(entry), ticket: Some(Arc::clone(&ticket)) };
+        // Sending waits for nothing: openraft's queue is unbounded, and the bound is IN_FLIGHT_MAX.
+        match self.raft.client_write_ff(proposal).now_or_never() {
+            Some(Ok(outcome)) => self.in_flight.push(InFlight { ticket, outcome }),
+            // The core is gone; it never saw this batch.
+            Some(Err(_)) | None => ticket.fail(&ProposeError::Stopped),
+        }
+    }
+}
+
+/// Waits until openraft says how an open batch ended, and settles it.
+async fn conclude_one(in_flight: &mut [InFlight]) {
+    std::future::poll_fn(|context| {
+        let mut open = in_flight.iter_mut().filter(|batch| !batch.ticket.is_settled());
+        let concluded = open.any(|batch| match batch.outcome.poll_unpin(context) {
+            Poll::Ready(result) => {
+                batch.conclude(result.ok());
+                true
+            }
+            Poll::Pending => false,
+        });
+        if concluded { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
+impl InFlight {
+    /// Tells whether nothing more will come of it.
+    fn is_over(&mut self) -> bool {
+        self.ticket.is_settled() && !matches!(self.outcome.try_recv(), Err(TryRecvError::Empty))
+    }
+
+    /// Settles the batch by openraft's outcome, for those cases in which the state machine has not: the
+    /// entry was refused, overwritten, or came to be applied from disk and lost its ticket there.
+    fn conclude(&self, outcome: Option<ClientWriteResult<Group>>) {
+        match outcome {
+            Some(Ok(written)) => drop(self.ticket.settle(written.data.answers)),
+            Some(Err(ClientWriteError::ForwardToLeader(_))) => self.ticket.fail(&ProposeError::NotLeader),
+            Some(Err(ClientWriteError::ChangeMembershipError(error))) => {
+                self.ticket.fail(&ProposeError::Unknown(error.to_string()));
+            }
+            // The core is gone with the entry in hand.
+            None => self.ticket.fail(&ProposeError::Unknown("the log has stopped".to_owned())),
+        }
+    }
+}
+
+/// Tells whether a command makes the disk fuller for long. The others end work or govern it: they must
+/// pass on a full disk, or nothing would ever get emptier.
+fn creates_work(command: &Command) -> bool {
+    match command {
+        Command::Submit { .. } | Command::StartRun { .. } | Command::Redrive { .. } => true,
+        Command::SetLimits { .. }
+        | Command::SetWeight { .. }
+        | Command::StartNode { .. }
+        | Command::PutPool { .. }
+        | Command::ScalePool { .. }
+        | Command::RemovePool { .. }
+        | Command::RegisterAgent { .. }
+        | Command::SetStanding { .. }
+        | Command::RemoveAgent { .. }
+        | Command::Claim { .. }
+        | Command::Start { .. }
+        | Command::Heartbeat { .. }
+        | Command::Complete { .. }
+        | Command::Fail { .. }
+        | Command::Release { .. }
+        | Command::Cancel { .. }
+        | Command::Purge { .. }
+        | Command::SetLane { .. }
+        | Command::EndRun { .. } => false,
+    }
+}
+
+/// Returns roughly how many bytes a command takes: its payload, and a flat guess for the rest.
+fn weight(command: &Command) -> usize {
+    /// What a command takes besides what can be long.
+    const REST: usize = 128;
+    REST + match command {
+        Command::Submit { spec } => {
+            let labels: usize = spec.labels.values().map(|value| value.len() + REST).sum();
+            spec.payload.weight() + labels + REST
+        }
+        Command::Complete { result, .. } => result.weight(),
+        Command::StartRun { plan, .. } => plan.weight(),
+        Command::Fail { reason, .. }
+        | Command::Release { reason, .. }
+        | Command::Cancel { reason, .. }
+        | Command::SetStanding { reason, .. } => reason.len(),
+        Command::EndRun { summary, .. } => summary.len(),
+        Command::PutPool { .. } | Command::RegisterAgent { .. } | Command::Heartbeat { .. } => 4 * REST,
+        Command::SetLimits { .. }
+        | Command::SetWeight { .. }
+        | Command::StartNode { .. }
+        | Command::ScalePool { .. }
+        | Command::RemovePool { .. }
+        | Command::RemoveAgent { .. }
+        | Command::Claim { .. }
+        | Command::Start { .. }
+        | Command::Redrive { .. }
+        | Command::Purge { .. }
+        | Command::SetLane { .. } => 0,
+    }
+}

@@ -1,0 +1,192 @@
+//! A network inside the process, for tests: streams and datagrams by name, with links that can be cut.
+//!
+//! Every node has its own [`Node`] of one [`MemoryNetwork`], so that the network knows who connects to
+//! whom. Cutting a link ends its streams and loses its datagrams, in both directions, until it is healed.
+//! There is no delay and no chance in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::transport::{DATAGRAM_BYTES_MAX, Datagrams, Error, Listener, Network, Stream};
+
+/// Bytes that a stream holds in each direction, and streams and datagrams that wait at a door.
+const PIPE_BYTES: usize = 64 * 1024;
+const DOOR_BOUND: usize = 64;
+
+/// The wires between the nodes of one test.
+#[derive(Clone, Default)]
+pub struct MemoryNetwork {
+    wires: Arc<Mutex<Wires>>,
+}
+
+#[derive(Default)]
+struct Wires {
+    doors: BTreeMap<String, Door>,
+    sockets: BTreeMap<String, (String, mpsc::Sender<(Bytes, String)>)>,
+    cut: BTreeSet<(String, String)>,
+    links: BTreeMap<(String, String), CancellationToken>,
+    next_port: u32,
+}
+
+#[derive(Clone)]
+struct Door {
+    node: String,
+    streams: mpsc::Sender<Box<dyn Stream>>,
+}
+
+impl MemoryNetwork {
+    /// Returns the network as the node of that name sees it.
+    pub fn node(&self, name: &str) -> Node {
+        Node { name: name.to_owned(), wires: Arc::clone(&self.wires) }
+    }
+
+    /// Cuts the link between two nodes.
+    pub fn cut(&self, one: &str, other: &str) {
+        let mut wires = self.wires.lock();
+        let link = link(one, other);
+        if let Some(open) = wires.links.remove(&link) {
+            open.cancel();
+        }
+        wires.cut.insert(link);
+    }
+
+    /// Heals the link between two nodes; streams that it had stay lost.
+    pub fn heal(&self, one: &str, other: &str) {
+        self.wires.lock().cut.remove(&link(one, other));
+    }
+}
+
+fn link(one: &str, other: &str) -> (String, String) {
+    let (low, high) = if one <= other { (one, other) } else { (other, one) };
+    (low.to_owned(), high.to_owned())
+}
+
+impl Wires {
+    fn name(&mut self, address: &str) -> String {
+        match address.strip_suffix(":0") {
+            Some(host) => {
+                self.next_port += 1;
+                format!("{host}:{}", self.next_port)
+            }
+            None => address.to_owned(),
+        }
+    }
+}
+
+/// One node's access to a [`MemoryNetwork`].
+#[derive(Clone)]
+pub struct Node {
+    name: String,
+    wires: Arc<Mutex<Wires>>,
+}
+
+fn unreachable(address: &str, why: &str) -> Error {
+    Error::Unreachable { address: address.to_owned(), why: why.to_owned() }
+}
+
+#[async_trait]
+impl Network for Node {
+    async fn connect(&self, address: &str) -> Result<Box<dyn Stream>, Error> {
+        let (door, open) = {
+            let mut wires = self.wires.lock();
+            let door = wires.doors.get(address).cloned();
+            let door = door.ok_or_else(|| unreachable(address, "nobody listens"))?;
+            let link = link(&self.name, &door.node);
+            if wires.cut.contains(&link) {
+                return Err(unreachable(address, "the link is cut"));
+            }
+            (door, wires.links.entry(link).or_default().clone())
+        };
+        // The two ends are joined by a task that the cut of the link ends.
+        let (near, mut near_wire) = tokio::io::duplex(PIPE_BYTES);
+        let (far, mut far_wire) = tokio::io::duplex(PIPE_BYTES);
+        tokio::spawn(async move {
+            tokio::select! {
+                biased;
+                () = open.cancelled() => {}
+                _ = tokio::io::copy_bidirectional(&mut near_wire, &mut far_wire) => {}
+            }
+        });
+        let sent = door.streams.send(Box::new(far)).await;
+        sent.map_err(|_| unreachable(address, "nobody listens"))?;
+        Ok(Box::new(near))
+    }
+
+    async fn listen(&self, address: &str) -> Result<Box<dyn Listener>, Error> {
+        let (sender, streams) = mpsc::channel(DOOR_BOUND);
+        let mut wires = self.wires.lock();
+        let address = wires.name(address);
+        let taken = wires.doors.get(&address).is_some_and(|door| !door.streams.is_closed());
+        if taken {
+            return Err(unreachable(&address, "the address is taken"));
+        }
+        wires.doors.insert(address.clone(), Door { node: self.name.clone(), streams: sender });
+        Ok(Box::new(MemoryListener { streams, address }))
+    }
+
+    async fn bind(&self, address: &str) -> Result<Box<dyn Datagrams>, Error> {
+        let (sender, incoming) = mpsc::channel(DOOR_BOUND);
+        let mut wires = self.wires.lock();
+        let address = wires.name(address);
+        if wires.sockets.get(&address).is_some_and(|(_, socket)| !socket.is_closed()) {
+            return Err(unreachable(&address, "the address is taken"));
+        }
+        wires.sockets.insert(address.clone(), (self.name.clone(), sender));
+        drop(wires);
+        let incoming = tokio::sync::Mutex::new(incoming);
+        Ok(Box::new(MemorySocket { node: self.clone(), address, incoming }))
+    }
+}
+
+struct MemoryListener {
+    streams: mpsc::Receiver<Box<dyn Stream>>,
+    address: String,
+}
+
+#[async_trait]
+impl Listener for MemoryListener {
+    async fn accept(&mut self) -> Result<Box<dyn Stream>, Error> {
+        self.streams.recv().await.ok_or_else(|| Error::Lost("the door is closed".to_owned()))
+    }
+
+    fn address(&self) -> String {
+        self.address.clone()
+    }
+}
+
+struct MemorySocket {
+    node: Node,
+    address: String,
+    incoming: tokio::sync::Mutex<mpsc::Receiver<(Bytes, String)>>,
+}
+
+#[async_trait]
+impl Datagrams for MemorySocket {
+    async fn send(&self, to: &str, bytes: Bytes) -> Result<(), Error> {
+        if bytes.len() > DATAGRAM_BYTES_MAX {
+            return Err(Error::TooLarge { size: bytes.len(), limit: DATAGRAM_BYTES_MAX });
+        }
+        let wires = self.node.wires.lock();
+        let Some((node, socket)) = wires.sockets.get(to) else { return Ok(()) };
+        if !wires.cut.contains(&link(&self.node.name, node)) {
+            // A full door loses the datagram, as a full socket does.
+            let _ = socket.try_send((bytes, self.address.clone()));
+        }
+        Ok(())
+    }
+
+    async fn receive(&self) -> Result<(Bytes, String), Error> {
+        let received = self.incoming.lock().await.recv().await;
+        received.ok_or_else(|| Error::Lost("the socket is closed".to_owned()))
+    }
+
+    fn address(&self) -> String {
+        self.address.clone()
+    }
+}

@@ -1,0 +1,122 @@
+//! Connections between nodes: byte streams and datagrams behind traits, and framed requests over them.
+//!
+//! ```text
+//!   Peer::ask ─► bounded queue ─► frames ─► Stream ═══► Stream ─► frames ─► serve ─► Handler
+//! ```
+//!
+//! A [`Network`] opens streams and binds datagrams; [`tcp`] is the real one, [`memory`] one inside the
+//! process whose links can be cut, and a simulator brings its own. [`peer`] and [`serve`] are the same over
+//! all of them. Promises that a frame has a size limit, a queue a bound and a request a deadline. Leaves
+//! encryption to a `Network` that wraps another, and what a request means to its handler.
+
+pub mod memory;
+pub mod peer;
+pub mod serve;
+pub mod tcp;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::codec::LengthDelimitedCodec;
+
+/// The largest frame. It must hold one entry of the log, which is
+/// [`BATCH_BYTES_MAX`](crate::proposer::BATCH_BYTES_MAX) and one command; a higher number lets one peer
+/// take more memory.
+pub const FRAME_BYTES_MAX: usize = 8 << 20;
+
+/// The largest datagram: what fits one packet on an ordinary network.
+pub const DATAGRAM_BYTES_MAX: usize = 1400;
+
+/// Why a connection does not do what it should. The request may or may not have arrived.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// Nobody listens there, or the link is cut.
+    #[error("{address} cannot be reached: {why}")]
+    Unreachable {
+        /// Where.
+        address: String,
+        /// What the system said.
+        why: String,
+    },
+    /// The connection ended before the answer came.
+    #[error("the connection was lost: {0}")]
+    Lost(String),
+    /// The deadline passed.
+    #[error("no answer came in time")]
+    Late,
+    /// Too many requests wait for this peer.
+    #[error("too many requests wait for {0}")]
+    Overloaded(String),
+    /// The message does not fit a frame or a datagram.
+    #[error("{size} bytes are more than the {limit} that one message may have")]
+    TooLarge {
+        /// Its size.
+        size: usize,
+        /// The bound.
+        limit: usize,
+    },
+}
+
+/// A stream of bytes in both directions.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for T {}
+
+/// Opens connections. A node has one; a simulation gives its own.
+#[async_trait]
+pub trait Network: Send + Sync + 'static {
+    /// Opens a stream to whoever listens at `address`.
+    ///
+    /// # Errors
+    /// When nobody answers there. It may wait long; callers bring a deadline.
+    async fn connect(&self, address: &str) -> Result<Box<dyn Stream>, Error>;
+
+    /// Listens for streams at `address`; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// When the address is taken or not ours.
+    async fn listen(&self, address: &str) -> Result<Box<dyn Listener>, Error>;
+
+    /// Binds datagrams to `address`; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// When the address is taken or not ours.
+    async fn bind(&self, address: &str) -> Result<Box<dyn Datagrams>, Error>;
+}
+
+/// Takes streams that others open. Dropping it closes the door.
+#[async_trait]
+pub trait Listener: Send + 'static {
+    /// Waits for the next stream. Dropping the future loses none.
+    ///
+    /// # Errors
+    /// When the system refuses; the next call may succeed.
+    async fn accept(&mut self) -> Result<Box<dyn Stream>, Error>;
+
+    /// Returns where it listens.
+    fn address(&self) -> String;
+}
+
+/// Small messages that may be lost, doubled or reordered.
+#[async_trait]
+pub trait Datagrams: Send + Sync + 'static {
+    /// Sends one. That it arrives is not promised; a cut link is not an error.
+    ///
+    /// # Errors
+    /// When it is larger than [`DATAGRAM_BYTES_MAX`] or the system refuses.
+    async fn send(&self, to: &str, bytes: Bytes) -> Result<(), Error>;
+
+    /// Waits for the next one, and says who sent it.
+    ///
+    /// # Errors
+    /// When the system refuses; the next call may succeed.
+    async fn receive(&self) -> Result<(Bytes, String), Error>;
+
+    /// Returns where it is bound.
+    fn address(&self) -> String;
+}
+
+/// Returns the framing that both sides use: four bytes of length, then the frame.
+pub(crate) fn framing() -> LengthDelimitedCodec {
+    LengthDelimitedCodec::builder().max_frame_length(FRAME_BYTES_MAX).new_codec()
+}

@@ -1,0 +1,21 @@
+//! What the cluster crate promises, one file for each promise.
+//!
+//! `support` starts nodes with a clock, chance and a listener that a test controls. Nodes on a memory disk
+//! do their disk work on the spot, so that a crash falls where the test puts it.
+
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+mod cluster {
+    mod support;
+
+    mod batching;
+    mod faults;
+    mod formats;
+    mod group;
+    mod history;
+    mod mirror;
+    mod purge;
+    mod restart;
+    mod suite;
+    mod transport;
+}

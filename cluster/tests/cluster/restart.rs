@@ -1,0 +1,71 @@
+//! What was acknowledged is there after every kind of end.
+
+use std::time::{Duration, Instant};
+
+use synod_storage::MemoryDisk;
+
+use super::support::{accepted, by_hand, killed, live, options, start, start_with, submit, task};
+
+#[test]
+fn restart_keeps_everything_acknowledged_whatever_was_not_synced() {
+    for keep in [0, 1, usize::MAX] {
+        let disk = MemoryDisk::new();
+        let (before, acknowledged) = killed(async || {
+            let node = start(disk.open()).await;
+            live(&node, 0, 20).await;
+            let before = node.state().read().rows();
+            // One more that never is synced.
+            disk.hold_syncs();
+            let proposer = node.proposer();
+            let hanging =
+                tokio::spawn(async move { proposer.propose(super::support::request(1), submit(500)).await });
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            assert!(!hanging.is_finished(), "acknowledged before its sync");
+            disk.crash(|unsynced| keep.min(unsynced));
+            disk.release();
+            let answer = hanging.await.unwrap();
+            assert!(answer.is_err(), "{answer:?}");
+            (before, node.status().applied)
+        });
+        killed(async || {
+            let node = start(disk.open()).await;
+            assert!(node.status().applied >= acknowledged);
+            let unacknowledged = node.state().read().task(task(500)).is_some();
+            if !unacknowledged {
+                assert_eq!(node.state().read().rows(), before, "kept {keep}");
+            }
+            accepted(&node, 2, submit(501)).await;
+        });
+    }
+}
+
+#[test]
+fn single_voter_leads_within_milliseconds_of_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || synod_storage::open(folder.path(), &synod_storage::Options::default()).unwrap().storage;
+    for round in 0..3 {
+        killed(async || {
+            let storage = open();
+            let begun = Instant::now();
+            let node = start_with(options(storage, by_hand(), false)).await;
+            let took = begun.elapsed();
+            println!("start {round}: leads after {took:?}");
+            assert!(took < Duration::from_millis(500), "{took:?}");
+            live(&node, round * 100, 10).await;
+            node.shutdown().await;
+        });
+    }
+}
+
+#[test]
+fn proposals_after_shutdown_are_refused_and_a_second_shutdown_is_fine() {
+    let disk = MemoryDisk::new();
+    killed(async || {
+        let node = start(disk.open()).await;
+        node.shutdown().await;
+        node.shutdown().await;
+        let answer = node.proposer().propose(super::support::request(1), submit(1)).await;
+        assert_eq!(answer, Err(synod_cluster::proposer::ProposeError::Stopped));
+        assert_eq!(*node.fatal().borrow(), None);
+    });
+}

@@ -1,0 +1,110 @@
+//! One suite for every network: streams, requests over them, datagrams.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use synod_cluster::transport::memory::MemoryNetwork;
+use synod_cluster::transport::peer::Peer;
+use synod_cluster::transport::serve::{Handler, serve};
+use synod_cluster::transport::tcp::Tcp;
+use synod_cluster::transport::{DATAGRAM_BYTES_MAX, Error, FRAME_BYTES_MAX, Network};
+use tokio_util::sync::CancellationToken;
+
+use super::support::killed;
+
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// Answers with the request doubled; never answers "silence".
+struct Doubler;
+
+#[async_trait]
+impl Handler for Doubler {
+    async fn answer(&self, request: Bytes) -> Option<Bytes> {
+        if request == "silence" { None } else { Some([request.clone(), request].concat().into()) }
+    }
+}
+
+/// What every network must do, as seen by two nodes of it.
+async fn suite(one: Arc<dyn Network>, other: Arc<dyn Network>, address: &str) {
+    let stop = CancellationToken::new();
+    let listener = other.listen(address).await.unwrap();
+    let place = listener.address();
+    let serving = tokio::spawn(serve(listener, Arc::new(Doubler), stop.clone()));
+
+    let peer = Peer::new(one.clone(), &place);
+    assert_eq!(peer.ask(Bytes::from("ab"), DEADLINE).await.unwrap(), "abab");
+    let large = Bytes::from(vec![1; FRAME_BYTES_MAX / 4]);
+    assert_eq!(peer.ask(large.clone(), DEADLINE).await.unwrap().len(), 2 * large.len());
+
+    let mut asked = Vec::new();
+    for number in 0..50_u32 {
+        let peer = peer.clone();
+        asked.push(tokio::spawn(async move { peer.ask(number.to_string().into(), DEADLINE).await }));
+    }
+    for (number, answer) in asked.into_iter().enumerate() {
+        assert_eq!(answer.await.unwrap().unwrap(), format!("{number}{number}"));
+    }
+
+    let late = peer.ask(Bytes::from("silence"), Duration::from_millis(20)).await;
+    assert!(matches!(late, Err(Error::Late)), "{late:?}");
+    let heavy = peer.ask(Bytes::from(vec![0; FRAME_BYTES_MAX]), DEADLINE).await;
+    assert!(matches!(heavy, Err(Error::TooLarge { .. })), "{heavy:?}");
+    assert_eq!(peer.ask(Bytes::from("x"), DEADLINE).await.unwrap(), "xx");
+
+    // Nobody there, then somebody again: the same peer goes on.
+    stop.cancel();
+    serving.await.unwrap();
+    let gone = peer.ask(Bytes::from("x"), DEADLINE).await;
+    assert!(matches!(gone, Err(Error::Lost(_) | Error::Unreachable { .. })), "{gone:?}");
+    let listener = other.listen(&place).await.unwrap();
+    tokio::spawn(serve(listener, Arc::new(Doubler), CancellationToken::new()));
+    let mut answered = None;
+    for _ in 0..10 {
+        answered = peer.ask(Bytes::from("y"), DEADLINE).await.ok();
+        if answered.is_some() {
+            break;
+        }
+    }
+    assert_eq!(answered.unwrap(), "yy");
+
+    let (here, there) = (one.bind(address).await.unwrap(), other.bind(address).await.unwrap());
+    here.send(&there.address(), Bytes::from("hello")).await.unwrap();
+    let (bytes, from) = tokio::time::timeout(DEADLINE, there.receive()).await.unwrap().unwrap();
+    assert_eq!((bytes, from), (Bytes::from("hello"), here.address()));
+    let heavy = here.send(&there.address(), vec![0; DATAGRAM_BYTES_MAX + 1].into()).await;
+    assert!(matches!(heavy, Err(Error::TooLarge { .. })), "{heavy:?}");
+}
+
+#[test]
+fn tcp_passes_the_suite() {
+    killed(async || suite(Arc::new(Tcp), Arc::new(Tcp), "127.0.0.1:0").await);
+}
+
+#[test]
+fn memory_passes_the_suite() {
+    let network = MemoryNetwork::default();
+    killed(async || suite(Arc::new(network.node("one")), Arc::new(network.node("other")), "other:0").await);
+}
+
+#[test]
+fn cut_link_ends_streams_and_heals() {
+    let network = MemoryNetwork::default();
+    killed(async || {
+        let listener = network.node("b").listen("b:1").await.unwrap();
+        tokio::spawn(serve(listener, Arc::new(Doubler), CancellationToken::new()));
+        let peer = Peer::new(Arc::new(network.node("a")), "b:1");
+        assert_eq!(peer.ask(Bytes::from("1"), DEADLINE).await.unwrap(), "11");
+        network.cut("a", "b");
+        tokio::task::yield_now().await;
+        assert!(peer.ask(Bytes::from("2"), DEADLINE).await.is_err());
+        assert!(peer.ask(Bytes::from("2"), DEADLINE).await.is_err());
+        network.heal("b", "a");
+        let mut answered = peer.ask(Bytes::from("3"), DEADLINE).await;
+        if answered.is_err() {
+            answered = peer.ask(Bytes::from("3"), DEADLINE).await;
+        }
+        assert_eq!(answered.unwrap(), "33");
+    });
+}

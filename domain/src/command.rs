@@ -1,0 +1,200 @@
+//! Everything durable that can be asked of the system.
+//!
+//! An [`Entry`] is one record of the log: the leader's time, a seed for what is decided by lot, and
+//! the commands that queued up while the record before it was being synced. Commands carry their ids;
+//! replicas make none. This is a format: variants are only appended (golden bytes in `tests/`).
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::agent::{AgentSpec, PoolSpec, Standing};
+use crate::id::{AgentId, NodeId, RequestId, RunId, TaskId};
+use crate::limits::Limits;
+use crate::name::Name;
+use crate::payload::Payload;
+use crate::task::{Lane, Progress, TaskSpec, Usage};
+use crate::time::Timestamp;
+
+/// One record of the log.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The leader's time when it proposed.
+    pub at: Timestamp,
+    /// Where chance comes from while this entry is applied.
+    pub seed: u64,
+    /// Applied in order; each is judged alone. None at all is a tick: time passes and what is due happens.
+    pub commands: Vec<Request>,
+}
+
+/// A command with the id that makes it apply once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// The same id is applied once, however often it is sent.
+    pub id: RequestId,
+    /// What is asked.
+    pub command: Command,
+}
+
+/// One durable change that somebody asks for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Command {
+    /// Sets the limits that every replica enforces.
+    SetLimits {
+        /// The new limits.
+        limits: Limits,
+    },
+    /// Sets the share of a workspace in fair turns.
+    SetWeight {
+        /// Which workspace.
+        workspace: Name,
+        /// How many tasks it gets in each turn; at least 1.
+        weight: u32,
+    },
+    /// Says that a node has started: the agents it hosted before are gone, and their leases with them.
+    StartNode {
+        /// Which node.
+        node: NodeId,
+    },
+    /// Creates a pool or changes it.
+    PutPool {
+        /// What it shall be.
+        spec: Arc<PoolSpec>,
+    },
+    /// Changes how many agents a pool should have.
+    ScalePool {
+        /// Which pool.
+        pool: Name,
+        /// How many; kept within the pool's bounds.
+        target: u32,
+    },
+    /// Removes a pool that has neither waiting work nor agents.
+    RemovePool {
+        /// Which pool.
+        pool: Name,
+    },
+    /// Registers an agent, or says again what it is.
+    RegisterAgent {
+        /// What it is.
+        spec: Arc<AgentSpec>,
+    },
+    /// Changes the standing of an agent. One that goes offline or fails loses its leases.
+    SetStanding {
+        /// Which agent.
+        agent: AgentId,
+        /// Its new standing.
+        standing: Standing,
+        /// Why, for a person.
+        reason: Arc<str>,
+    },
+    /// Forgets an agent; its leases are lost and its own mailbox's work is cancelled.
+    RemoveAgent {
+        /// Which agent.
+        agent: AgentId,
+    },
+    /// Submits a task.
+    Submit {
+        /// What is asked for.
+        spec: Arc<TaskSpec>,
+    },
+    /// Takes the next tasks in order for an agent, from its own mailbox, its pool's and the open one.
+    Claim {
+        /// Who takes them.
+        agent: AgentId,
+        /// How many at most; also bounded by the agent's free slots.
+        max: u32,
+        /// Whether the claim also starts them.
+        start: bool,
+    },
+    /// Says that work on a leased task has begun.
+    Start {
+        /// Which task.
+        task: TaskId,
+        /// Under which lease.
+        attempt: u32,
+    },
+    /// Renews a lease and says how far the work is.
+    Heartbeat {
+        /// Which task.
+        task: TaskId,
+        /// Under which lease.
+        attempt: u32,
+        /// How far it is, if it says so.
+        progress: Option<Progress>,
+    },
+    /// Ends a task with its result.
+    Complete {
+        /// Which task.
+        task: TaskId,
+        /// Under which lease.
+        attempt: u32,
+        /// What came out.
+        result: Payload,
+        /// What the attempt used.
+        usage: Usage,
+    },
+    /// Ends an attempt without a result.
+    Fail {
+        /// Which task.
+        task: TaskId,
+        /// Under which lease.
+        attempt: u32,
+        /// Why, for a person.
+        reason: Arc<str>,
+        /// Whether another attempt makes sense; `false` makes it a dead letter at once.
+        retryable: bool,
+        /// What the attempt used.
+        usage: Usage,
+    },
+    /// Gives a lease back unused: the work is not at fault and goes back to its place.
+    Release {
+        /// Which task.
+        task: TaskId,
+        /// Under which lease.
+        attempt: u32,
+        /// Why, for a person.
+        reason: Arc<str>,
+    },
+    /// Calls a task off.
+    Cancel {
+        /// Which task.
+        task: TaskId,
+        /// Why, for a person.
+        reason: Arc<str>,
+    },
+    /// Submits a dead letter again as a new task, and removes the dead letter.
+    Redrive {
+        /// Which dead letter.
+        task: TaskId,
+        /// The id of the new task.
+        new_task: TaskId,
+    },
+    /// Removes a dead letter; its history stays.
+    Purge {
+        /// Which dead letter.
+        task: TaskId,
+    },
+    /// Moves a waiting task to another lane.
+    SetLane {
+        /// Which task.
+        task: TaskId,
+        /// The lane.
+        lane: Lane,
+    },
+    /// Opens a run of a fleet file.
+    StartRun {
+        /// The run.
+        run: RunId,
+        /// The fleet's name; one open run a fleet.
+        fleet: Name,
+        /// What the run was expanded to, so that a continued run does what it began.
+        plan: Payload,
+    },
+    /// Closes a run; what of it has not ended is cancelled.
+    EndRun {
+        /// The run.
+        run: RunId,
+        /// In one line, for a person.
+        summary: Arc<str>,
+    },
+}

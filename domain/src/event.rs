@@ -1,0 +1,151 @@
+//! What happened, told to everybody who listens after it is durable.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::agent::AgentStatus;
+use crate::id::{AgentId, RunId, TaskId};
+use crate::name::Name;
+use crate::task::{Lane, MailboxId, Phase, Progress};
+use crate::time::Timestamp;
+
+/// One fact. Events of one entry are told together and in order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Event {
+    /// A task was accepted.
+    TaskSubmitted {
+        /// Which.
+        task: TaskId,
+        /// Whose.
+        workspace: Name,
+        /// Where it waits.
+        #[serde(skip)]
+        mailbox: Option<MailboxId>,
+        /// In which lane.
+        lane: Lane,
+        /// The run it belongs to.
+        run: Option<RunId>,
+    },
+    /// An agent got a lease.
+    TaskLeased {
+        /// Which task.
+        task: TaskId,
+        /// Who has it.
+        agent: AgentId,
+        /// Under which attempt.
+        attempt: u32,
+    },
+    /// Work began.
+    TaskStarted {
+        /// Which task.
+        task: TaskId,
+        /// Who does it.
+        agent: AgentId,
+        /// Under which attempt.
+        attempt: u32,
+    },
+    /// An attempt said how far it is.
+    TaskProgressed {
+        /// Which task.
+        task: TaskId,
+        /// How far.
+        progress: Progress,
+    },
+    /// A lease ended without an end of the task; it waits again.
+    TaskReturned {
+        /// Which task.
+        task: TaskId,
+        /// Who had it.
+        agent: AgentId,
+        /// The attempt that is over.
+        attempt: u32,
+        /// Why.
+        reason: Arc<str>,
+        /// When it is taken up again at the earliest.
+        until: Timestamp,
+    },
+    /// Backoff is over; the task is in its mailbox again.
+    TaskReady {
+        /// Which task.
+        task: TaskId,
+        /// Where it waits.
+        #[serde(skip)]
+        mailbox: Option<MailboxId>,
+    },
+    /// A waiting task moved to another lane.
+    TaskRose {
+        /// Which task.
+        task: TaskId,
+        /// Its lane.
+        lane: Lane,
+    },
+    /// A task is over.
+    TaskEnded {
+        /// Which task.
+        task: TaskId,
+        /// Whose.
+        workspace: Name,
+        /// How.
+        phase: Phase,
+        /// Why, unless it completed.
+        reason: Option<Arc<str>>,
+        /// Who held its lease.
+        agent: Option<AgentId>,
+        /// The run it belongs to.
+        run: Option<RunId>,
+    },
+    /// A dead letter was redriven or purged.
+    DeadLetterRemoved {
+        /// Which task.
+        task: TaskId,
+    },
+    /// An agent was registered.
+    AgentRegistered {
+        /// Which.
+        agent: AgentId,
+        /// Its name.
+        name: Name,
+        /// Its pool.
+        pool: Option<Name>,
+    },
+    /// An agent's status changed.
+    AgentChanged {
+        /// Which.
+        agent: AgentId,
+        /// What it is from here on.
+        status: AgentStatus,
+        /// Why.
+        reason: Arc<str>,
+    },
+    /// An agent was forgotten.
+    AgentRemoved {
+        /// Which.
+        agent: AgentId,
+    },
+    /// A pool was created or changed.
+    PoolChanged {
+        /// Which.
+        pool: Name,
+        /// How many agents it should have.
+        target: u32,
+    },
+    /// A pool was removed.
+    PoolRemoved {
+        /// Which.
+        pool: Name,
+    },
+    /// A run was opened.
+    RunStarted {
+        /// Which.
+        run: RunId,
+        /// Of which fleet.
+        fleet: Name,
+    },
+    /// A run was closed.
+    RunEnded {
+        /// Which.
+        run: RunId,
+    },
+}

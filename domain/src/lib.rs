@@ -1,0 +1,34 @@
+//! The rules of synod: what a task, an agent, a pool and a mailbox are, and what may happen to them.
+//!
+//! ```text
+//!   Entry { time, seed, commands } ──► State::apply ──► Effects { answers, events }
+//! ```
+//!
+//! Pure code: no clock, no randomness, no IO, nothing asynchronous, ordered maps only. Every replica
+//! that applies the same entries has the same state. Deliberately absent: actors, networks, disks and
+//! every wall clock; the shells around this crate bring them.
+
+pub mod chance;
+pub mod id;
+pub mod name;
+pub mod sources;
+pub mod time;
+
+pub mod agent;
+pub mod capability;
+pub mod limits;
+pub mod payload;
+pub mod retry;
+pub mod run;
+pub mod task;
+
+pub mod mailbox;
+pub mod placement;
+pub mod restart;
+
+pub mod command;
+pub mod event;
+pub mod refusal;
+pub mod reply;
+pub mod row;
+pub mod state;

@@ -1,0 +1,157 @@
+//! The state as rows of a key-value store.
+//!
+//! The checkpointer mirrors the state to disk row by row: [`crate::state::State::take_changes`] says
+//! what changed, [`crate::state::State::restore`] builds the same state from all rows. Keys sort
+//! by kind and then by id. Both are formats: kinds and variants are only appended.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::agent::{Agent, Pool};
+use crate::id::{AgentId, NodeId, RequestId, RunId, TaskId};
+use crate::limits::Limits;
+use crate::mailbox::Turns;
+use crate::name::Name;
+use crate::reply::Applied;
+use crate::run::Run;
+use crate::task::{MailboxId, Phase, Task};
+use crate::time::Timestamp;
+
+/// Names one row.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RowKey {
+    /// The one row of counters and settings.
+    Meta,
+    /// An unfinished task.
+    Task(TaskId),
+    /// A dead letter.
+    DeadLetter(TaskId),
+    /// An agent.
+    Agent(AgentId),
+    /// A pool.
+    Pool(Name),
+    /// A workspace with a weight of its own.
+    Workspace(Name),
+    /// Whose turn it is in a mailbox.
+    Turns(MailboxId),
+    /// An idempotency key.
+    Key(Name, Arc<str>),
+    /// A page of applied requests.
+    Requests(u64),
+    /// A page of ended tasks.
+    Endings(u64),
+    /// An open run.
+    Run(RunId),
+    /// An ended task, kept as history; never part of the state.
+    History(TaskId),
+}
+
+/// Everything but history sorts below this byte; a start reads the keys up to it.
+pub const HISTORY_PREFIX: u8 = b'h';
+
+impl RowKey {
+    /// Returns the key's bytes; they sort as the keys do within a kind.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let with_id = |prefix: u8, raw: u128| {
+            let mut bytes = vec![prefix];
+            bytes.extend_from_slice(&raw.to_be_bytes());
+            bytes
+        };
+        let with_text = |prefix: u8, text: &str| {
+            let mut bytes = vec![prefix];
+            bytes.extend_from_slice(text.as_bytes());
+            bytes
+        };
+        match self {
+            Self::Meta => vec![b'A'],
+            Self::Task(task) => with_id(b'T', task.raw()),
+            Self::DeadLetter(task) => with_id(b'D', task.raw()),
+            Self::Agent(agent) => with_id(b'G', agent.raw()),
+            Self::Pool(pool) => with_text(b'P', pool.as_str()),
+            Self::Workspace(workspace) => with_text(b'W', workspace.as_str()),
+            Self::Turns(MailboxId::Open) => with_text(b'M', "open"),
+            Self::Turns(MailboxId::Pool(pool)) => with_text(b'M', &format!("pool/{pool}")),
+            Self::Turns(MailboxId::Agent(agent)) => with_text(b'M', &agent.to_string()),
+            // A name holds no zero byte, so it ends where the key begins.
+            Self::Key(workspace, key) => with_text(b'K', &format!("{workspace}\0{key}")),
+            Self::Requests(page) => [&[b'R'][..], &page.to_be_bytes()].concat(),
+            Self::Endings(page) => [&[b'E'][..], &page.to_be_bytes()].concat(),
+            Self::Run(run) => with_id(b'U', run.raw()),
+            Self::History(task) => with_id(HISTORY_PREFIX, task.raw()),
+        }
+    }
+}
+
+/// The one row of counters and settings.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Meta {
+    /// The time of the last entry.
+    pub now: Timestamp,
+    /// The number of the last submit.
+    pub sequence: u64,
+    /// The limits in force.
+    pub limits: Limits,
+    /// Until when nothing is declared dead.
+    pub grace_until: Timestamp,
+    /// The nodes that have started here, and when last.
+    pub nodes: Vec<(NodeId, Timestamp)>,
+}
+
+/// What an ended task leaves behind for those who write about it late.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ending {
+    /// The attempt that ended it; 0 when none did.
+    pub attempt: u32,
+    /// How it ended.
+    pub phase: Phase,
+}
+
+/// One row's content.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Row {
+    /// Counters and settings.
+    Meta(Meta),
+    /// An unfinished task, or an ended one in history.
+    Task(Arc<Task>),
+    /// A dead letter.
+    DeadLetter(Arc<Task>),
+    /// An agent.
+    Agent(Arc<Agent>),
+    /// A pool.
+    Pool(Arc<Pool>),
+    /// A workspace and its weight.
+    Workspace(Name, u32),
+    /// Whose turn it is in a mailbox, by lane.
+    Turns(MailboxId, Turns),
+    /// An idempotency key: its task, a digest of what was asked, and when.
+    Key {
+        /// The workspace.
+        workspace: Name,
+        /// The key.
+        key: Arc<str>,
+        /// The task that has it.
+        task: TaskId,
+        /// Digest of what was asked for.
+        digest: u64,
+        /// When it was first used.
+        at: Timestamp,
+        /// The run it belongs to; while that is open, the key is not forgotten.
+        run: Option<RunId>,
+    },
+    /// A page of applied requests, oldest first.
+    Requests(u64, Vec<(RequestId, Applied)>),
+    /// A page of ended tasks, oldest first.
+    Endings(u64, Vec<(TaskId, Ending)>),
+    /// An open run.
+    Run(Run),
+}
+
+/// What changed since it was last asked.
+#[derive(Debug, Default, PartialEq)]
+pub struct Changes {
+    /// The rows to write, or to delete where there is `None`; in order of key, each key once.
+    pub rows: Vec<(RowKey, Option<Row>)>,
+    /// How many bytes of payload the written rows hold, for whoever bounds a batch.
+    pub payload_bytes: usize,
+}

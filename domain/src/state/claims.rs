@@ -1,0 +1,183 @@
+//! Leases: who takes which task, and what the holder says while it has it.
+
+use std::sync::Arc;
+
+use crate::agent::{Agent, Standing};
+use crate::event::Event;
+use crate::id::{AgentId, TaskId};
+use crate::refusal::Refusal;
+use crate::reply::{Answer, Assignment, Reply};
+use crate::row::RowKey;
+use crate::state::{State, Step};
+use crate::task::{Lease, MailboxId, Progress, Task, TaskStatus, bounded_reason};
+use crate::time::Timestamp;
+
+impl State {
+    pub(super) fn claim(&mut self, step: &mut Step, agent: AgentId, max: u32, start: bool) -> Answer {
+        let claimant = self.agents.get(&agent).ok_or(Refusal::AgentUnknown(agent))?.clone();
+        if claimant.standing != Standing::Ready {
+            let status = claimant.status().to_string();
+            return Err(Refusal::AgentUnavailable { agent, status });
+        }
+        let sources = sources(&claimant);
+        for source in &sources {
+            self.age(step, source);
+        }
+        let mut assignments = Vec::new();
+        for _ in 0..max.min(claimant.free()) {
+            let Some(task) = self.take_next(&sources, &claimant) else { break };
+            assignments.push(self.grant(step, task, &claimant, start));
+        }
+        if !assignments.is_empty() {
+            let holder = Arc::make_mut(self.agents.entry(agent).or_insert(claimant));
+            holder.held.extend(assignments.iter().map(|one| one.spec.id));
+            self.changes.touch(RowKey::Agent(agent));
+        }
+        Ok(Reply::Claimed(assignments))
+    }
+
+    /// Lets the tasks of a mailbox rise that have waited long enough in their lane.
+    fn age(&mut self, step: &mut Step, source: &MailboxId) {
+        let Some(mailbox) = self.mailboxes.get_mut(source) else { return };
+        let risen = mailbox.rise(step.now, self.meta.limits.ageing);
+        if !risen.is_empty() {
+            self.changes.touch(RowKey::Turns(source.clone()));
+        }
+        for (id, lane) in risen {
+            if let Some(task) = self.tasks.get_mut(&id) {
+                let task = Arc::make_mut(task);
+                task.lane = lane;
+                task.status = TaskStatus::Waiting { since: step.now };
+                self.changes.task_changed(id);
+                step.events.push(Event::TaskRose { task: id, lane });
+            }
+        }
+    }
+
+    /// Takes the most urgent task that the agent can do: lane first, then its own mailbox before its
+    /// pool's before the open one.
+    fn take_next(&mut self, sources: &[MailboxId], claimant: &Agent) -> Option<TaskId> {
+        let offered = &claimant.spec.capabilities;
+        let source = sources
+            .iter()
+            .filter_map(|source| Some((self.mailboxes.get(source)?.best(offered)?, source)))
+            .min_by_key(|(lane, _)| *lane)
+            .map(|(_, source)| source)?;
+        let mailbox = self.mailboxes.get_mut(source)?;
+        let task = mailbox.take(offered, &self.weights);
+        if mailbox.depth() == 0 {
+            self.mailboxes.remove(source);
+        }
+        self.changes.touch(RowKey::Turns(source.clone()));
+        task
+    }
+
+    fn grant(&mut self, step: &mut Step, id: TaskId, claimant: &Agent, start: bool) -> Assignment {
+        let agent = claimant.spec.id;
+        let task = self.tasks.get_mut(&id).map(Arc::make_mut);
+        let Some(task) = task else {
+            unreachable!("{id} stands in a mailbox but not among the unfinished tasks")
+        };
+        task.attempt += 1;
+        task.progress = None;
+        let lease = Lease {
+            agent,
+            attempt: task.attempt,
+            granted_at: step.now,
+            expires_at: expiry(task, step.now),
+            heard_at: step.now,
+        };
+        let assignment = Assignment {
+            spec: task.spec.clone(),
+            agent,
+            attempt: lease.attempt,
+            expires_at: lease.expires_at,
+        };
+        let attempt = lease.attempt;
+        step.events.push(Event::TaskLeased { task: id, agent, attempt });
+        task.status = if start {
+            step.events.push(Event::TaskStarted { task: id, agent, attempt });
+            task.first_started_at.get_or_insert(step.now);
+            TaskStatus::Running { lease, started_at: step.now }
+        } else {
+            TaskStatus::Scheduled { lease }
+        };
+        self.timers.set(task);
+        self.changes.task_changed(id);
+        assignment
+    }
+
+    pub(super) fn start(&mut self, step: &mut Step, id: TaskId, attempt: u32) -> Answer {
+        let expires_at = expiry(self.leased_task(id, attempt)?, step.now);
+        let Some(task) = self.tasks.get_mut(&id) else { return Err(Refusal::TaskUnknown(id)) };
+        let TaskStatus::Scheduled { lease } = &task.status else { return Ok(Reply::Done) };
+        let lease = Lease { heard_at: step.now, expires_at, ..lease.clone() };
+        let agent = lease.agent;
+        let task = Arc::make_mut(task);
+        task.status = TaskStatus::Running { lease, started_at: step.now };
+        task.first_started_at.get_or_insert(step.now);
+        self.timers.set(task);
+        self.changes.task_changed(id);
+        step.events.push(Event::TaskStarted { task: id, agent, attempt });
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn heartbeat(
+        &mut self,
+        step: &mut Step,
+        id: TaskId,
+        attempt: u32,
+        progress: Option<&Progress>,
+    ) -> Answer {
+        let expires_at = expiry(self.leased_task(id, attempt)?, step.now);
+        let Some(task) = self.tasks.get_mut(&id).map(Arc::make_mut) else {
+            return Err(Refusal::TaskUnknown(id));
+        };
+        if let TaskStatus::Scheduled { lease } | TaskStatus::Running { lease, .. } = &mut task.status {
+            lease.heard_at = step.now;
+            lease.expires_at = expires_at;
+        }
+        if let Some(progress) = progress.map(bounded_progress) {
+            task.progress = Some(progress.clone());
+            step.events.push(Event::TaskProgressed { task: id, progress });
+        }
+        self.timers.set(task);
+        self.changes.task_changed(id);
+        Ok(Reply::Done)
+    }
+
+    /// Returns the task if `attempt` holds its valid lease, else says why not.
+    pub(super) fn leased_task(&self, id: TaskId, attempt: u32) -> Result<&Arc<Task>, Refusal> {
+        let Some(task) = self.tasks.get(&id) else {
+            return Err(match self.endings.get(&id) {
+                Some(ending) if ending.attempt == attempt => {
+                    Refusal::AlreadyEnded { task: id, phase: ending.phase }
+                }
+                Some(_) => Refusal::LeaseLost { task: id, attempt },
+                None => Refusal::TaskUnknown(id),
+            });
+        };
+        let valid = task.lease().is_some_and(|lease| lease.attempt == attempt);
+        if valid { Ok(task) } else { Err(Refusal::LeaseLost { task: id, attempt }) }
+    }
+}
+
+fn expiry(task: &Task, now: Timestamp) -> Timestamp {
+    task.spec.timeouts.silence.map_or(Timestamp::NEVER, |silence| now.after(silence))
+}
+
+/// Keeps what an attempt says of itself within bounds: it is not worth losing a lease over.
+fn bounded_progress(progress: &Progress) -> Progress {
+    Progress {
+        percent: progress.percent.map(|percent| percent.min(100)),
+        message: progress.message.as_deref().map(bounded_reason),
+    }
+}
+
+/// The mailboxes an agent takes work from, nearest first.
+pub(super) fn sources(agent: &Agent) -> Vec<MailboxId> {
+    let mut sources = vec![MailboxId::Agent(agent.spec.id)];
+    sources.extend(agent.spec.pool.clone().map(MailboxId::Pool));
+    sources.push(MailboxId::Open);
+    sources
+}

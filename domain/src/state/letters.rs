@@ -1,0 +1,57 @@
+//! Dead letters: work that was given up and waits for somebody to decide about it.
+
+use std::sync::Arc;
+
+use crate::event::Event;
+use crate::id::TaskId;
+use crate::refusal::Refusal;
+use crate::reply::{Answer, Reply};
+use crate::row::RowKey;
+use crate::state::{State, Step};
+use crate::task::{Task, TaskSpec};
+
+impl State {
+    /// Keeps a task that was given up, until somebody decides about it.
+    pub(super) fn keep_dead_letter(&mut self, step: &mut Step, task: Arc<Task>) {
+        let id = task.spec.id;
+        self.dead_letters.insert(id, task);
+        self.changes.touch(RowKey::DeadLetter(id));
+        self.trim_dead_letters(step);
+    }
+
+    /// Lets the oldest dead letters go until the rest is within the limit.
+    pub(super) fn trim_dead_letters(&mut self, step: &mut Step) {
+        while self.dead_letters.len() as u64 > self.meta.limits.dead_letters_max
+            && let Some(oldest) = self.dead_letters.keys().next().copied()
+        {
+            self.remove_dead_letter(step, oldest);
+        }
+    }
+
+    pub(super) fn redrive(&mut self, step: &mut Step, task: TaskId, new_task: TaskId) -> Answer {
+        let dead = self.dead_letters.get(&task).ok_or(Refusal::TaskUnknown(task))?;
+        let mut spec = TaskSpec::clone(&dead.spec);
+        spec.id = new_task;
+        spec.idempotency_key = None;
+        spec.deadline = None;
+        spec.run = None;
+        spec.redriven_from = Some(task);
+        let answer = self.submit(step, &Arc::new(spec))?;
+        self.remove_dead_letter(step, task);
+        Ok(answer)
+    }
+
+    pub(super) fn purge(&mut self, step: &mut Step, task: TaskId) -> Answer {
+        if !self.dead_letters.contains_key(&task) {
+            return Err(Refusal::TaskUnknown(task));
+        }
+        self.remove_dead_letter(step, task);
+        Ok(Reply::Done)
+    }
+
+    fn remove_dead_letter(&mut self, step: &mut Step, task: TaskId) {
+        self.dead_letters.remove(&task);
+        self.changes.touch(RowKey::DeadLetter(task));
+        step.events.push(Event::DeadLetterRemoved { task });
+    }
+}

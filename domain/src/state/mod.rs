@@ -1,0 +1,148 @@
+//! What the cluster has agreed on, and the only judge of what may change it.
+//!
+//! [`State::apply`] takes one entry of the log. First time passes up to the entry's time, and what is
+//! due happens ([`timers`]); then each command is judged alone and in order. A refused command leaves
+//! the state as it was. A command whose request id was applied before is answered as it was then.
+//!
+//! The state is the unfinished work and what is needed to judge it. A task that ends leaves for
+//! history with the next checkpoint ([`persist`]); what stays is its [`Ending`], so that late writers
+//! get the right answer.
+
+mod agents;
+mod answers;
+mod changes;
+mod claims;
+mod counts;
+mod ends;
+mod groups;
+mod keys;
+mod letters;
+mod limits;
+mod nodes;
+mod persist;
+mod pools;
+mod runs;
+mod submit;
+mod timers;
+mod view;
+mod window;
+
+pub use persist::RestoreError;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::agent::{Agent, Pool};
+use crate::chance::Chance;
+use crate::command::{Command, Entry, Request};
+use crate::event::Event;
+use crate::id::{AgentId, RequestId, RunId, TaskId};
+use crate::mailbox::{Mailbox, Weights};
+use crate::name::Name;
+use crate::reply::{Answer, Applied};
+use crate::row::{Ending, Meta};
+use crate::run::Run;
+use crate::task::{MailboxId, Task};
+use crate::time::Timestamp;
+
+/// What applying one entry brought about.
+#[derive(Debug, Default, PartialEq)]
+pub struct Effects {
+    /// One answer for each command, in order.
+    pub answers: Vec<Answer>,
+    /// What happened, in order.
+    pub events: Vec<Event>,
+}
+
+/// The agreed state. Equal entries in equal order give equal states.
+#[derive(Debug, Default)]
+pub struct State {
+    meta: Meta,
+    tasks: BTreeMap<TaskId, Arc<Task>>,
+    dead_letters: BTreeMap<TaskId, Arc<Task>>,
+    agents: BTreeMap<AgentId, Arc<Agent>>,
+    pools: BTreeMap<Name, Arc<Pool>>,
+    weights: Weights,
+    mailboxes: BTreeMap<MailboxId, Mailbox>,
+    timers: timers::Timers,
+    keys: keys::Keys,
+    requests: window::Window<RequestId, Applied>,
+    endings: window::Window<TaskId, Ending>,
+    runs: BTreeMap<RunId, Run>,
+    pool_agents: BTreeMap<Name, BTreeSet<AgentId>>,
+    counts: counts::Counts,
+    groups: groups::Groups,
+    changes: changes::ChangeLog,
+}
+
+/// What one entry brings along while it is applied.
+#[derive(Debug)]
+struct Step {
+    now: Timestamp,
+    chance: Chance,
+    events: Vec<Event>,
+}
+
+impl State {
+    /// Applies one entry of the log.
+    ///
+    /// Cost: O(log n) for each command and each due task, n being the unfinished tasks. Time never
+    /// goes back: an entry older than the last one is applied at the last one's time.
+    pub fn apply(&mut self, entry: &Entry) -> Effects {
+        let now = entry.at.max(self.meta.now);
+        self.meta.now = now;
+        self.changes.touch_meta();
+        let mut step = Step { now, chance: Chance::new(entry.seed), events: Vec::new() };
+        self.advance(&mut step);
+        let answers = entry.commands.iter().map(|request| self.answer(&mut step, request)).collect();
+        Effects { answers, events: step.events }
+    }
+
+    fn answer(&mut self, step: &mut Step, request: &Request) -> Answer {
+        if let Some(applied) = self.requests.get(&request.id) {
+            return Ok(self.answer_again(applied.clone()));
+        }
+        let answer = self.judge(step, &request.command);
+        if let Ok(reply) = &answer {
+            let dirty = self.requests.push(request.id, Applied::from_reply(reply));
+            self.changes.touch_requests(dirty);
+        }
+        answer
+    }
+
+    /// Everything that may be asked, and who judges it.
+    fn judge(&mut self, step: &mut Step, command: &Command) -> Answer {
+        match command {
+            Command::SetLimits { limits } => self.set_limits(step, limits),
+            Command::SetWeight { workspace, weight } => self.set_weight(workspace, *weight),
+            Command::StartNode { node } => self.start_node(step, *node),
+            Command::PutPool { spec } => self.put_pool(step, spec),
+            Command::ScalePool { pool, target } => self.scale_pool(step, pool, *target),
+            Command::RemovePool { pool } => self.remove_pool(step, pool),
+            Command::RegisterAgent { spec } => self.register_agent(step, spec),
+            Command::SetStanding { agent, standing, reason } => {
+                self.set_standing(step, *agent, *standing, reason)
+            }
+            Command::RemoveAgent { agent } => self.remove_agent(step, *agent),
+            Command::Submit { spec } => self.submit(step, spec),
+            Command::Claim { agent, max, start } => self.claim(step, *agent, *max, *start),
+            Command::Start { task, attempt } => self.start(step, *task, *attempt),
+            Command::Heartbeat { task, attempt, progress } => {
+                self.heartbeat(step, *task, *attempt, progress.as_ref())
+            }
+            Command::Complete { task, attempt, result, usage } => {
+                self.complete(step, *task, *attempt, result, usage)
+            }
+            Command::Fail { task, attempt, reason, retryable, usage } => {
+                self.fail(step, *task, *attempt, reason, *retryable, usage)
+            }
+            Command::Release { task, attempt, reason } => self.release(step, *task, *attempt, reason),
+            Command::Cancel { task, reason } => self.cancel(step, *task, reason),
+            Command::Redrive { task, new_task } => self.redrive(step, *task, *new_task),
+            Command::Purge { task } => self.purge(step, *task),
+            Command::SetLane { task, lane } => self.set_lane(step, *task, *lane),
+            Command::StartRun { run, fleet, plan } => self.start_run(step, *run, fleet, plan),
+            Command::EndRun { run, summary } => self.end_run(step, *run, summary),
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! The state to rows and back.
+//!
+//! Restoring all rows that were ever taken gives an equal state: counts, timers, mailboxes and the
+//! members of pools and runs follow from the rows and are rebuilt.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::id::TaskId;
+use crate::mailbox::Turns;
+use crate::row::{Changes, Meta, Row, RowKey};
+use crate::state::changes::{ChangeLog, Origin};
+use crate::state::keys::KeyUse;
+use crate::state::{State, submit};
+use crate::task::{End, MailboxId, Outcome, Task, TaskStatus};
+
+/// Says why rows do not make a state; the mirror they came from is damaged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RestoreError {
+    /// A row of history stood among the rows of the state.
+    #[error("{0} has ended, yet it stands among the unfinished tasks")]
+    Ended(TaskId),
+    /// There are rows, but not the one that every state has.
+    #[error("the row of counters is missing")]
+    NoMeta,
+}
+
+impl State {
+    /// Returns the rows that changed since the last call; what is returned must reach the disk in one
+    /// batch. Until [`State::changes_stored`] is called, ended tasks stay readable and the next call
+    /// returns these rows again, as they are then: a batch that failed may be dropped.
+    pub fn take_changes(&mut self) -> Changes {
+        self.changes.write_again();
+        let log = std::mem::take(&mut self.changes);
+        let ChangeLog { tasks, rows, mut archiving, ended, mut writing } = log;
+        archiving.extend(ended);
+        let mut taken = Changes::default();
+        for key in rows {
+            let row = self.row(&key);
+            taken.rows.push((key, row));
+        }
+        for (task, origin) in tasks {
+            let row = self.tasks.get(&task).cloned().map(Row::Task);
+            if row.is_some() || origin == Origin::Stored {
+                taken.rows.push((RowKey::Task(task), row));
+            }
+        }
+        writing.extend(taken.rows.iter().map(|(key, _)| key.clone()));
+        for (task, ended) in &archiving {
+            taken.rows.push((RowKey::History(*task), Some(Row::Task(ended.clone()))));
+        }
+        taken.payload_bytes = taken.rows.iter().map(|(_, row)| payload_bytes(row.as_ref())).sum();
+        taken.rows.sort_by(|(left, _), (right, _)| left.cmp(right));
+        self.changes.archiving = archiving;
+        self.changes.writing = writing;
+        taken
+    }
+
+    /// Says that all changes taken so far are durable: ended tasks are read from history from here on.
+    pub fn changes_stored(&mut self) {
+        self.changes.archiving = BTreeMap::new();
+        self.changes.writing.clear();
+    }
+
+    /// Returns all rows of the state, in order of key. History is not part of it.
+    pub fn rows(&self) -> Vec<(RowKey, Row)> {
+        let mut keys = vec![RowKey::Meta];
+        keys.extend(self.tasks.keys().copied().map(RowKey::Task));
+        keys.extend(self.dead_letters.keys().copied().map(RowKey::DeadLetter));
+        keys.extend(self.agents.keys().copied().map(RowKey::Agent));
+        keys.extend(self.pools.keys().cloned().map(RowKey::Pool));
+        keys.extend(self.weights.iter().map(|(workspace, _)| RowKey::Workspace(workspace.clone())));
+        keys.extend(self.mailboxes.keys().cloned().map(RowKey::Turns));
+        keys.extend(self.keys.iter().map(|(workspace, key)| RowKey::Key(workspace.clone(), key.clone())));
+        keys.extend(self.requests.pages().map(|(number, _)| RowKey::Requests(number)));
+        keys.extend(self.endings.pages().map(|(number, _)| RowKey::Endings(number)));
+        keys.extend(self.runs.keys().copied().map(RowKey::Run));
+        keys.sort();
+        keys.into_iter().filter_map(|key| Some((key.clone(), self.row(&key)?))).collect()
+    }
+
+    fn row(&self, key: &RowKey) -> Option<Row> {
+        match key {
+            RowKey::Meta => Some(Row::Meta(self.meta.clone())),
+            RowKey::Task(task) => self.tasks.get(task).cloned().map(Row::Task),
+            RowKey::DeadLetter(task) => self.dead_letters.get(task).cloned().map(Row::DeadLetter),
+            RowKey::Agent(agent) => self.agents.get(agent).cloned().map(Row::Agent),
+            RowKey::Pool(pool) => self.pools.get(pool).cloned().map(Row::Pool),
+            RowKey::Workspace(workspace) => {
+                Some(Row::Workspace(workspace.clone(), self.weights.of(workspace)))
+            }
+            RowKey::Turns(mailbox) => {
+                let turns = self.mailboxes.get(mailbox)?.turns();
+                Some(Row::Turns(mailbox.clone(), turns))
+            }
+            RowKey::Key(workspace, key) => self.keys.row(workspace, key),
+            RowKey::Requests(page) => Some(Row::Requests(*page, self.requests.page(*page)?.clone())),
+            RowKey::Endings(page) => Some(Row::Endings(*page, self.endings.page(*page)?.clone())),
+            RowKey::Run(run) => self.runs.get(run).cloned().map(Row::Run),
+            RowKey::History(_) => None,
+        }
+    }
+
+    /// Builds the state from all its rows, in any order but for pages, which come in order of number.
+    ///
+    /// # Errors
+    /// When the rows cannot be those of a state: the mirror is damaged and must be rebuilt.
+    pub fn restore(rows: impl IntoIterator<Item = Row>) -> Result<Self, RestoreError> {
+        let mut state = Self::default();
+        let mut meta: Option<Meta> = None;
+        let mut turns: Vec<(MailboxId, Turns)> = Vec::new();
+        let mut empty = true;
+        for row in rows {
+            empty = false;
+            match row {
+                Row::Meta(row) => meta = Some(row),
+                Row::Task(task) => state.restore_task(task)?,
+                Row::DeadLetter(task) => {
+                    state.dead_letters.insert(task.spec.id, task);
+                }
+                Row::Agent(agent) => {
+                    if let Some(pool) = &agent.spec.pool {
+                        state.pool_agents.entry(pool.clone()).or_default().insert(agent.spec.id);
+                    }
+                    state.agents.insert(agent.spec.id, agent);
+                }
+                Row::Pool(pool) => {
+                    state.pools.insert(pool.spec.name.clone(), pool);
+                }
+                Row::Workspace(workspace, weight) => state.weights.set(workspace, weight),
+                Row::Turns(mailbox, row) => turns.push((mailbox, row)),
+                Row::Key { workspace, key, task, digest, at, run } => {
+                    state.keys.insert(workspace, key, KeyUse { task, digest, at, run });
+                }
+                Row::Requests(number, page) => state.requests.restore(number, page),
+                Row::Endings(number, page) => state.endings.restore(number, page),
+                Row::Run(run) => {
+                    state.runs.insert(run.id, run);
+                }
+            }
+        }
+        state.meta = match meta {
+            Some(meta) => meta,
+            None if empty => Meta::default(),
+            None => return Err(RestoreError::NoMeta),
+        };
+        for (mailbox, turns) in turns {
+            if let Some(mailbox) = state.mailboxes.get_mut(&mailbox) {
+                mailbox.set_turns(&turns);
+            }
+        }
+        Ok(state)
+    }
+
+    fn restore_task(&mut self, task: Arc<Task>) -> Result<(), RestoreError> {
+        match &task.status {
+            TaskStatus::Ended(_) => return Err(RestoreError::Ended(task.spec.id)),
+            TaskStatus::Waiting { since } => {
+                let mailbox = self.mailboxes.entry(task.spec.mailbox.clone()).or_default();
+                mailbox.enqueue(submit::waiting(&task, *since));
+            }
+            TaskStatus::BackingOff { .. } | TaskStatus::Scheduled { .. } | TaskStatus::Running { .. } => {}
+        }
+        self.groups.add(&task);
+        self.counts.add(&task);
+        self.timers.set(&task);
+        self.tasks.insert(task.spec.id, task);
+        Ok(())
+    }
+}
+
+impl PartialEq for State {
+    /// Compares what is agreed; what is still to be written to disk does not count.
+    fn eq(&self, other: &Self) -> bool {
+        self.rows() == other.rows()
+    }
+}
+
+fn payload_bytes(row: Option<&Row>) -> usize {
+    match row {
+        Some(Row::Task(task) | Row::DeadLetter(task)) => {
+            let result = match &task.status {
+                TaskStatus::Ended(End { outcome: Outcome::Completed { result }, .. }) => result.weight(),
+                _ => 0,
+            };
+            task.spec.payload.weight() + result
+        }
+        Some(Row::Run(run)) => run.plan.weight(),
+        _ => 0,
+    }
+}

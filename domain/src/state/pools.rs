@@ -1,0 +1,76 @@
+//! Pools: their definition and their size.
+
+use std::sync::Arc;
+
+use crate::agent::{CONCURRENCY_MAX, POOL_SIZE_MAX, Pool, PoolSpec, RuntimeSpec};
+use crate::event::Event;
+use crate::name::Name;
+use crate::refusal::Refusal;
+use crate::reply::{Answer, Reply};
+use crate::row::RowKey;
+use crate::state::{State, Step};
+use crate::task::MailboxId;
+
+impl State {
+    pub(super) fn put_pool(&mut self, step: &mut Step, spec: &Arc<PoolSpec>) -> Answer {
+        check_pool(spec)?;
+        let known = self.pools.get(&spec.name);
+        let target = known.map_or(spec.min, |pool| pool.target).clamp(spec.min, spec.max);
+        let created_at = known.map_or(step.now, |pool| pool.created_at);
+        let pool = Pool { spec: spec.clone(), target, created_at };
+        self.keep_pool(step, pool);
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn scale_pool(&mut self, step: &mut Step, name: &Name, target: u32) -> Answer {
+        let pool = self.pools.get(name).ok_or_else(|| Refusal::PoolUnknown(name.clone()))?;
+        let target = target.clamp(pool.spec.min, pool.spec.max);
+        if target != pool.target {
+            let pool = Pool { target, ..Pool::clone(pool) };
+            self.keep_pool(step, pool);
+        }
+        Ok(Reply::Done)
+    }
+
+    fn keep_pool(&mut self, step: &mut Step, pool: Pool) {
+        let (name, target) = (pool.spec.name.clone(), pool.target);
+        self.pools.insert(name.clone(), Arc::new(pool));
+        self.changes.touch(RowKey::Pool(name.clone()));
+        step.events.push(Event::PoolChanged { pool: name, target });
+    }
+
+    pub(super) fn remove_pool(&mut self, step: &mut Step, name: &Name) -> Answer {
+        if !self.pools.contains_key(name) {
+            return Err(Refusal::PoolUnknown(name.clone()));
+        }
+        let mailbox = MailboxId::Pool(name.clone());
+        let agents = self.pool_agents.get(name).map_or(0, |members| members.len() as u64);
+        // Backing-off and leased work is not in the mailbox now, but may come back to it.
+        let waiting = self.counts.of_pool(name);
+        if agents > 0 || waiting > 0 {
+            return Err(Refusal::PoolInUse { pool: name.clone(), agents, waiting });
+        }
+        self.pools.remove(name);
+        self.mailboxes.remove(&mailbox);
+        self.changes.touch(RowKey::Turns(mailbox));
+        self.changes.touch(RowKey::Pool(name.clone()));
+        step.events.push(Event::PoolRemoved { pool: name.clone() });
+        Ok(Reply::Done)
+    }
+}
+
+fn check_pool(spec: &PoolSpec) -> Result<(), Refusal> {
+    let refuse = |field: &str, why: String| Err(Refusal::Invalid { field: field.to_owned(), why });
+    if spec.max == 0 || spec.max > POOL_SIZE_MAX || spec.min > spec.max {
+        return refuse("size", format!("min may not pass max, and max must be from 1 to {POOL_SIZE_MAX}"));
+    }
+    if spec.concurrency == 0 || spec.concurrency > CONCURRENCY_MAX {
+        return refuse("concurrency", format!("it must be from 1 to {CONCURRENCY_MAX}"));
+    }
+    match &spec.runtime {
+        RuntimeSpec::Process(process) if process.command.is_empty() => {
+            refuse("command", "it names no program".to_owned())
+        }
+        RuntimeSpec::Process(_) | RuntimeSpec::Native(_) | RuntimeSpec::External => Ok(()),
+    }
+}

@@ -1,0 +1,238 @@
+//! Accepting work, and moving it between lanes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::capability::CAPABILITIES_MAX;
+use crate::event::Event;
+use crate::id::{RunId, TaskId};
+use crate::mailbox::Waiting;
+use crate::payload::{INLINE_BYTES_MAX, PAYLOAD_BYTES_MAX, Payload};
+use crate::refusal::{Bound, Refusal};
+use crate::reply::{Answer, Reply};
+use crate::retry::ATTEMPTS_MAX;
+use crate::row::RowKey;
+use crate::state::keys::{self, KeyUse};
+use crate::state::{State, Step};
+use crate::task::{Lane, MailboxId, Task, TaskSpec, TaskStatus, Timeouts, Usage};
+use crate::time::Timestamp;
+
+/// The most labels of a task; filters walk them.
+const LABELS_MAX: usize = 64;
+
+/// The longest value of a label: a path of the longest kind fits. Labels are held in memory on every replica.
+const LABEL_BYTES_MAX: usize = 4096;
+
+impl State {
+    pub(super) fn submit(&mut self, step: &mut Step, spec: &Arc<TaskSpec>) -> Answer {
+        if let Some(answer) = self.earlier_submit(spec) {
+            return answer;
+        }
+        check_spec(spec, step.now)?;
+        self.check_mailbox(&spec.mailbox)?;
+        self.check_run(spec.run)?;
+        self.check_room(spec)?;
+        self.accept(step, spec.clone());
+        Ok(Reply::Submitted { task: spec.id, duplicate: false })
+    }
+
+    /// Answers a submit that was made before, by its key or by its id.
+    fn earlier_submit(&self, spec: &TaskSpec) -> Option<Answer> {
+        if let Some(key) = &spec.idempotency_key
+            && let Some(usage) = self.keys.get(&spec.workspace, key)
+        {
+            return Some(if usage.digest == keys::digest(spec) {
+                Ok(Reply::Submitted { task: usage.task, duplicate: true })
+            } else {
+                Err(Refusal::IdempotencyConflict { task: usage.task })
+            });
+        }
+        let known = self.tasks.contains_key(&spec.id)
+            || self.endings.get(&spec.id).is_some()
+            // More dead letters are kept than endings.
+            || self.dead_letters.contains_key(&spec.id);
+        known.then_some(Err(Refusal::TaskExists(spec.id)))
+    }
+
+    fn check_mailbox(&self, mailbox: &MailboxId) -> Result<(), Refusal> {
+        match mailbox {
+            MailboxId::Open => Ok(()),
+            MailboxId::Pool(pool) if self.pools.contains_key(pool) => Ok(()),
+            MailboxId::Pool(pool) => Err(Refusal::PoolUnknown(pool.clone())),
+            MailboxId::Agent(agent) if self.agents.contains_key(agent) => Ok(()),
+            MailboxId::Agent(agent) => Err(Refusal::AgentUnknown(*agent)),
+        }
+    }
+
+    /// Work of a run that is over would never be called off with it.
+    fn check_run(&self, run: Option<RunId>) -> Result<(), Refusal> {
+        match run {
+            Some(run) if !self.runs.contains_key(&run) => Err(Refusal::RunUnknown(run)),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn check_room(&self, spec: &TaskSpec) -> Result<(), Refusal> {
+        let limits = &self.meta.limits;
+        let full = |bound, limit| Err(Refusal::Full { bound, limit });
+        let waiting = self.mailboxes.get(&spec.mailbox).map_or(0, |mailbox| mailbox.depth() as u64);
+        if waiting >= limits.mailbox_depth_max {
+            return full(Bound::Mailbox(spec.mailbox.to_string()), limits.mailbox_depth_max);
+        }
+        if self.counts.of_workspace(&spec.workspace) >= limits.workspace_depth_max {
+            return full(Bound::Workspace(spec.workspace.clone()), limits.workspace_depth_max);
+        }
+        if self.counts.unfinished() >= limits.node_depth_max {
+            return full(Bound::Node, limits.node_depth_max);
+        }
+        if self.counts.payload_bytes() + spec.payload.weight() as u64 > limits.payload_bytes_max {
+            return full(Bound::PayloadBytes, limits.payload_bytes_max);
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self, step: &mut Step, spec: Arc<TaskSpec>) {
+        self.meta.sequence += 1;
+        let task = Task {
+            submitted_at: step.now,
+            sequence: self.meta.sequence,
+            lane: spec.lane,
+            status: TaskStatus::Waiting { since: step.now },
+            first_started_at: None,
+            attempt: 0,
+            failures: 0,
+            losses: 0,
+            attempts: Vec::new(),
+            progress: None,
+            usage: Usage::default(),
+            spec,
+        };
+        let spec = &task.spec;
+        if let Some(key) = &spec.idempotency_key {
+            let usage = KeyUse { task: spec.id, digest: keys::digest(spec), at: step.now, run: spec.run };
+            self.keys.insert(spec.workspace.clone(), key.clone(), usage);
+            self.changes.touch(RowKey::Key(spec.workspace.clone(), key.clone()));
+        }
+        self.groups.add(&task);
+        self.counts.add(&task);
+        self.changes.task_made(spec.id);
+        step.events.push(Event::TaskSubmitted {
+            task: spec.id,
+            workspace: spec.workspace.clone(),
+            mailbox: Some(spec.mailbox.clone()),
+            lane: task.lane,
+            run: spec.run,
+        });
+        self.timers.set(&task);
+        self.enqueue(&spec.mailbox, waiting(&task, step.now));
+        self.tasks.insert(task.spec.id, Arc::new(task));
+    }
+
+    /// Puts a waiting task into its mailbox.
+    pub(super) fn enqueue(&mut self, mailbox: &MailboxId, waiting: Waiting) {
+        match self.mailboxes.get_mut(mailbox) {
+            Some(mailbox) => mailbox.enqueue(waiting),
+            None => self.mailboxes.entry(mailbox.clone()).or_default().enqueue(waiting),
+        }
+        self.changes.touch(RowKey::Turns(mailbox.clone()));
+    }
+
+    /// Takes a waiting task out of its mailbox.
+    pub(super) fn dequeue(&mut self, task: &Task) {
+        if let Some(mailbox) = self.mailboxes.get_mut(&task.spec.mailbox) {
+            let since = match &task.status {
+                TaskStatus::Waiting { since } => *since,
+                _ => Timestamp::ZERO,
+            };
+            mailbox.remove(&waiting(task, since));
+            if mailbox.depth() == 0 {
+                self.mailboxes.remove(&task.spec.mailbox);
+            }
+            self.changes.touch(RowKey::Turns(task.spec.mailbox.clone()));
+        }
+    }
+
+    pub(super) fn set_lane(&mut self, step: &mut Step, task: TaskId, lane: Lane) -> Answer {
+        let mut changed = Task::clone(self.unfinished_task(task)?);
+        if changed.lane == lane {
+            return Ok(Reply::Done);
+        }
+        let waits = matches!(changed.status, TaskStatus::Waiting { .. });
+        if waits {
+            self.dequeue(&changed);
+            changed.status = TaskStatus::Waiting { since: step.now };
+        }
+        changed.lane = lane;
+        if waits {
+            self.enqueue(&changed.spec.mailbox, waiting(&changed, step.now));
+        }
+        self.tasks.insert(task, Arc::new(changed));
+        self.changes.task_changed(task);
+        step.events.push(Event::TaskRose { task, lane });
+        Ok(Reply::Done)
+    }
+
+    /// Returns an unfinished task, or says why there is none.
+    pub(super) fn unfinished_task(&self, task: TaskId) -> Result<&Arc<Task>, Refusal> {
+        self.tasks.get(&task).ok_or_else(|| match self.endings.get(&task) {
+            Some(ending) => Refusal::AlreadyEnded { task, phase: ending.phase },
+            None => Refusal::TaskUnknown(task),
+        })
+    }
+}
+
+pub(super) fn waiting(task: &Task, lane_since: Timestamp) -> Waiting {
+    Waiting {
+        task: task.spec.id,
+        workspace: task.spec.workspace.clone(),
+        demand: Arc::new(task.spec.demand.clone()),
+        lane: task.lane,
+        deadline: task.spec.deadline,
+        sequence: task.sequence,
+        lane_since,
+    }
+}
+
+fn check_spec(spec: &TaskSpec, now: Timestamp) -> Result<(), Refusal> {
+    let refuse = |field: &str, why: String| Err(Refusal::Invalid { field: field.to_owned(), why });
+    check_payload("payload", &spec.payload)?;
+    if spec.retry.max_attempts == 0 || spec.retry.max_attempts > ATTEMPTS_MAX {
+        return refuse("retry.max_attempts", format!("it must be from 1 to {ATTEMPTS_MAX}"));
+    }
+    if spec.demand.len() > CAPABILITIES_MAX {
+        return refuse("capabilities", format!("at most {CAPABILITIES_MAX} are allowed"));
+    }
+    if spec.labels.len() > LABELS_MAX {
+        return refuse("labels", format!("at most {LABELS_MAX} are allowed"));
+    }
+    if let Some((label, value)) = spec.labels.iter().find(|(_, value)| value.len() > LABEL_BYTES_MAX) {
+        let why = format!("{label} has {} bytes; at most {LABEL_BYTES_MAX} are allowed", value.len());
+        return refuse("labels", why);
+    }
+    if let Some(key) = &spec.idempotency_key
+        && (key.is_empty() || key.len() > keys::KEY_BYTES_MAX)
+    {
+        return refuse("idempotency_key", format!("it must have 1 to {} bytes", keys::KEY_BYTES_MAX));
+    }
+    let Timeouts { waiting, running, silence } = &spec.timeouts;
+    if [waiting, running, silence].into_iter().flatten().any(|limit| *limit < Duration::from_millis(1)) {
+        return refuse("timeouts", "each must be at least a millisecond".to_owned());
+    }
+    if spec.deadline.is_some_and(|deadline| deadline <= now) {
+        return refuse("deadline", "it has passed already".to_owned());
+    }
+    Ok(())
+}
+
+/// Checks that bytes are where bytes of their size belong.
+pub(super) fn check_payload(field: &str, payload: &Payload) -> Result<(), Refusal> {
+    let (size, max) = match payload {
+        Payload::Inline(bytes) => (bytes.len() as u64, INLINE_BYTES_MAX as u64),
+        Payload::Blob { size, .. } => (*size, PAYLOAD_BYTES_MAX),
+    };
+    if size <= max {
+        return Ok(());
+    }
+    let why = format!("{size} bytes; at most {max} are allowed here");
+    Err(Refusal::Invalid { field: field.to_owned(), why })
+}

@@ -1,0 +1,158 @@
+//! Time passing: what happens when nobody asks.
+//!
+//! Each unfinished task has at most one timer: the earliest moment at which something about it may be
+//! due. When it fires, the task is looked at afresh, so a timer that came too early only sets itself
+//! again. Cost: O(log n) to set, clear and fire.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::event::Event;
+use crate::id::TaskId;
+use crate::state::{State, Step, submit};
+use crate::task::{Outcome, Task, TaskStatus};
+use crate::time::Timestamp;
+
+/// The timers of all tasks.
+#[derive(Debug, Default)]
+pub(super) struct Timers {
+    by_time: BTreeSet<(Timestamp, TaskId)>,
+    of_task: BTreeMap<TaskId, Timestamp>,
+}
+
+impl Timers {
+    /// Sets the timer of a task for the next thing that may be due, or clears it when there is none.
+    pub(super) fn set(&mut self, task: &Task) {
+        self.put(task.spec.id, due(task, Timestamp::ZERO).map(|(at, _)| at));
+    }
+
+    pub(super) fn clear(&mut self, id: TaskId) {
+        self.put(id, None);
+    }
+
+    fn put(&mut self, id: TaskId, at: Option<Timestamp>) {
+        let before = match at {
+            Some(at) => self.of_task.insert(id, at),
+            None => self.of_task.remove(&id),
+        };
+        if before == at {
+            return;
+        }
+        if let Some(before) = before {
+            self.by_time.remove(&(before, id));
+        }
+        if let Some(at) = at {
+            self.by_time.insert((at, id));
+        }
+    }
+
+    fn first(&self) -> Option<(Timestamp, TaskId)> {
+        self.by_time.first().copied()
+    }
+}
+
+/// What is due for one task.
+enum Due {
+    Deadline,
+    WaitingTooLong,
+    BackoffOver,
+    RunningTooLong,
+    Silent,
+}
+
+impl State {
+    /// Does what became due up to the step's time, in the order in which it became due.
+    pub(super) fn advance(&mut self, step: &mut Step) {
+        while let Some((armed, id)) = self.timers.first() {
+            if armed > step.now {
+                break;
+            }
+            let next = self.tasks.get(&id).and_then(|task| due(task, self.meta.grace_until));
+            match next {
+                // Too early. It waits for its place in the order even when that is in the past as well:
+                // a replica that was restored has set its timers at other times, yet must do the same.
+                Some((at, _)) if at > armed => self.timers.put(id, Some(at)),
+                Some((_, what)) => {
+                    self.timers.clear(id);
+                    self.happen(step, id, &what);
+                }
+                None => self.timers.clear(id),
+            }
+        }
+        self.forget_keys(step.now);
+    }
+
+    fn happen(&mut self, step: &mut Step, id: TaskId, what: &Due) {
+        let Some(task) = self.tasks.get(&id) else { return };
+        let (attempt, timeouts) = (task.attempt, &task.spec.timeouts);
+        match what {
+            Due::Deadline => {
+                let reason = "its deadline passed".into();
+                self.stop(step, id, Outcome::TimedOut { reason });
+            }
+            Due::WaitingTooLong => {
+                let limit = timeouts.waiting.unwrap_or_default();
+                let reason = format!("no agent started it within {limit:?}").into();
+                self.stop(step, id, Outcome::TimedOut { reason });
+            }
+            Due::BackoffOver => self.end_backoff(step, id),
+            Due::RunningTooLong => {
+                let limit = timeouts.running.unwrap_or_default();
+                self.time_out_attempt(step, id, &format!("attempt {attempt} ran longer than {limit:?}"));
+            }
+            Due::Silent => {
+                let limit = timeouts.silence.unwrap_or_default();
+                self.time_out_attempt(
+                    step,
+                    id,
+                    &format!("attempt {attempt} gave no heartbeat for {limit:?}"),
+                );
+            }
+        }
+    }
+
+    fn end_backoff(&mut self, step: &mut Step, id: TaskId) {
+        let Some(task) = self.tasks.get_mut(&id).map(Arc::make_mut) else { return };
+        task.status = TaskStatus::Waiting { since: step.now };
+        self.timers.set(task);
+        let (mailbox, waiting) = (task.spec.mailbox.clone(), submit::waiting(task, step.now));
+        self.enqueue(&mailbox, waiting);
+        self.changes.task_changed(id);
+        step.events.push(Event::TaskReady { task: id, mailbox: Some(mailbox) });
+    }
+
+    /// Returns when something may be due next, if anything is. After a tick at that time, what was due has
+    /// happened and the answer is a later time.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.timers.first().map(|(at, _)| at)
+    }
+}
+
+/// Returns the earliest thing that may be due for a task. Silence is not held against anybody before
+/// `grace_until`: a leader that has just started has not listened long enough to know.
+fn due(task: &Task, grace_until: Timestamp) -> Option<(Timestamp, Due)> {
+    let timeouts = &task.spec.timeouts;
+    // The deadline stands first: of two things due at once it leaves the least to undo.
+    let deadline = task.spec.deadline.map(|at| (at, Due::Deadline));
+    let waiting = timeouts
+        .waiting
+        .filter(|_| task.first_started_at.is_none())
+        .map(|limit| (task.submitted_at.after(limit), Due::WaitingTooLong));
+    let own = match &task.status {
+        TaskStatus::Waiting { .. } => [None, None],
+        TaskStatus::Ended(_) => return None,
+        TaskStatus::BackingOff { until } => [Some((*until, Due::BackoffOver)), None],
+        TaskStatus::Scheduled { lease } | TaskStatus::Running { lease, .. } => {
+            // A lease that never starts may not hold its task longer than one that does.
+            let from = match &task.status {
+                TaskStatus::Running { started_at, .. } => *started_at,
+                _ => lease.granted_at,
+            };
+            let running = timeouts.running.map(|limit| (from.after(limit), Due::RunningTooLong));
+            let silent = (lease.expires_at < Timestamp::NEVER)
+                .then(|| (lease.expires_at.max(grace_until), Due::Silent));
+            [running, silent]
+        }
+    };
+    [deadline, waiting].into_iter().chain(own).flatten().min_by_key(|(at, _)| *at)
+}

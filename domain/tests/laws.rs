@@ -1,0 +1,25 @@
+//! The laws of the state machine, and examples of each of its promises.
+//!
+//! `world` builds commands, `histories` draws random ones. More cases than the default:
+//! `PROPTEST_CASES=5000 cargo test -p synod-domain --test laws`. What one life of a task costs:
+//! `cargo test --release -p synod-domain --test laws cost -- --ignored --nocapture`.
+
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+#![allow(clippy::cast_possible_truncation, reason = "the numbers drawn are small")]
+
+mod laws {
+    mod histories;
+    mod world;
+
+    mod life;
+    mod mirror;
+    mod order;
+    mod replay;
+    mod time;
+
+    mod agents;
+    mod cost;
+    mod endings;
+    mod submits;
+    mod timeouts;
+}

@@ -1,0 +1,88 @@
+//! The law of order: a claim takes what a slow and obvious model says may be taken.
+
+use proptest::prelude::*;
+use synod_domain::agent::Agent;
+use synod_domain::command::Command;
+use synod_domain::name::Name;
+use synod_domain::reply::Reply;
+use synod_domain::state::State;
+use synod_domain::task::{Lane, MailboxId, Task, TaskStatus};
+use synod_domain::time::Timestamp;
+
+use super::histories::{config, histories, one_by_one};
+
+/// A waiting task as the model sees it.
+#[derive(Debug, Clone)]
+struct Waiting {
+    lane: Lane,
+    source: usize,
+    workspace: Name,
+    place: (Timestamp, u64),
+    task: synod_domain::id::TaskId,
+}
+
+/// What the agent could take, after those who waited too long rose a lane.
+fn candidates(state: &State, agent: &Agent) -> Vec<Waiting> {
+    let mut sources = vec![MailboxId::Agent(agent.spec.id)];
+    sources.extend(agent.spec.pool.clone().map(MailboxId::Pool));
+    sources.push(MailboxId::Open);
+    let waiting = |task: &Task| {
+        let TaskStatus::Waiting { since } = task.status else { return None };
+        let source = sources.iter().position(|source| *source == task.spec.mailbox)?;
+        if !agent.spec.capabilities.satisfy(&task.spec.demand) {
+            return None;
+        }
+        let rises = since.after(state.limits().ageing) <= state.now();
+        Some(Waiting {
+            lane: task.lane.above().filter(|_| rises).unwrap_or(task.lane),
+            source,
+            workspace: task.spec.workspace.clone(),
+            place: (task.spec.deadline.unwrap_or(Timestamp::NEVER), task.sequence),
+            task: task.spec.id,
+        })
+    };
+    state.tasks().filter_map(|task| waiting(task)).collect()
+}
+
+proptest! {
+    #![proptest_config(config(800))]
+
+    #[test]
+    fn a_claim_takes_by_lane_then_by_distance_then_by_deadline_and_age_within_a_workspace(
+        history in histories(),
+    ) {
+        let mut state = State::default();
+        for entry in &one_by_one(&history) {
+            let before = entry.commands.first().and_then(|request| match request.command {
+                Command::Claim { agent, max, .. } => {
+                    let agent = state.agent(agent)?.clone();
+                    Some((candidates(&state, &agent), agent.free().min(max)))
+                }
+                _ => None,
+            });
+            let leased_before: Vec<_> =
+                state.tasks().filter(|task| task.lease().is_some()).map(|task| task.spec.id).collect();
+            let effects = state.apply(entry);
+            let (Some((mut waiting, most)), Some(Ok(Reply::Claimed(taken)))) = (before, effects.answers.first())
+            else {
+                continue;
+            };
+            // A repeated request is answered with the leases it got then.
+            if taken.iter().any(|one| leased_before.contains(&one.spec.id)) || effects.events.is_empty() {
+                continue;
+            }
+            prop_assert_eq!(taken.len(), (most as usize).min(waiting.len()));
+            for assignment in taken {
+                let found = waiting.iter().position(|one| one.task == assignment.spec.id);
+                prop_assert!(found.is_some(), "{} was not to be had", assignment.spec.id);
+                let one = waiting.swap_remove(found.unwrap());
+                for other in &waiting {
+                    let nearer = (one.lane, one.source) <= (other.lane, other.source);
+                    prop_assert!(nearer, "{:?} went before {:?}", one, other);
+                    let rivals = (one.lane, one.source, &one.workspace) == (other.lane, other.source, &other.workspace);
+                    prop_assert!(!rivals || one.place < other.place, "{:?} went before {:?}", one, other);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,47 @@
+# `just verify` only reads, `just fix` writes, `.ci/run` is what a machine runs. Every recipe is one cargo
+# command or two, so nobody needs `just` to work here.
+
+# Lists the recipes.
+default:
+    @just --list
+
+# Everything that must hold before a change is handed in. Changes no file of the repository.
+verify: fmt lint test doc
+
+# Formatting, as rustfmt.toml wants it.
+fmt:
+    cargo fmt --all -- --check
+
+# The compiler and clippy, warnings as errors.
+lint:
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# All tests, the tidy test of the tree among them.
+test *args:
+    cargo test --workspace --locked {{args}}
+
+# Only what looks at the tree itself: arrows, forbidden words, links, dependencies.
+tidy:
+    cargo test --locked --test tidy
+
+# The documentation, links in it checked.
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+# Licences and advisories of dependencies; needs cargo-deny and the network.
+deny:
+    cargo deny check
+
+# All benches; docs/BENCHMARKS.md says which one shows what.
+bench *args:
+    cargo bench --workspace --locked {{args}}
+
+# The main job, as a person runs it.
+run *args:
+    cargo run --release --locked -- run examples/audit.yaml {{args}}
+
+# Writes what can be written by a machine: formatting and the fixes that clippy is sure of.
+fix:
+    cargo fmt --all
+    cargo clippy --workspace --all-targets --locked --fix --allow-dirty --allow-staged
+    cargo fmt --all

@@ -1,0 +1,50 @@
+//! `synod doctor`
+
+use std::path::PathBuf;
+
+use clap::Args;
+use comfy_table::{Table, presets};
+use serde_json::json;
+
+use super::{Common, complain, exit};
+use crate::doctor::{Verdict, examine};
+
+#[derive(Debug, Args)]
+pub(super) struct DoctorArgs {
+    /// The data folder to look at; `.synod` in this folder if neither flag nor setting names one.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn main(common: &Common, args: &DoctorArgs) -> u8 {
+    let settings = match common.load(args.data.clone()) {
+        Ok(loaded) => loaded.settings,
+        Err(error) => {
+            complain(&error);
+            return exit::USAGE;
+        }
+    };
+    let data = settings.data.unwrap_or_else(|| PathBuf::from(".synod"));
+    let findings = examine(&data);
+    let worst = findings.iter().map(|finding| finding.verdict).max().unwrap_or(Verdict::Well);
+    if args.json {
+        println!("{}", json!({ "version": 1, "verdict": worst, "findings": findings }));
+    } else {
+        let mut table = Table::new();
+        table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_header([
+            "check",
+            "verdict",
+            "seen",
+            "what to do",
+        ]);
+        for finding in &findings {
+            let advice = finding.advice.as_deref().unwrap_or("");
+            table.add_row([finding.check, &finding.verdict.to_string(), &finding.seen, advice]);
+        }
+        println!("{table}");
+    }
+    if worst == Verdict::Bad { exit::DATA } else { exit::OK }
+}

@@ -1,0 +1,16 @@
+//! What the exit code of `synod` means.
+
+/// Everything that was asked for is done.
+pub const OK: u8 = 0;
+/// It ran, and some of the work failed.
+pub const WORK_FAILED: u8 = 1;
+/// The arguments, settings or files given are not valid; nothing was started.
+pub const USAGE: u8 = 2;
+/// The data folder cannot be used: it is in use, damaged, full or not writable.
+pub const DATA: u8 = 3;
+/// The node failed while it worked; what was acknowledged is kept. Run the command again.
+pub const NODE_FAILED: u8 = 70;
+/// Stopped by SIGINT; run the command again to continue.
+pub const INTERRUPTED: u8 = 130;
+/// Stopped by SIGTERM; run the command again to continue.
+pub const TERMINATED: u8 = 143;

@@ -1,0 +1,179 @@
+//! `synod run`
+
+mod bars;
+mod tables;
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Common, complain, exit};
+use crate::clock::Stopwatch;
+use crate::fleet::{Fleet, Inputs, Plan};
+use crate::node::{self, Node};
+use crate::run::{self, Outcome, Run};
+use crate::settings::Settings;
+use crate::telemetry;
+
+/// The folder beside the fleet file that holds the data unless something else is said.
+const DATA_BESIDE_FLEET: &str = ".synod";
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// The fleet file: YAML, JSON or TOML.
+    file: PathBuf,
+    /// Where the data goes; `.synod` beside the fleet file if neither flag nor setting names it.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Sets an input of the fleet for this run; may be given several times.
+    #[arg(long = "input", value_name = "KEY=VALUE")]
+    inputs: Vec<String>,
+    /// Start anew even if a run of this fleet was interrupted.
+    #[arg(long)]
+    fresh: bool,
+    /// Print one JSON document instead of tables.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Why a run did not come to its end.
+enum Stop {
+    Interrupted,
+    Terminated,
+    Failed(run::Error),
+}
+
+pub(super) fn main(common: &Common, args: RunArgs) -> u8 {
+    let settings = match common.load(args.data.clone()) {
+        Ok(loaded) => loaded.settings,
+        Err(error) => {
+            complain(&error);
+            return exit::USAGE;
+        }
+    };
+    if let Err(error) = telemetry::start(&settings.log) {
+        complain(&error);
+        return exit::USAGE;
+    }
+    let (fleet, plan) = match plan(&args) {
+        Ok(planned) => planned,
+        Err(error) => {
+            eprintln!("{:?}", miette::Report::new(*error));
+            return exit::USAGE;
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            complain(&error);
+            return exit::NODE_FAILED;
+        }
+    };
+    runtime.block_on(start(&settings, &fleet, plan, &args))
+}
+
+fn plan(args: &RunArgs) -> Result<(Fleet, Plan), Box<crate::fleet::Error>> {
+    let fleet = Fleet::read(&args.file).map_err(Box::new)?;
+    let inputs = Inputs::from_arguments(&args.inputs).map_err(Box::new)?;
+    let plan = fleet.expand(&inputs).map_err(Box::new)?;
+    Ok((fleet, plan))
+}
+
+async fn start(settings: &Settings, fleet: &Fleet, plan: Plan, args: &RunArgs) -> u8 {
+    let watch = Stopwatch::start();
+    let data = settings.data.clone().unwrap_or_else(|| fleet.dir().join(DATA_BESIDE_FLEET));
+    let node = match settings.node().data(&data).start().await {
+        Ok(node) => node,
+        Err(error) => {
+            complain(&error);
+            return match error {
+                node::Error::Storage(_) => exit::DATA,
+                _ => exit::NODE_FAILED,
+            };
+        }
+    };
+    if let Some(repair) = node.repaired() {
+        eprintln!("note: the data folder was repaired, nothing is lost: {}", repair.reason);
+    }
+    let ended = tokio::select! {
+        biased;
+        stop = stopped() => Err(stop),
+        ended = go(&node, plan, args.fresh) => ended.map_err(Stop::Failed),
+    };
+    node.stop().await;
+    match ended {
+        Ok(outcome) => show(&outcome, args.json, &watch),
+        Err(Stop::Interrupted) => {
+            eprintln!("interrupted; run the same command again to continue");
+            exit::INTERRUPTED
+        }
+        Err(Stop::Terminated) => {
+            eprintln!("terminated; run the same command again to continue");
+            exit::TERMINATED
+        }
+        Err(Stop::Failed(error)) => {
+            complain(&error);
+            match error {
+                run::Error::Pool { .. } | run::Error::Plan { .. } => exit::USAGE,
+                run::Error::Node(_) => exit::NODE_FAILED,
+            }
+        }
+    }
+}
+
+async fn go(node: &Node, plan: Plan, fresh: bool) -> Result<Outcome, run::Error> {
+    let run = Run::open(node, plan, fresh).await?;
+    if let Some(continued) = &run.continued {
+        eprintln!("continuing run {} of fleet {}", run.id, run.plan.name);
+        if continued.plan_changed {
+            eprintln!(
+                "note: the fleet file, its inputs or its folders changed since the run began; it goes on with \
+                 what it began. Use --fresh to start anew."
+            );
+        }
+    }
+    run.set_up_pools(node).await?;
+    let mut bars = bars::Bars::new();
+    let outcome = run.drive(node, &mut bars).await;
+    bars.finish(run.continued.is_some());
+    outcome
+}
+
+fn show(outcome: &Outcome, json: bool, watch: &Stopwatch) -> u8 {
+    if json {
+        let document = serde_json::json!({
+            "version": 1,
+            "complete": outcome.is_complete(),
+            "duration_ms": u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "outcome": outcome,
+        });
+        println!("{document}");
+    } else {
+        tables::print(outcome, watch.elapsed());
+    }
+    if outcome.is_complete() { exit::OK } else { exit::WORK_FAILED }
+}
+
+#[cfg(unix)]
+async fn stopped() -> Stop {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        // Without handlers the system's own apply: the process ends at once, and nothing acknowledged is lost.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        biased;
+        _ = interrupt.recv() => Stop::Interrupted,
+        _ = terminate.recv() => Stop::Terminated,
+    }
+}
+
+#[cfg(not(unix))]
+async fn stopped() -> Stop {
+    match tokio::signal::ctrl_c().await {
+        Ok(()) => Stop::Interrupted,
+        Err(_) => std::future::pending().await,
+    }
+}

@@ -1,0 +1,33 @@
+//! `synod schema`
+
+use clap::{Args, ValueEnum};
+
+use super::{complain, exit};
+
+#[derive(Debug, Args)]
+pub(super) struct SchemaArgs {
+    /// Which format.
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    /// Fleet files.
+    Fleet,
+}
+
+pub(super) fn main(args: &SchemaArgs) -> u8 {
+    let schema = match args.format {
+        Format::Fleet => crate::fleet::schema(),
+    };
+    match serde_json::to_string_pretty(&schema) {
+        Ok(text) => {
+            println!("{text}");
+            exit::OK
+        }
+        Err(error) => {
+            complain(&error);
+            exit::NODE_FAILED
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! The fleet file as it is written, one type for each kind of map in it.
+//!
+//! These types say the shape: names of fields, their types, their defaults. The JSON Schema is made from
+//! them, so their doc comments are read by the people who write fleet files. What needs more than the
+//! shape, such as whether a pool exists, is in the checks.
+
+mod for_each;
+mod input;
+mod pool;
+mod task;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use synod_domain::name::Name;
+
+pub(super) use crate::period::Period;
+pub(super) use for_each::ForEach;
+pub(super) use input::Input;
+pub(super) use pool::{PoolShape, Restart, RuntimeKind};
+pub(super) use task::{Retry, TaskShape};
+
+/// A fleet file: agents and the work for them.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "the fields of a fleet file")]
+#[schemars(title = "synod fleet file", rename = "FleetFile")]
+pub(super) struct FleetShape {
+    /// What the fleet is called: letters, digits and `. _ - / : @ +`, at most 128.
+    #[schemars(with = "String")]
+    pub(super) name: Name,
+    /// Values that may be set for one run with `--input NAME=VALUE`, used as `{{inputs.NAME}}`.
+    #[serde(default)]
+    pub(super) inputs: BTreeMap<String, Input>,
+    /// Pools of agents, by name.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, PoolShape>")]
+    pub(super) pools: BTreeMap<Name, PoolShape>,
+    /// The work. Entries begin in this order unless `after` says otherwise.
+    #[schemars(length(min = 1))]
+    pub(super) tasks: Vec<TaskShape>,
+}

@@ -1,0 +1,136 @@
+//! A pool of a fleet file, as it is written.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use synod_domain::capability::Capability;
+use synod_domain::name::Name;
+use synod_domain::placement::Strategy;
+use synod_domain::restart::RestartKind;
+
+use super::Period;
+
+/// Agents of one kind.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "the fields of a pool")]
+#[schemars(rename = "Pool")]
+pub(in super::super) struct PoolShape {
+    /// How the agents are run. Without it, `command` means `process` and `native` means `native`.
+    pub(in super::super) runtime: Option<RuntimeKind>,
+    /// Program and arguments, started once for each task; templates are allowed. For `process`.
+    #[schemars(length(min = 1))]
+    pub(in super::super) command: Option<Vec<String>>,
+    /// The name under which the Rust type is registered with the node. For `native`.
+    #[schemars(with = "Option<String>")]
+    pub(in super::super) native: Option<Name>,
+    /// What the agents can do, each `name` or `name@version`.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub(in super::super) capabilities: Vec<Capability>,
+    /// How many agents there are; the same as `min` and `max` with this number. Default 1.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub(in super::super) size: Option<u32>,
+    /// How many agents there are at least. Default 1.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub(in super::super) min: Option<u32>,
+    /// How many agents there may be. Default: as many as `min`.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub(in super::super) max: Option<u32>,
+    /// How many tasks each agent works on at a time. Default 1.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub(in super::super) concurrency: Option<u32>,
+    /// Environment variables for the program; templates are allowed. For `process`.
+    #[serde(default)]
+    pub(in super::super) env: BTreeMap<String, String>,
+    /// Working folder of the program, relative to the fleet file's folder, which is also the default;
+    /// templates are allowed. For `process`.
+    pub(in super::super) cwd: Option<String>,
+    /// How long one attempt may take, for tasks of this pool that do not say it themselves. Default: for ever.
+    pub(in super::super) timeout: Option<Period>,
+    /// How long an attempt may be silent on file descriptor 3, for tasks of this pool that do not say it
+    /// themselves. Default: for ever.
+    pub(in super::super) heartbeat: Option<Period>,
+    /// When and how often a broken agent is restarted.
+    pub(in super::super) restart: Option<Restart>,
+    /// How agents are chosen for waiting work. Default `least_busy`.
+    pub(in super::super) strategy: Option<StrategyWord>,
+}
+
+/// How agents are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in super::super) enum RuntimeKind {
+    /// A program, started once for each task.
+    Process,
+    /// A Rust type registered with the node.
+    Native,
+    /// Agents that run elsewhere and register themselves.
+    External,
+}
+
+/// When and how often a broken agent is restarted.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "the fields of a restart policy")]
+pub(in super::super) struct Restart {
+    /// Which exits lead to a restart. Default `permanent`.
+    pub(in super::super) kind: Option<RestartWord>,
+    /// How many restarts may happen within `period`. Default 5, at most 100.
+    #[schemars(range(max = 100))]
+    pub(in super::super) intensity: Option<u32>,
+    /// The window in which restarts are counted. Default `60s`.
+    pub(in super::super) period: Option<Period>,
+    /// The wait before the second restart in a row; the first does not wait. Default `100ms`.
+    pub(in super::super) initial: Option<Period>,
+    /// The longest wait between restarts. Default `30s`.
+    pub(in super::super) max: Option<Period>,
+}
+
+/// Which exits of an agent lead to a restart.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "RestartKind")]
+pub(in super::super) enum RestartWord {
+    /// Every exit does.
+    Permanent,
+    /// Only a failure does.
+    Transient,
+    /// None does.
+    Temporary,
+}
+
+impl From<RestartWord> for RestartKind {
+    fn from(word: RestartWord) -> Self {
+        match word {
+            RestartWord::Permanent => Self::Permanent,
+            RestartWord::Transient => Self::Transient,
+            RestartWord::Temporary => Self::Temporary,
+        }
+    }
+}
+
+/// How agents are chosen for waiting work.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "Strategy")]
+pub(in super::super) enum StrategyWord {
+    /// One after the other.
+    RoundRobin,
+    /// Whoever holds the fewest tasks.
+    LeastBusy,
+    /// By lot.
+    Random,
+    /// Whoever offers the fewest capabilities beyond what is needed.
+    CapabilityAware,
+}
+
+impl From<StrategyWord> for Strategy {
+    fn from(word: StrategyWord) -> Self {
+        match word {
+            StrategyWord::RoundRobin => Self::RoundRobin,
+            StrategyWord::LeastBusy => Self::LeastBusy,
+            StrategyWord::Random => Self::Random,
+            StrategyWord::CapabilityAware => Self::CapabilityAware,
+        }
+    }
+}

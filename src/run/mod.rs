@@ -1,0 +1,46 @@
+//! Runs a fleet file to its end, across interruptions.
+//!
+//! ```text
+//!  plan ─► open run (new, or the one that was interrupted) ─► submit entries as they become ready
+//!                                                       ─► wait for their ends ─► close the run
+//! ```
+//!
+//! Everything that must survive is in the log: the run with its plan, and one task for each item under
+//! an idempotency key. So a continued run submits everything again and gets the tasks of before; what
+//! was completed is not redone. What is shown to people is left to [`Progress`].
+
+mod drive;
+mod entry;
+mod open;
+mod outcome;
+mod pools;
+
+pub use drive::Progress;
+pub use open::{Continued, Run};
+pub use outcome::{EntryOutcome, Outcome, TaskOutcome};
+
+use synod_domain::name::Name;
+
+/// Why a run could not be brought to its end. What was done is kept; the same run can be continued.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The node did not do its part.
+    #[error(transparent)]
+    Node(#[from] crate::node::Error),
+    /// A pool of the fleet cannot work on this machine.
+    #[error("pool {pool} cannot work: {reason}")]
+    Pool {
+        /// Which pool.
+        pool: Name,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// The stored plan of an interrupted run cannot be read.
+    #[error("the interrupted run {run} cannot be continued: {reason}; start anew with --fresh")]
+    Plan {
+        /// Which run.
+        run: synod_domain::id::RunId,
+        /// Why.
+        reason: String,
+    },
+}

@@ -1,0 +1,63 @@
+//! Makes the node's pools those of the plan.
+
+use std::sync::Arc;
+
+use synod_domain::agent::PoolSpec;
+use synod_domain::command::Command;
+use synod_domain::id::AgentId;
+use synod_domain::name::Name;
+use synod_domain::refusal::Refusal;
+
+use crate::node::{self, Node};
+use crate::run::{Error, Run};
+
+impl Run {
+    /// Checks that each pool can work here, creates or changes them, and removes pools of earlier runs
+    /// that this one does not have.
+    ///
+    /// # Errors
+    /// When a pool cannot work on this machine, or the node does not take it.
+    pub async fn set_up_pools(&self, node: &Node) -> Result<(), Error> {
+        for spec in &self.plan.pools {
+            node.check_pool(spec).await.map_err(|reason| Error::Pool { pool: spec.name.clone(), reason })?;
+        }
+        self.remove_others(node).await?;
+        for spec in &self.plan.pools {
+            put_unless_equal(node, spec).await?;
+        }
+        Ok(())
+    }
+
+    async fn remove_others(&self, node: &Node) -> Result<(), Error> {
+        let kept = |name: &Name| self.plan.pools.iter().any(|pool| pool.name == *name);
+        let others: Vec<(Name, Vec<AgentId>)> = node.read(|state| {
+            let names = state.pools().map(|pool| pool.spec.name.clone()).filter(|name| !kept(name));
+            names
+                .map(|name| {
+                    let agents = state.agents_of(&name).map(|agent| agent.spec.id).collect();
+                    (name, agents)
+                })
+                .collect()
+        });
+        for (pool, agents) in others {
+            for agent in agents {
+                node.propose(Command::RemoveAgent { agent }).await?;
+            }
+            match node.propose(Command::RemovePool { pool }).await {
+                // Somebody else's work waits in it: it stays.
+                Ok(_) | Err(node::Error::Refused(Refusal::PoolInUse { .. })) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Leaves a pool alone that is as it should be, so that a continued run keeps its grown size.
+async fn put_unless_equal(node: &Node, spec: &PoolSpec) -> Result<(), Error> {
+    let equal = node.read(|state| state.pool(&spec.name).is_some_and(|pool| *pool.spec == *spec));
+    if !equal {
+        node.propose(Command::PutPool { spec: Arc::new(spec.clone()) }).await?;
+    }
+    Ok(())
+}

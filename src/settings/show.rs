@@ -1,0 +1,111 @@
+//! Shows each setting with where it came from.
+
+use std::path::Path;
+
+use figment::providers::Serialized;
+use figment::value::{Dict, Map, Value};
+use figment::{Metadata, Profile, Provider};
+
+use crate::settings::{Loaded, Settings};
+
+/// One setting as it is in force.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Shown {
+    /// Its name, dots between levels.
+    pub key: String,
+    /// Its value.
+    pub value: serde_json::Value,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case", tag = "kind", content = "name")]
+pub enum Origin {
+    /// Nobody set it.
+    Default,
+    /// The command line.
+    Flag,
+    /// An environment variable.
+    Environment(String),
+    /// The settings file.
+    File(String),
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::Flag => f.write_str("command line"),
+            Self::Environment(name) => write!(f, "environment {name}"),
+            Self::File(path) => write!(f, "file {path}"),
+        }
+    }
+}
+
+impl Loaded {
+    /// Lists all settings in order of name.
+    pub fn show(&self) -> Vec<Shown> {
+        let defaults = serde_json::to_value(Settings::default()).unwrap_or_default();
+        let values = serde_json::to_value(&self.settings).unwrap_or_default();
+        let mut shown = Vec::new();
+        self.walk("", &values, &defaults, &mut shown);
+        shown.sort_by(|left, right| left.key.cmp(&right.key));
+        shown
+    }
+
+    fn walk(
+        &self,
+        prefix: &str,
+        value: &serde_json::Value,
+        defaults: &serde_json::Value,
+        shown: &mut Vec<Shown>,
+    ) {
+        if let serde_json::Value::Object(fields) = value {
+            for (name, field) in fields {
+                let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+                self.walk(&key, field, &defaults[name], shown);
+            }
+            return;
+        }
+        let origin = self.origin(prefix);
+        shown.push(Shown { key: prefix.to_owned(), value: value.clone(), origin });
+    }
+
+    fn origin(&self, key: &str) -> Origin {
+        let Some(metadata) = self.figment.find_metadata(key) else { return Origin::Default };
+        let name = metadata.name.as_ref();
+        if let Some(path) = metadata.source.as_ref().and_then(|source| source.file_path()) {
+            return Origin::File(path.display().to_string());
+        }
+        if name.contains("environment") {
+            return Origin::Environment(format!("SYNOD_{}", key.to_uppercase().replace('.', "__")));
+        }
+        if name.contains("Flags") { Origin::Flag } else { Origin::Default }
+    }
+}
+
+/// A file that was read already, as a source of settings that knows its path.
+pub(super) fn named_file(path: &Path, value: serde_json::Value) -> impl Provider {
+    NamedFile { path: path.to_owned(), inner: Serialized::defaults(value) }
+}
+
+struct NamedFile {
+    path: std::path::PathBuf,
+    inner: Serialized<serde_json::Value>,
+}
+
+impl Provider for NamedFile {
+    fn metadata(&self) -> Metadata {
+        Metadata::from("settings file", self.path.as_path())
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        match Value::serialize(&self.inner.value)? {
+            // An empty file sets nothing.
+            Value::Empty(..) => Ok(Map::new()),
+            _ => self.inner.data(),
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Logs: events with fields, to standard error, so that standard output stays clean for results.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::settings::{LogFormat, LogSettings};
+
+/// Starts logging for this process. The first call counts; later ones do nothing.
+///
+/// # Errors
+/// When the level is not a level nor a filter such as `synod=debug,warn`.
+pub fn start(settings: &LogSettings) -> Result<(), String> {
+    let filter = EnvFilter::try_new(&settings.level)
+        .map_err(|error| format!("log.level {:?} is not a level: {error}", settings.level))?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    // An error means that somebody has started it before; theirs stays.
+    let _ = match settings.format {
+        LogFormat::Text => builder.try_init(),
+        LogFormat::Json => builder.json().try_init(),
+    };
+    Ok(())
+}

@@ -1,0 +1,124 @@
+//! Turns values into records that say when they are damaged.
+//!
+//! A record is `version byte · CRC-32 (little endian) · body`; the checksum covers the version
+//! and the body. This is the only file that names the codec crate. It promises that a record
+//! decodes to exactly the value that was encoded, or not at all. It leaves the shape of the
+//! values to its callers: their enums and structs are formats, so fields and variants are only
+//! ever appended, and a test holds golden bytes.
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::error::{Error, Place};
+
+/// The format written by this binary.
+pub const VERSION: u8 = 1;
+
+/// Bytes before the body: the version and the checksum.
+const HEADER: usize = 1 + 4;
+
+/// Encodes `value` as one record.
+///
+/// # Errors
+///
+/// [`Error::Encode`] when the value has a shape the codec cannot write.
+pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
+    let mut record = vec![0; HEADER];
+    bincode::serde::encode_into_std_write(value, &mut record, bincode::config::standard())
+        .map_err(|error| Error::Encode { reason: error.to_string() })?;
+    record[0] = VERSION;
+    let crc = checksum(VERSION, &record[HEADER..]);
+    record[1..HEADER].copy_from_slice(&crc.to_le_bytes());
+    Ok(record)
+}
+
+/// Decodes one record.
+///
+/// # Errors
+///
+/// [`Error::UnknownVersion`] for a record of a newer binary, [`Error::Damaged`] for anything that
+/// is not exactly one whole record.
+pub fn decode<T: DeserializeOwned>(record: &[u8]) -> Result<T, Error> {
+    let damaged = |reason: String| Error::Damaged { place: Place::Value, reason };
+    let Some((header, body)) = record.split_first_chunk::<HEADER>() else {
+        return Err(damaged(format!("{} bytes are too few for a record", record.len())));
+    };
+    let [version, crc @ ..] = *header;
+    // The checksum first: a flipped version byte is damage, not a newer format.
+    if u32::from_le_bytes(crc) != checksum(version, body) {
+        return Err(damaged("checksum does not match".to_owned()));
+    }
+    if version != VERSION {
+        return Err(Error::UnknownVersion { found: version, known: VERSION });
+    }
+    let (value, used) = bincode::serde::decode_from_slice(body, bincode::config::standard())
+        .map_err(|error| damaged(format!("checksum matches but the body does not decode: {error}")))?;
+    if used != body.len() {
+        return Err(damaged(format!("{} bytes follow the value", body.len() - used)));
+    }
+    Ok(value)
+}
+
+fn checksum(version: u8, body: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&[version]);
+    hasher.update(body);
+    hasher.finalize()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    enum Sample {
+        Empty,
+        Full { number: u64, name: String, list: Vec<u8>, maybe: Option<bool> },
+    }
+
+    fn sample() -> Sample {
+        Sample::Full { number: 300, name: "synod".into(), list: vec![1, 2, 3], maybe: Some(true) }
+    }
+
+    #[test]
+    fn record_keeps_its_golden_bytes() {
+        let expected = [1, 138, 86, 2, 38, 1, 251, 44, 1, 5, 115, 121, 110, 111, 100, 3, 1, 2, 3, 1, 1];
+        assert_eq!(encode(&sample()).unwrap(), expected);
+        assert_eq!(decode::<Sample>(&expected).unwrap(), sample());
+        assert_eq!(decode::<Sample>(&encode(&Sample::Empty).unwrap()).unwrap(), Sample::Empty);
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_cut_is_refused() {
+        let record = encode(&sample()).unwrap();
+        for position in 0..record.len() * 8 {
+            let mut flipped = record.clone();
+            flipped[position / 8] ^= 1 << (position % 8);
+            let error = decode::<Sample>(&flipped).unwrap_err();
+            assert!(matches!(error, Error::Damaged { .. }), "bit {position}: {error}");
+        }
+        for length in 0..record.len() {
+            assert!(decode::<Sample>(&record[..length]).is_err(), "cut at {length}");
+        }
+    }
+
+    #[test]
+    fn newer_version_is_named() {
+        let mut record = encode(&sample()).unwrap();
+        record[0] = 9;
+        let crc = checksum(9, &record[HEADER..]);
+        record[1..HEADER].copy_from_slice(&crc.to_le_bytes());
+        assert!(matches!(decode::<Sample>(&record), Err(Error::UnknownVersion { found: 9, known: VERSION })));
+    }
+
+    #[test]
+    fn bytes_after_the_value_are_refused_even_with_a_good_checksum() {
+        let mut record = encode(&sample()).unwrap();
+        record.push(0);
+        let crc = checksum(VERSION, &record[HEADER..]);
+        record[1..HEADER].copy_from_slice(&crc.to_le_bytes());
+        let error = decode::<Sample>(&record).unwrap_err();
+        assert!(error.to_string().contains("1 bytes follow"), "{error}");
+    }
+}

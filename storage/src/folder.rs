@@ -1,0 +1,83 @@
+//! The data folder: where things are in it, and that only one process uses it.
+//!
+//! The lock belongs to the open file, so it ends with the process however that ends; the file
+//! itself stays, and holds the number of the process for the error message of the next one.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io::{Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crate::{durable, error::Error};
+
+/// A data folder that is ours until the last clone is dropped.
+#[derive(Clone, Debug)]
+pub(crate) struct Folder {
+    path: PathBuf,
+    /// Held, not used: closing the file gives the lock back.
+    _lock: Arc<File>,
+}
+
+impl Folder {
+    /// Creates the folder (readable by its owner only) and takes its lock.
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        durable::create_folder(path)?;
+        restrict(path)?;
+        let lock_path = path.join("lock");
+        let mut lock =
+            durable::open_private(&lock_path).map_err(|error| Error::io("open", &lock_path, error))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                let holder = lock.read_to_string(&mut holder).ok().and_then(|_| holder.trim().parse().ok());
+                return Err(Error::Locked { folder: path.to_owned(), holder });
+            }
+            Err(TryLockError::Error(error)) => return Err(Error::io("lock", lock_path, error)),
+        }
+        // Only a help for people; a full disk must not stop a start.
+        let _ = lock
+            .set_len(0)
+            .and_then(|()| lock.seek(SeekFrom::Start(0)))
+            .and_then(|_| writeln!(lock, "{}", std::process::id()));
+        Ok(Self { path: path.to_owned(), _lock: Arc::new(lock) })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn log(&self) -> PathBuf {
+        self.path.join("log")
+    }
+
+    pub(crate) fn floor(&self) -> PathBuf {
+        self.path.join("log.floor")
+    }
+
+    pub(crate) fn snapshots(&self) -> PathBuf {
+        self.path.join("snapshots")
+    }
+
+    pub(crate) fn blobs(&self) -> PathBuf {
+        self.path.join("blobs")
+    }
+
+    pub(crate) fn ballast(&self) -> PathBuf {
+        self.path.join("ballast")
+    }
+}
+
+#[cfg(unix)]
+fn restrict(path: &Path) -> Result<(), Error> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700))
+        .map_err(|error| Error::io("restrict", path, error))
+}
+
+#[cfg(not(unix))]
+fn restrict(_: &Path) -> Result<(), Error> {
+    Ok(())
+}

@@ -1,0 +1,78 @@
+//! Snapshots in memory, in the same bytes as on a disk.
+
+use std::io::{Cursor, Read};
+
+use bytes::Bytes;
+
+use super::Session;
+use crate::{
+    error::Error,
+    snapshot_format::{self, Decoder},
+    snapshots::{RawSnapshot, SnapshotInfo, SnapshotReader, Snapshots},
+    state_store::Row,
+};
+
+/// Snapshots on a memory disk.
+pub(super) struct MemorySnapshots(pub(super) Session);
+
+impl MemorySnapshots {
+    fn keep(&self, info: SnapshotInfo, bytes: Vec<u8>) -> Result<SnapshotInfo, Error> {
+        self.0.with(|disk| {
+            disk.faults.take_space(bytes.len())?;
+            disk.faults.sync()?;
+            disk.snapshots.clear();
+            disk.snapshots.insert(info.applied, Bytes::from(bytes));
+            Ok(info)
+        })
+    }
+}
+
+impl Snapshots for MemorySnapshots {
+    fn save(
+        &self,
+        applied: u64,
+        meta: Bytes,
+        rows: &mut dyn Iterator<Item = Result<Row, Error>>,
+    ) -> Result<SnapshotInfo, Error> {
+        let mut bytes = Vec::new();
+        let info = snapshot_format::write(&mut bytes, applied, meta, rows)?;
+        self.keep(info, bytes)
+    }
+
+    fn receive(&self, raw: &mut dyn Read) -> Result<SnapshotInfo, Error> {
+        let mut bytes = Vec::new();
+        raw.read_to_end(&mut bytes).map_err(|error| Error::io("receive", "a snapshot", error))?;
+        let info = Decoder::open(bytes.as_slice())?.verify()?;
+        self.keep(info, bytes)
+    }
+
+    fn latest(&self) -> Result<Option<SnapshotReader>, Error> {
+        let Some((info, bytes)) = self.0.with(|disk| Ok(disk.latest_snapshot()))? else {
+            return Ok(None);
+        };
+        let rows = Box::new(Decoder::open(Cursor::new(bytes))?);
+        Ok(Some(SnapshotReader { info, rows }))
+    }
+
+    fn latest_raw(&self) -> Result<Option<Box<dyn RawSnapshot>>, Error> {
+        let raw = self.0.with(|disk| Ok(disk.latest_snapshot()))?;
+        Ok(raw.map(|(info, bytes)| Box::new(Raw { info, bytes }) as Box<dyn RawSnapshot>))
+    }
+}
+
+struct Raw {
+    info: SnapshotInfo,
+    bytes: Bytes,
+}
+
+impl RawSnapshot for Raw {
+    fn info(&self) -> &SnapshotInfo {
+        &self.info
+    }
+
+    fn read_at(&self, offset: u64, max: usize) -> Result<Bytes, Error> {
+        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(self.bytes.len());
+        let end = start.saturating_add(max).min(self.bytes.len());
+        Ok(self.bytes.slice(start..end))
+    }
+}

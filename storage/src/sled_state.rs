@@ -1,0 +1,351 @@
+//! The state on a disk, in sled.
+//!
+//! ```text
+//!  commit   rows + applied index ─► one sled batch ─► flush + fdatasync ─► marker: "applied through n"
+//!  replace  rows ─► a new generation ─► flush + fdatasync ─► marker: "generation g, through n" ─► old removed
+//! ```
+//!
+//! The only file that knows sled. It promises that a commit is durable on return and atomic with its
+//! applied index, and that each row reads as it was written or as damaged. Three things it makes up for:
+//! sled's `flush` is not durable ([`Generation::sync`]); sled can open empty, or behind, without an
+//! error after a power cut (the [`marker`] beside it says how far it must be); and it can panic on
+//! damaged files (everything runs guarded). It never repairs: a damaged state is moved aside and
+//! rebuilt from the latest snapshot and the log by [`crate::open`].
+
+mod generation;
+pub(crate) mod marker;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use parking_lot::{Mutex, RwLock};
+
+use self::{generation::Generation, marker::Marker};
+use crate::{
+    durable,
+    error::{Error, Place},
+    folder::Folder,
+    room::RoomWatch,
+    state_store::{Batch, ROW_MAX, Row, StateStore},
+};
+
+/// How much of the state is read through when it is opened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Verify {
+    /// Every row.
+    #[default]
+    Everything,
+    /// Rows whose key begins with one of these; damage elsewhere shows when it is read.
+    Prefixes(Vec<Vec<u8>>),
+}
+
+/// Bytes of rows in one step of a replacement. sled holds a batch in memory twice.
+const REPLACE_BYTES: usize = 1024 * 1024;
+
+/// What a batch may take on the disk for each of its bytes: sled writes whole nodes.
+const AMPLIFICATION: u64 = 5;
+
+/// Damaged states that are kept for somebody to look at. A disk that fails at every start must not fill up
+/// with them.
+const DAMAGED_KEPT: usize = 2;
+
+/// The state of one data folder.
+pub(crate) struct SledState {
+    folder: Folder,
+    room: Arc<RoomWatch>,
+    current: RwLock<Generation>,
+    applied: AtomicU64,
+    /// One writer at a time, and the reason why there will be none again.
+    writing: Mutex<Option<Error>>,
+}
+
+/// What was found at a start.
+pub(crate) enum Found {
+    /// A state that is whole, as far as was asked.
+    Whole(SledState),
+    /// One that is not; it was left where it is.
+    Damaged(String),
+}
+
+impl SledState {
+    /// Opens the state of `folder`, or creates an empty one where there never was any.
+    pub(crate) fn open(folder: &Folder, room: &Arc<RoomWatch>, verify: &Verify) -> Result<Found, Error> {
+        let marker = match Marker::read(folder.path()) {
+            Ok(Some(marker)) => marker,
+            Ok(None) => return Self::open_without_marker(folder, room),
+            Err(error) => return Ok(Found::Damaged(error.to_string())),
+        };
+        remove_other_generations(folder, marker.generation)?;
+        let path = generation_path(folder, marker.generation);
+        if !path.join(generation::DB_FILE).is_file() {
+            return Ok(Found::Damaged("its files are missing".to_owned()));
+        }
+        match open_checked(&path, marker, verify) {
+            Ok((current, applied)) => Ok(Found::Whole(Self::new(folder, room, current, applied))),
+            Err(error) => Ok(Found::Damaged(error.to_string())),
+        }
+    }
+
+    /// No marker: the first start, one that died before its marker, or a marker that was lost.
+    fn open_without_marker(folder: &Folder, room: &Arc<RoomWatch>) -> Result<Found, Error> {
+        for number in generations(folder)? {
+            let path = generation_path(folder, number);
+            let empty = Generation::open(&path).and_then(|generation| generation.applied());
+            if empty.ok() != Some(None) {
+                return Ok(Found::Damaged("its marker is missing".to_owned()));
+            }
+            durable::remove_folder(&path)?;
+        }
+        let rows = &mut std::iter::empty();
+        Ok(Found::Whole(Self::create(folder, room, 1, 0, rows)?))
+    }
+
+    /// Moves a damaged state aside and fills a new one. Returns where the old one went.
+    pub(crate) fn rebuild(
+        folder: &Folder,
+        room: &Arc<RoomWatch>,
+        applied: u64,
+        rows: &mut dyn Iterator<Item = Result<Row, Error>>,
+    ) -> Result<(Self, Option<PathBuf>), Error> {
+        let found = generations(folder)?;
+        let named = Marker::read(folder.path()).ok().flatten().map(|marker| marker.generation);
+        let damaged = damaged(folder)?;
+        let highest = found.iter().chain(&damaged).copied().chain(named).max().unwrap_or(0);
+        // The new one first, under a number of its own: a crash in between leaves the damaged one named
+        // by the marker, and the next start does all of this again.
+        let state = Self::create(folder, room, highest + 1, applied, rows)?;
+        let mut moved_to = None;
+        for number in found.into_iter().filter(|number| *number <= highest) {
+            let to = folder.path().join(format!("state.damaged-{number}"));
+            durable::remove_folder(&to)?;
+            let from = generation_path(folder, number);
+            std::fs::rename(&from, &to).map_err(|error| Error::io("move aside", from, error))?;
+            moved_to = Some(to);
+        }
+        let mut kept = self::damaged(folder)?;
+        kept.sort_unstable_by(|a, b| b.cmp(a));
+        for number in kept.into_iter().skip(DAMAGED_KEPT) {
+            durable::remove_folder(&folder.path().join(format!("state.damaged-{number}")))?;
+        }
+        durable::sync_folder(folder.path())?;
+        Ok((state, moved_to))
+    }
+
+    fn create(
+        folder: &Folder,
+        room: &Arc<RoomWatch>,
+        number: u64,
+        applied: u64,
+        rows: &mut dyn Iterator<Item = Result<Row, Error>>,
+    ) -> Result<Self, Error> {
+        let current = fill(folder, room, number, applied, rows)?;
+        Marker { generation: number, applied }.write(folder.path())?;
+        Ok(Self::new(folder, room, current, applied))
+    }
+
+    fn new(folder: &Folder, room: &Arc<RoomWatch>, current: Generation, applied: u64) -> Self {
+        Self {
+            folder: folder.clone(),
+            room: Arc::clone(room),
+            current: RwLock::new(current),
+            applied: AtomicU64::new(applied),
+            writing: Mutex::new(None),
+        }
+    }
+
+    /// Ends the store: what sled and the disk hold is unknown.
+    fn end(&self, ended: &mut Option<Error>, error: Error) -> Error {
+        let error = if error.is_fatal() { error } else { Error::fatal(error) };
+        tracing::error!(%error, "the state is closed");
+        *ended = Some(error.clone());
+        error
+    }
+}
+
+impl StateStore for SledState {
+    fn applied(&self) -> u64 {
+        self.applied.load(Ordering::Acquire)
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
+        self.current.read().get(key)
+    }
+
+    fn scan(
+        &self,
+        from: &[u8],
+        to_exclusive: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Bytes, Bytes)>, Error> {
+        self.current.read().scan(from, to_exclusive, limit, false)
+    }
+
+    fn scan_back(
+        &self,
+        from: &[u8],
+        to_exclusive: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Bytes, Bytes)>, Error> {
+        self.current.read().scan(from, to_exclusive, limit, true)
+    }
+
+    fn commit(&self, batch: Batch) -> Result<(), Error> {
+        let mut ended = self.writing.lock();
+        if let Some(error) = &*ended {
+            return Err(error.clone());
+        }
+        let bytes = check_batch(&batch, self.applied())?;
+        self.room.admit(bytes.saturating_mul(AMPLIFICATION))?;
+        let current = self.current.read();
+        let applied = batch.applied;
+        let marker = Marker { generation: current.number(), applied };
+        let committed = current
+            .apply(&batch.puts, &batch.deletes, Some(applied))
+            .and_then(|()| current.sync())
+            .and_then(|()| marker.write(self.folder.path()));
+        if let Err(error) = committed {
+            return Err(self.end(&mut ended, error));
+        }
+        self.applied.store(applied, Ordering::Release);
+        Ok(())
+    }
+
+    fn replace(&self, applied: u64, rows: &mut dyn Iterator<Item = Result<Row, Error>>) -> Result<(), Error> {
+        let mut ended = self.writing.lock();
+        if let Some(error) = &*ended {
+            return Err(error.clone());
+        }
+        let old = self.current.read().number();
+        let number = old + 1;
+        // Nothing of the old content is touched until the marker names the new one.
+        let next = match fill(&self.folder, &self.room, number, applied, rows) {
+            Ok(next) => next,
+            Err(error) => {
+                let _ = durable::remove_folder(&generation_path(&self.folder, number));
+                return Err(error);
+            }
+        };
+        if let Err(error) = (Marker { generation: number, applied }).write(self.folder.path()) {
+            // The marker may name either; only a start can tell.
+            return Err(self.end(&mut ended, error));
+        }
+        {
+            let mut current = self.current.write();
+            *current = next;
+            self.applied.store(applied, Ordering::Release);
+        }
+        // Space only; the next start removes what is left.
+        if let Err(error) = durable::remove_folder(&generation_path(&self.folder, old)) {
+            tracing::warn!(%error, "the replaced state cannot be removed");
+        }
+        Ok(())
+    }
+}
+
+/// Checks a batch before anything of it is written, and returns its size.
+pub(crate) fn check_batch(batch: &Batch, applied: u64) -> Result<u64, Error> {
+    if batch.applied < applied {
+        return Err(Error::Gap { expected: applied, got: batch.applied });
+    }
+    let mut bytes = 0;
+    for (key, value) in &batch.puts {
+        check_row(value)?;
+        bytes += key.len() + value.len();
+    }
+    bytes += batch.deletes.iter().map(Vec::len).sum::<usize>();
+    Ok(bytes as u64)
+}
+
+/// Refuses a value that is too large for a row.
+pub(crate) fn check_row(value: &[u8]) -> Result<(), Error> {
+    if value.len() > ROW_MAX {
+        return Err(Error::TooLarge { what: "row", bytes: value.len() as u64, max: ROW_MAX as u64 });
+    }
+    Ok(())
+}
+
+/// Opens what the marker names and checks it against the marker.
+fn open_checked(path: &Path, marker: Marker, verify: &Verify) -> Result<(Generation, u64), Error> {
+    let generation = Generation::open(path)?;
+    let damaged = |reason: String| Error::damaged(Place::State, reason);
+    let applied = generation.applied()?.ok_or_else(|| damaged("it opened empty".to_owned()))?;
+    if applied < marker.applied {
+        return Err(damaged(format!(
+            "it is applied through {applied} but was durable through {}",
+            marker.applied
+        )));
+    }
+    match verify {
+        Verify::Everything => generation.verify(&[])?,
+        Verify::Prefixes(prefixes) => {
+            for prefix in prefixes {
+                generation.verify(prefix)?;
+            }
+        }
+    }
+    Ok((generation, applied))
+}
+
+/// Writes a whole new generation, durable but not yet named by the marker.
+fn fill(
+    folder: &Folder,
+    room: &RoomWatch,
+    number: u64,
+    applied: u64,
+    rows: &mut dyn Iterator<Item = Result<Row, Error>>,
+) -> Result<Generation, Error> {
+    let path = generation_path(folder, number);
+    // A crash may have left the beginning of one.
+    durable::remove_folder(&path)?;
+    let next = Generation::open(&path)?;
+    let (mut puts, mut bytes) = (Vec::new(), 0);
+    for row in rows {
+        let (key, value) = row?;
+        check_row(&value)?;
+        bytes += key.len() + value.len();
+        puts.push((key, value));
+        if bytes >= REPLACE_BYTES {
+            room.admit(bytes as u64 * AMPLIFICATION)?;
+            next.apply(&puts, &[], None)?;
+            puts.clear();
+            bytes = 0;
+        }
+    }
+    next.apply(&puts, &[], Some(applied))?;
+    next.sync()?;
+    durable::sync_folder(folder.path())?;
+    Ok(next)
+}
+
+fn generation_path(folder: &Folder, number: u64) -> PathBuf {
+    folder.path().join(format!("state-{number}"))
+}
+
+/// Numbers of the generations that are there.
+fn generations(folder: &Folder) -> Result<Vec<u64>, Error> {
+    numbered(folder, "state-")
+}
+
+/// Numbers of the damaged states that were moved aside.
+fn damaged(folder: &Folder) -> Result<Vec<u64>, Error> {
+    numbered(folder, "state.damaged-")
+}
+
+fn numbered(folder: &Folder, prefix: &str) -> Result<Vec<u64>, Error> {
+    let names = durable::names(folder.path())?;
+    Ok(names.iter().filter_map(|name| name.strip_prefix(prefix)?.parse().ok()).collect())
+}
+
+/// Removes what a crash left of a replacement, before or after its marker.
+fn remove_other_generations(folder: &Folder, keep: u64) -> Result<(), Error> {
+    for number in generations(folder)?.into_iter().filter(|number| *number != keep) {
+        durable::remove_folder(&generation_path(folder, number))?;
+    }
+    Ok(())
+}

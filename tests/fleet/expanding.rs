@@ -1,0 +1,145 @@
+//! What a plan holds.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use synod::fleet::{Error, Fleet, Inputs, Plan, TASKS_MAX, Target};
+use synod_domain::agent::RuntimeSpec;
+use synod_domain::task::Lane;
+
+fn full() -> Fleet {
+    Fleet::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fleet/full.yaml")).expect("a sound file")
+}
+
+fn plan_of(folder: &Path, text: &str) -> Result<Plan, Error> {
+    Fleet::parse(folder.join("f.yaml"), text)?.expand(&Inputs::default())
+}
+
+fn items(plan: &Plan, entry: &str) -> Vec<Value> {
+    plan.entry(entry).expect(entry).items.iter().map(|item| item.item.clone()).collect()
+}
+
+#[test]
+fn entries_come_after_those_they_wait_for() {
+    let plan = full().expand(&Inputs::default()).expect("a plan");
+    let names: Vec<&str> = plan.entries.iter().map(|entry| entry.name.as_str()).collect();
+    assert_eq!(names, ["each", "matched", "lined", "globbed", "last"]);
+    assert_eq!(
+        plan.entry("last").expect("last").after.iter().map(|name| name.as_str()).collect::<Vec<_>>(),
+        ["each", "matched"]
+    );
+}
+
+#[test]
+fn every_field_reaches_the_plan() {
+    let inputs = Inputs::from_arguments(["depth=9"]).expect("inputs");
+    let plan = full().expand(&inputs).expect("a plan");
+    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fleet");
+
+    let [rusty, shell] = &plan.pools[..] else { panic!("two pools in order of name") };
+    assert!(matches!(&rusty.runtime, RuntimeSpec::Native(name) if name.as_str() == "counter"));
+    assert_eq!((rusty.min, rusty.max, rusty.concurrency), (2, 2, 1));
+    let RuntimeSpec::Process(process) = &shell.runtime else { panic!("a process pool") };
+    assert_eq!(process.command, [format!("{dir}/./run.sh"), "--depth=9".to_owned()]);
+    assert_eq!(process.cwd, Some(format!("{dir}/work")));
+    assert_eq!(process.env.get("DEPTH").map(String::as_str), Some("9"));
+    assert_eq!((shell.min, shell.max, shell.concurrency), (1, 4, 2));
+    assert_eq!(shell.restart.backoff_initial, Duration::from_millis(50));
+
+    let each = plan.entry("each").expect("each");
+    assert!(matches!(&each.target, Target::Capabilities(demand) if demand.len() == 1));
+    assert_eq!(each.lane, Lane::Low);
+    assert_eq!(each.deadline, Some(Duration::from_secs(5400)));
+    assert_eq!(each.timeouts.running, Some(Duration::from_secs(60)));
+    assert_eq!(each.timeouts.waiting, Some(Duration::from_secs(120)));
+    assert_eq!(each.timeouts.silence, Some(Duration::from_secs(5)));
+    assert_eq!((each.retry.max_attempts, each.retry.factor_percent), (5, 150));
+    assert_eq!(each.items[2].payload, json!({"n": 9, "text": "n=9"}));
+    assert_eq!(each.items[2].labels.values().collect::<Vec<_>>(), ["9"]);
+    assert_eq!(each.items[2].key, "each[9]");
+
+    let matched = plan.entry("matched").expect("matched");
+    assert_eq!(matched.timeouts.running, Some(Duration::from_secs(300)), "the timeout of the pool");
+    assert_eq!(plan.entry("last").expect("last").lane, Lane::Critical, "urgent is another word for critical");
+    assert_eq!(plan.entry("last").expect("last").items[0].key, "last");
+}
+
+#[test]
+fn matches_may_span_lines_and_lines_that_are_blank_are_no_items() {
+    let plan = full().expand(&Inputs::default()).expect("a plan");
+    assert_eq!(
+        items(&plan, "matched"),
+        [json!({"name": "ada", "age": "36"}), json!({"name": "alan", "age": "41"})]
+    );
+    assert_eq!(items(&plan, "lined"), ["name=ada", "age=36", "name=alan", "age=41"]);
+    assert_eq!(plan.entry("lined").expect("lined").items[0].payload, json!({"item": "name=ada"}));
+    assert_eq!(items(&plan, "globbed"), Vec::<Value>::new());
+}
+
+#[test]
+fn a_glob_is_sorted_and_skips_hidden_excluded_and_linked_folders() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for file in ["b.rs", "a/z.rs", "a/b/c.rs", ".hidden/x.rs", "target/t.rs", "a/target/u.rs", "a/readme.md"]
+    {
+        let path = folder.path().join(file);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+        fs::write(path, "").expect("a file");
+    }
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(folder.path(), folder.path().join("loop")).expect("a link");
+    let text = "name: f\npools: {p: {command: [echo]}}\ntasks:\n- {name: one, pool: p, for_each: {glob: {pattern: '**/*.rs', exclude: [target]}}}\n";
+    let plan = plan_of(folder.path(), text).expect("a plan");
+    assert_eq!(items(&plan, "one"), ["a/b/c.rs", "a/z.rs", "b.rs"]);
+    let hidden = text.replace("exclude: [target]", "exclude: ['target/**'], hidden: true");
+    let plan = plan_of(folder.path(), &hidden).expect("a plan");
+    assert_eq!(items(&plan, "one"), [".hidden/x.rs", "a/b/c.rs", "a/z.rs", "b.rs"]);
+}
+
+#[test]
+fn the_three_formats_give_the_same_plan() {
+    let yaml = "name: f\npools: {p: {command: [echo, hi], timeout: 5s}}\ntasks: [{name: one, pool: p, payload: {a: [1, -2.5, true], b: x}}]\n";
+    let json = r#"{"name": "f", "pools": {"p": {"command": ["echo", "hi"], "timeout": "5s"}},
+        "tasks": [{"name": "one", "pool": "p", "payload": {"a": [1, -2.5, true], "b": "x"}}]}"#;
+    let toml = "name = 'f'\n[pools.p]\ncommand = ['echo', 'hi']\ntimeout = '5s'\n[[tasks]]\nname = 'one'\npool = 'p'\npayload = {a = [1, -2.5, true], b = 'x'}\n";
+    let plan = |file: &str, text: &str| {
+        let fleet = Fleet::parse(Path::new("/x").join(file), text).expect(file);
+        fleet.expand(&Inputs::default()).expect(file)
+    };
+    let expected = plan("f.yaml", yaml);
+    assert_eq!(plan("f.json", json), expected);
+    assert_eq!(plan("f.toml", toml), expected);
+}
+
+#[test]
+fn a_plan_survives_being_stored_and_the_same_run_has_the_same_digest() {
+    let plan = full().expand(&Inputs::default()).expect("a plan");
+    let stored = serde_json::to_vec(&plan).expect("JSON");
+    assert_eq!(serde_json::from_slice::<Plan>(&stored).expect("a plan"), plan);
+    assert_eq!(full().expand(&Inputs::default()).expect("a plan").digest, plan.digest);
+    assert_eq!(plan.digest.len(), 64);
+    let other = Inputs::from_arguments(["depth=4"]).expect("inputs");
+    assert_ne!(full().expand(&other).expect("a plan").digest, plan.digest);
+}
+
+#[test]
+fn more_tasks_than_the_bound_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = "name: f\npools: {p: {command: [echo]}}\ntasks:\n- {name: one, pool: p, for_each: {lines_of: l.txt}}\n- {name: two, pool: p}\n";
+    fs::write(folder.path().join("l.txt"), "x\n".repeat(TASKS_MAX - 1)).expect("a file");
+    assert_eq!(plan_of(folder.path(), text).expect("a plan").task_count(), TASKS_MAX);
+    fs::write(folder.path().join("l.txt"), "x\n".repeat(TASKS_MAX)).expect("a file");
+    let error = plan_of(folder.path(), text).expect_err("too many");
+    assert!(error.to_string().contains("more than 100000 tasks"), "{error}");
+}
+
+#[test]
+fn an_input_without_default_must_be_given() {
+    let text = "name: f\ninputs: {who: {description: whom to greet}}\npools: {p: {command: [echo, '{{inputs.who}}']}}\ntasks: [{name: one, pool: p}]\n";
+    let fleet = Fleet::parse("/x/f.yaml", text).expect("a sound file");
+    let error = fleet.expand(&Inputs::default()).expect_err("no value");
+    assert!(matches!(&error, Error::MissingInput { name, .. } if name == "who"), "{error}");
+    let plan = fleet.expand(&Inputs::from_arguments(["who=ada"]).expect("inputs")).expect("a plan");
+    assert!(matches!(&plan.pools[0].runtime, RuntimeSpec::Process(process) if process.command[1] == "ada"));
+}
