@@ -24,9 +24,9 @@ test *args:
 tidy:
     cargo test --locked --test tidy
 
-# The documentation, links in it checked.
+# The documentation, links in it checked; a link to a private item is for readers of the source.
 doc:
-    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+    RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --workspace --no-deps --locked
 
 # Licences and advisories of dependencies; needs cargo-deny and the network.
 deny:
@@ -35,6 +35,10 @@ deny:
 # All benches; docs/BENCHMARKS.md says which one shows what.
 bench *args:
     cargo bench --workspace --locked {{args}}
+
+# One node in a simulated world: `just simulate --seed 7`.
+simulate *args:
+    cargo run --release --locked -p synod-simulations --bin synod-simulate -- {{args}}
 
 # The main job, as a person runs it.
 run *args:

@@ -6,7 +6,9 @@ use std::fmt;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
-use rand::{Rng, SeedableRng, TryRngCore, rngs::OsRng};
+#[expect(clippy::disallowed_types, reason = "the one place that draws the system's randomness")]
+use rand::rngs::OsRng;
+use rand::{Rng, SeedableRng, TryRngCore};
 use rand_chacha::ChaCha12Rng;
 use synod_domain::sources::{Clock, Entropy};
 use synod_domain::time::Timestamp;
@@ -50,7 +52,6 @@ impl SeededEntropy {
     /// When it has no randomness to give; a node must not start then.
     pub fn from_system() -> Result<Self, String> {
         let mut seed = [0; 32];
-        #[expect(clippy::disallowed_types, reason = "the one place that draws the system's randomness")]
         OsRng.try_fill_bytes(&mut seed).map_err(|error| error.to_string())?;
         Ok(Self(Mutex::new(ChaCha12Rng::from_seed(seed))))
     }

@@ -6,12 +6,17 @@ use tracing_subscriber::EnvFilter;
 
 use crate::settings::{LogFormat, LogSettings};
 
+/// What the engines below say at every start and repair is for their authors: only their errors are shown,
+/// and openraft's not even those, because what matters of it comes back as an error of ours. A filter that
+/// names one of them has the last word.
+const ENGINES: &str = "openraft=off,raft_engine=error,sled=error";
+
 /// Starts logging for this process. The first call counts; later ones do nothing.
 ///
 /// # Errors
 /// When the level is not a level nor a filter such as `synod=debug,warn`.
 pub fn start(settings: &LogSettings) -> Result<(), String> {
-    let filter = EnvFilter::try_new(&settings.level)
+    let filter = EnvFilter::try_new(format!("{ENGINES},{}", settings.level))
         .map_err(|error| format!("log.level {:?} is not a level: {error}", settings.level))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)

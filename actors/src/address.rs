@@ -70,9 +70,21 @@ impl<M: Message> Address<M> {
         *self.0.write() = Some(actor);
     }
 
+    /// Tells whether both are the same address, and not only point at the same actor.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Points the address at nothing; for supervisors.
     pub fn clear(&self) {
         *self.0.write() = None;
+    }
+
+    /// Stops the actor after the message it is at; for supervisors.
+    pub(crate) fn stop(&self) {
+        if let Some(actor) = self.0.write().take() {
+            actor.stop(None);
+        }
     }
 
     /// Sends a message.

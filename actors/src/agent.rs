@@ -2,24 +2,34 @@
 //!
 //! It registers itself, says that it is ready, and from then on hears of its leases through the
 //! router. What it holds is agreed, so it reads the state and not its memory to learn what to do; a
-//! restarted agent begins with nothing in hand, because its registration gave the old leases back.
+//! restarted agent begins with nothing in hand, because its registration gave the old leases back. An
+//! attempt whose lease is over keeps its slot until nothing of it runs any more.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use synod_domain::agent::{AgentSpec, Standing};
 use synod_domain::command::Command;
 use synod_domain::id::{AgentId, TaskId};
+use synod_domain::state::State as Agreed;
 use synod_domain::task::{TaskSpec, TaskStatus};
 use synod_domain::time::Timestamp;
+use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::address::{Address, AskError, Gone, Reply};
 use crate::attempt::Attempt;
 use crate::ports::AgentRuntime;
 use crate::propose::World;
+use crate::tether::Tether;
+
+/// How long an attempt may take to stop before it is dropped where it stands. Runtimes have graces of
+/// seconds and keep to them; this is for one that hangs, which would keep its slot for ever.
+const STOP_MAX: Duration = Duration::from_secs(60);
 
 /// What a start or a restart needs.
 #[derive(Clone)]
@@ -34,9 +44,14 @@ pub(crate) struct Args {
 pub(crate) struct Handle(pub(crate) Address<Message>);
 
 impl Handle {
-    /// Tells it that its leases may have changed.
+    /// Tells it that any of its leases may have changed.
     pub(crate) fn look(&self) -> Result<(), Gone> {
         self.0.tell(Message::LookAtLeases)
+    }
+
+    /// Tells it that it got a lease on a task.
+    pub(crate) fn take_up(&self, task: TaskId) -> Result<(), Gone> {
+        self.0.tell(Message::Leased { task })
     }
 
     /// Tells it that its lease on a task is over.
@@ -57,30 +72,47 @@ impl Handle {
 pub(crate) enum Message {
     Registered { outcome: Result<(), String> },
     LookAtLeases,
+    Leased { task: TaskId },
     LeaseEnded { task: TaskId },
     AttemptEnded { task: TaskId, attempt: u32 },
+    StopElapsed { task: TaskId, attempt: u32 },
     Drain { patience: Duration, reply: Reply<()> },
+    DrainRecorded,
     DrainElapsed,
     GaveBack,
 }
 
 struct InHand {
-    attempt: u32,
     stop: CancellationToken,
+    work: AbortHandle,
+    /// Nothing of it runs any more, but its lease is still there: its end was not recorded, or this node's
+    /// state has not got there. Kept, so that the attempt is not begun a second time.
+    over: bool,
 }
 
 /// Dropping it stops every attempt in hand.
 pub(crate) struct State {
     args: Args,
-    in_hand: BTreeMap<TaskId, InHand>,
+    registered: bool,
+    registration: Option<Tether>,
+    in_hand: BTreeMap<(TaskId, u32), InHand>,
+    /// How many of those in hand still run.
+    working: usize,
+    /// Whether a lease waits for an earlier attempt to have stopped.
+    crowded: bool,
     draining: Vec<Reply<()>>,
     leaving: Leaving,
+    beside: Tether,
 }
 
 /// How far an agent is with leaving.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Leaving {
     No,
+    /// It was asked to, and that it takes nothing new is being recorded.
+    Asked,
+    /// Nothing new is leased to it; it finishes what it has.
+    Finishing,
     /// What was in hand was told to stop, and its leases are being given back.
     GivingBack,
     /// The leases are back; only attempts that are still stopping keep it here.
@@ -106,12 +138,25 @@ impl Actor for Agent {
     /// Registers beside the mailbox, so that a pool's agents share a sync instead of queueing for it.
     async fn pre_start(&self, me: ActorRef<Message>, args: Args) -> Result<State, ActorProcessingErr> {
         let (world, spec, runtime) = (args.world.clone(), args.spec.clone(), args.runtime.clone());
-        tokio::spawn(async move {
-            let outcome = register(&world, spec, &*runtime).await;
+        let registration = Tether::default();
+        registration.spawn(async move {
+            let registering = AssertUnwindSafe(register(&world, spec, &*runtime)).catch_unwind();
+            let outcome =
+                registering.await.unwrap_or_else(|_| Err("its runtime panicked at its start".into()));
             // An error means that the agent was stopped meanwhile.
             let _ = me.send_message(Message::Registered { outcome });
         });
-        Ok(State { args, in_hand: BTreeMap::new(), draining: Vec::new(), leaving: Leaving::No })
+        Ok(State {
+            args,
+            registered: false,
+            registration: Some(registration),
+            in_hand: BTreeMap::new(),
+            working: 0,
+            crowded: false,
+            draining: Vec::new(),
+            leaving: Leaving::No,
+            beside: Tether::default(),
+        })
     }
 
     async fn handle(
@@ -121,11 +166,14 @@ impl Actor for Agent {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            Message::Registered { outcome } => outcome.map_err(ActorProcessingErr::from)?,
-            Message::LookAtLeases => state.take_up_leases(&me),
-            Message::LeaseEnded { task } => state.drop_unless_leased(task),
-            Message::AttemptEnded { task, attempt } => state.forget(&me, task, attempt),
+            Message::Registered { outcome } => state.enter_service(&me, outcome)?,
+            Message::LookAtLeases => state.look_at_leases(&me),
+            Message::Leased { task } => state.take_up(&me, task),
+            Message::LeaseEnded { task } => state.stop_unless_leased(&me, task),
+            Message::AttemptEnded { task, attempt } => state.attempt_ended(&me, task, attempt),
+            Message::StopElapsed { task, attempt } => state.drop_attempt(&me, task, attempt),
             Message::Drain { patience, reply } => state.drain(&me, patience, reply),
+            Message::DrainRecorded => state.finish_first(&me),
             Message::DrainElapsed => state.give_back(&me),
             Message::GaveBack => state.gave_back(&me),
         }
@@ -136,13 +184,10 @@ impl Actor for Agent {
 async fn register(world: &World, spec: Arc<AgentSpec>, runtime: &dyn AgentRuntime) -> Result<(), String> {
     let agent = spec.id;
     propose(world, Command::RegisterAgent { spec }).await?;
-    let (standing, reason) = match runtime.prepare().await {
-        Ok(()) => (Standing::Ready, "started".to_owned()),
-        Err(reason) => (Standing::Failed, reason),
-    };
-    let command = Command::SetStanding { agent, standing, reason: reason.as_str().into() };
-    propose(world, command).await?;
-    if standing == Standing::Failed { Err(reason) } else { Ok(()) }
+    // Its pool records a failure, with the reason.
+    runtime.prepare().await?;
+    let reason = "started".into();
+    propose(world, Command::SetStanding { agent, standing: Standing::Ready, reason }).await
 }
 
 async fn propose(world: &World, command: Command) -> Result<(), String> {
@@ -153,49 +198,78 @@ async fn propose(world: &World, command: Command) -> Result<(), String> {
     }
 }
 
+/// A lease of this agent, with what it needs to be begun.
+struct Leased {
+    spec: Arc<TaskSpec>,
+    attempt: u32,
+    deadline: Option<Timestamp>,
+}
+
+fn lease_of(state: &Agreed, agent: AgentId, task: TaskId) -> Option<Leased> {
+    let task = state.task(task)?;
+    let lease = task.lease().filter(|lease| lease.agent == agent)?;
+    let began = match &task.status {
+        TaskStatus::Running { started_at, .. } => *started_at,
+        _ => lease.granted_at,
+    };
+    let limit = task.spec.timeouts.running.map(|limit| began.after(limit));
+    let deadline = limit.into_iter().chain(task.spec.deadline).min();
+    Some(Leased { spec: task.spec.clone(), attempt: lease.attempt, deadline })
+}
+
 impl State {
     fn id(&self) -> AgentId {
         self.args.spec.id
     }
 
-    /// Begins whatever it holds a lease on and has not begun.
-    fn take_up_leases(&mut self, me: &ActorRef<Message>) {
+    fn enter_service(
+        &mut self,
+        me: &ActorRef<Message>,
+        outcome: Result<(), String>,
+    ) -> Result<(), ActorProcessingErr> {
+        self.registration = None;
+        outcome?;
+        self.registered = true;
+        self.look_at_leases(me);
+        Ok(())
+    }
+
+    /// Stops what it holds no lease on any more, and begins what it holds one on and has not begun.
+    fn look_at_leases(&mut self, me: &ActorRef<Message>) {
+        let tasks: Vec<TaskId> = self.in_hand.keys().map(|(task, _)| *task).collect();
+        for task in tasks {
+            self.stop_unless_leased(me, task);
+        }
         let id = self.id();
-        let leased: Vec<_> = self.args.world.read(|state| {
-            let Some(agent) = state.agent(id) else { return Vec::new() };
-            let held = agent.held.iter().filter_map(|task| state.task(*task));
-            held.filter_map(|task| {
-                let lease = task.lease()?;
-                let running = match &task.status {
-                    TaskStatus::Running { started_at, .. } => *started_at,
-                    _ => lease.granted_at,
-                };
-                let limit = task.spec.timeouts.running.map(|limit| running.after(limit));
-                Some((task.spec.clone(), lease.attempt, limit.into_iter().chain(task.spec.deadline).min()))
-            })
-            .collect()
-        });
-        for (spec, attempt, deadline) in leased {
-            let begun = self.in_hand.get(&spec.id).is_some_and(|held| held.attempt == attempt);
-            if !begun && self.leaving == Leaving::No {
-                self.begin(me, spec, attempt, deadline);
-            }
+        let held = self.args.world.read(|state| state.agent(id).map(|agent| agent.held.clone()));
+        self.crowded = false;
+        for task in held.unwrap_or_default() {
+            self.take_up(me, task);
         }
     }
 
-    fn begin(
-        &mut self,
-        me: &ActorRef<Message>,
-        spec: Arc<TaskSpec>,
-        number: u32,
-        deadline: Option<Timestamp>,
-    ) {
+    /// Begins a task, if it has a lease on it that it has not begun.
+    fn take_up(&mut self, me: &ActorRef<Message>, task: TaskId) {
+        // Before it is registered, leases are those of its earlier life, about to be lost.
+        if !self.registered || matches!(self.leaving, Leaving::GivingBack | Leaving::GaveBack) {
+            return;
+        }
+        let id = self.id();
+        let Some(leased) = self.args.world.read(|state| lease_of(state, id, task)) else { return };
+        if self.in_hand.contains_key(&(task, leased.attempt)) {
+            return;
+        }
+        if self.working >= self.args.spec.concurrency as usize {
+            self.crowded = true;
+            return;
+        }
+        self.begin(me, leased);
+    }
+
+    fn begin(&mut self, me: &ActorRef<Message>, leased: Leased) {
+        let Leased { spec, attempt: number, deadline } = leased;
         let task = spec.id;
         let stop = CancellationToken::new();
-        let earlier = self.in_hand.insert(task, InHand { attempt: number, stop: stop.clone() });
-        if let Some(earlier) = earlier {
-            earlier.stop.cancel();
-        }
         tracing::debug!(%task, attempt = number, agent = %self.args.spec.name, "beginning");
         let attempt = Attempt {
             world: self.args.world.clone(),
@@ -205,80 +279,138 @@ impl State {
             spec,
             number,
             deadline,
-            stop,
+            stop: stop.clone(),
         };
         let me = me.clone();
-        tokio::spawn(async move {
+        // Not under the tether: it is told to stop and then has its runtime's grace.
+        let work = tokio::spawn(async move {
             attempt.run().await;
             // An error means that the agent is gone, and with it what it had in hand.
             let _ = me.send_message(Message::AttemptEnded { task, attempt: number });
         });
+        self.in_hand.insert((task, number), InHand { stop, work: work.abort_handle(), over: false });
+        self.working += 1;
     }
 
-    /// Stops an attempt whose lease is over, unless it already is another one.
-    fn drop_unless_leased(&mut self, task: TaskId) {
-        let Some(held) = self.in_hand.get(&task) else { return };
-        let valid = self.args.world.read(|state| {
-            let lease = state.task(task).and_then(|task| task.lease().cloned());
-            lease.is_some_and(|lease| lease.agent == self.args.spec.id && lease.attempt == held.attempt)
-        });
-        if !valid {
+    /// Stops the attempts at a task that hold no lease on it any more.
+    fn stop_unless_leased(&mut self, me: &ActorRef<Message>, task: TaskId) {
+        let mut in_hand = self.in_hand.range((task, 0)..=(task, u32::MAX)).peekable();
+        if in_hand.peek().is_none() {
+            return;
+        }
+        let id = self.id();
+        let valid = self.args.world.read(|state| lease_of(state, id, task).map(|leased| leased.attempt));
+        let ended: Vec<u32> =
+            in_hand.map(|((_, attempt), _)| *attempt).filter(|attempt| Some(*attempt) != valid).collect();
+        for attempt in ended {
+            self.stop(me, task, attempt);
+        }
+    }
+
+    fn stop(&mut self, me: &ActorRef<Message>, task: TaskId, attempt: u32) {
+        let Some(held) = self.in_hand.get(&(task, attempt)) else { return };
+        if held.over {
+            self.in_hand.remove(&(task, attempt));
+        } else if !held.stop.is_cancelled() {
             held.stop.cancel();
+            self.watch_stop(me, task, attempt);
         }
     }
 
-    fn forget(&mut self, me: &ActorRef<Message>, task: TaskId, attempt: u32) {
-        if self.in_hand.get(&task).is_some_and(|held| held.attempt == attempt) {
-            self.in_hand.remove(&task);
+    fn watch_stop(&self, me: &ActorRef<Message>, task: TaskId, attempt: u32) {
+        let me = me.clone();
+        self.beside.spawn(async move {
+            tokio::time::sleep(STOP_MAX).await;
+            // An error means that the agent is gone.
+            let _ = me.send_message(Message::StopElapsed { task, attempt });
+        });
+    }
+
+    /// Drops an attempt that was told to stop and has not.
+    fn drop_attempt(&mut self, me: &ActorRef<Message>, task: TaskId, attempt: u32) {
+        let Some(held) = self.in_hand.get(&(task, attempt)) else { return };
+        if !held.over {
+            tracing::warn!(%task, attempt, "an attempt did not stop within {STOP_MAX:?} and is dropped");
+            held.work.abort();
+            self.attempt_ended(me, task, attempt);
         }
-        if !self.draining.is_empty() && self.in_hand.is_empty() {
+    }
+
+    fn attempt_ended(&mut self, me: &ActorRef<Message>, task: TaskId, attempt: u32) {
+        let Some(held) = self.in_hand.get_mut(&(task, attempt)).filter(|held| !held.over) else { return };
+        held.over = true;
+        self.working -= 1;
+        self.stop_unless_leased(me, task);
+        if self.crowded {
+            self.look_at_leases(me);
+        }
+        if self.leaving == Leaving::Finishing && self.working == 0 {
             self.give_back(me);
-            self.leave_when_done(me);
         }
+        self.leave_when_done(me);
     }
 
     fn drain(&mut self, me: &ActorRef<Message>, patience: Duration, reply: Reply<()>) {
         self.draining.push(reply);
-        if self.draining.len() > 1 {
+        if self.leaving != Leaving::No {
             return;
         }
-        let (world, agent) = (self.args.world.clone(), self.id());
-        let idle = self.in_hand.is_empty();
-        let drained = me.clone();
-        tokio::spawn(async move {
+        self.leaving = Leaving::Asked;
+        // Its last word would be that it is ready.
+        self.registration = None;
+        let (world, agent, drained) = (self.args.world.clone(), self.id(), me.clone());
+        self.beside.spawn(async move {
             let reason = "its node is stopping".into();
             let command = Command::SetStanding { agent, standing: Standing::Draining, reason };
             if let Err(error) = propose(&world, command).await {
                 tracing::debug!(%agent, error, "the standing was not recorded");
             }
-            if idle {
-                // An error means that the agent is gone.
-                let _ = drained.send_message(Message::DrainElapsed);
-            }
+            // An error means that the agent is gone.
+            let _ = drained.send_message(Message::DrainRecorded);
         });
-        if !idle {
-            me.send_after(patience, || Message::DrainElapsed);
+        let me = me.clone();
+        self.beside.spawn(async move {
+            tokio::time::sleep(patience).await;
+            // An error means that the agent is gone.
+            let _ = me.send_message(Message::DrainElapsed);
+        });
+    }
+
+    /// From here on nothing new is leased to it: takes up what was leased before, and leaves when that is done.
+    fn finish_first(&mut self, me: &ActorRef<Message>) {
+        if self.leaving != Leaving::Asked {
+            return;
+        }
+        self.leaving = Leaving::Finishing;
+        self.look_at_leases(me);
+        if self.working == 0 {
+            self.give_back(me);
         }
     }
 
     /// Stops what is still in hand and gives the leases back, so that the work need not wait for the node.
     fn give_back(&mut self, me: &ActorRef<Message>) {
-        if self.draining.is_empty() || self.leaving != Leaving::No {
+        if !matches!(self.leaving, Leaving::Asked | Leaving::Finishing) {
             return;
         }
         self.leaving = Leaving::GivingBack;
-        let held: Vec<_> = self.in_hand.iter().map(|(task, held)| (*task, held.attempt)).collect();
-        for held in self.in_hand.values() {
+        let held: Vec<_> = self.in_hand.keys().copied().collect();
+        for (key, held) in &self.in_hand {
             held.stop.cancel();
+            if !held.over {
+                self.watch_stop(me, key.0, key.1);
+            }
         }
         let (world, agent, me) = (self.args.world.clone(), self.id(), me.clone());
-        tokio::spawn(async move {
+        self.beside.spawn(async move {
             let reason: Arc<str> = "its node stopped before it was done".into();
-            for (task, attempt) in held {
+            // Side by side, so that all share a sync.
+            let releases = held.into_iter().map(|(task, attempt)| {
                 let command = Command::Release { task, attempt, reason: reason.clone() };
-                if let Err(error) = propose(&world, command).await {
-                    tracing::debug!(%task, error, "the lease was not given back");
-                }
+                propose(&world, command)
+            });
+            for error in futures::future::join_all(releases).await.into_iter().filter_map(Result::err) {
+                tracing::debug!(%agent, error, "a lease was not given back");
             }
             let reason = "its node stopped".into();
             let command = Command::SetStanding { agent, standing: Standing::Offline, reason };
@@ -296,7 +428,7 @@ impl State {
     }
 
     fn leave_when_done(&mut self, me: &ActorRef<Message>) {
-        if self.leaving != Leaving::GaveBack || !self.in_hand.is_empty() {
+        if self.leaving != Leaving::GaveBack || self.working > 0 {
             return;
         }
         for reply in self.draining.drain(..) {

@@ -2,12 +2,14 @@
 //!
 //! Which pools there are is agreed, so this actor only compares the state with its children.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SupervisionEvent};
-use synod_domain::agent::RuntimeSpec;
+use synod_domain::agent::{Host, PoolSpec, RuntimeSpec};
 use synod_domain::chance::Chance;
+use synod_domain::command::Command;
 use synod_domain::id::AgentId;
 use synod_domain::name::Name;
 use synod_domain::restart::{Decision, Exit, RestartHistory, RestartPolicy, decide};
@@ -15,7 +17,8 @@ use synod_domain::restart::{Decision, Exit, RestartHistory, RestartPolicy, decid
 use crate::address::{Address, AskError, Gone, Reply};
 use crate::pool::{self, Directory};
 use crate::propose::World;
-use crate::supervisor::STOP_PATIENCE;
+use crate::supervisor::{STOP_PATIENCE, start_at};
+use crate::tether::Tether;
 
 /// What a start or a restart needs.
 #[derive(Clone)]
@@ -29,9 +32,14 @@ pub(crate) struct Args {
 pub(crate) struct Handle(pub(crate) Address<Message>);
 
 impl Handle {
-    /// Tells it that pools may have changed.
+    /// Tells it that any pool may have changed.
     pub(crate) fn look(&self) -> Result<(), Gone> {
         self.0.tell(Message::LookAtPools)
+    }
+
+    /// Tells it that a pool may have changed.
+    pub(crate) fn look_at(&self, pool: Name) -> Result<(), Gone> {
+        self.0.tell(Message::LookAtPool { pool })
     }
 
     /// Tells it to try an agent again that had failed too often.
@@ -49,12 +57,15 @@ impl Handle {
 #[derive(Debug)]
 pub(crate) enum Message {
     LookAtPools,
+    LookAtPool { pool: Name },
     Revive { pool: Name, agent: AgentId },
     RestartElapsed { pool: Name },
     Drain { patience: Duration, reply: Reply<()> },
 }
 
 struct Child {
+    /// What it was started with.
+    spec: Arc<PoolSpec>,
     handle: pool::Handle,
     running: Option<ActorCell>,
     history: RestartHistory,
@@ -65,6 +76,7 @@ pub(crate) struct State {
     children: BTreeMap<Name, Child>,
     chance: Chance,
     draining: bool,
+    beside: Tether,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -77,9 +89,10 @@ impl Actor for Agents {
 
     async fn pre_start(&self, me: ActorRef<Message>, args: Args) -> Result<State, ActorProcessingErr> {
         let chance = Chance::new(args.world.entropy.draw());
-        let mut state = State { args, children: BTreeMap::new(), chance, draining: false };
-        state.look_at_pools(&me).await?;
-        Ok(state)
+        // Pools are started by its first message, where a failure of theirs is one that can be handled.
+        me.send_message(Message::LookAtPools)?;
+        let beside = Tether::default();
+        Ok(State { args, children: BTreeMap::new(), chance, draining: false, beside })
     }
 
     async fn handle(
@@ -90,6 +103,7 @@ impl Actor for Agents {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             Message::LookAtPools => state.look_at_pools(&me).await?,
+            Message::LookAtPool { pool } => state.look_at_pool(&me, &pool).await?,
             Message::Revive { pool, agent } => state.revive(&pool, agent),
             Message::RestartElapsed { pool } => state.start_pool(&me, &pool).await?,
             Message::Drain { patience, reply } => state.drain(patience, reply),
@@ -105,41 +119,77 @@ impl Actor for Agents {
     ) -> Result<(), ActorProcessingErr> {
         match event {
             SupervisionEvent::ActorFailed(who, error) => state.on_failure(&me, &who, &error.to_string()),
-            SupervisionEvent::ActorTerminated(..)
-            | SupervisionEvent::ActorStarted(_)
-            | SupervisionEvent::ProcessGroupChanged(_) => Ok(()),
+            SupervisionEvent::ActorTerminated(who, _, _) => state.on_failure(&me, &who, "it stopped"),
+            SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => Ok(()),
         }
     }
 }
 
 impl State {
-    /// Starts a child for each new pool, stops those whose pool is gone, and lets the others look.
     async fn look_at_pools(&mut self, me: &ActorRef<Message>) -> Result<(), ActorProcessingErr> {
+        let mut pools: BTreeSet<Name> = self.children.keys().cloned().collect();
+        self.args.world.read(|state| pools.extend(state.pools().map(|pool| pool.spec.name.clone())));
+        for pool in pools {
+            self.look_at_pool(me, &pool).await?;
+        }
+        Ok(())
+    }
+
+    /// Starts a child for a new pool, anew for one whose agents have become others, stops that of a pool
+    /// that is gone or not for this node, and lets it look for itself otherwise.
+    async fn look_at_pool(&mut self, me: &ActorRef<Message>, name: &Name) -> Result<(), ActorProcessingErr> {
         if self.draining {
             return Ok(());
         }
-        let wanted: Vec<Name> = self.args.world.read(|state| {
-            let here = state.pools().filter(|pool| pool.spec.runtime != RuntimeSpec::External);
-            here.map(|pool| pool.spec.name.clone()).collect()
+        let wanted = self.args.world.read(|state| {
+            let pool = state.pool(name).filter(|pool| pool.spec.runtime != RuntimeSpec::External)?;
+            Some(pool.spec.clone())
         });
-        let gone: Vec<Name> = self.children.keys().filter(|pool| !wanted.contains(pool)).cloned().collect();
-        for pool in gone {
-            if let Some(cell) = self.children.remove(&pool).and_then(|child| child.running) {
-                cell.stop(None);
-            }
+        let kept = |child: &Child| wanted.as_ref().is_some_and(|spec| same_agents(spec, &child.spec));
+        if self.children.get(name).is_some_and(|child| !kept(child)) {
+            self.stop_pool(name).await;
         }
-        for pool in wanted {
-            if let Some(child) = self.children.get(&pool) {
-                // A pool that is being restarted looks when it starts.
-                let _ = child.handle.look();
-            } else {
-                let handle = pool::Handle::default();
-                let child = Child { handle, running: None, history: RestartHistory::default() };
-                self.children.insert(pool.clone(), child);
-                self.start_pool(me, &pool).await?;
-            }
+        let Some(spec) = wanted else {
+            self.remove_records(name);
+            return Ok(());
+        };
+        if let Some(child) = self.children.get_mut(name) {
+            child.spec = spec;
+            // A pool that is being restarted looks when it starts.
+            let _ = child.handle.look();
+            return Ok(());
         }
-        Ok(())
+        let history = RestartHistory::default();
+        let child = Child { spec, handle: pool::Handle::default(), running: None, history };
+        self.children.insert(name.clone(), child);
+        self.start_pool(me, name).await
+    }
+
+    async fn stop_pool(&mut self, name: &Name) {
+        let Some(child) = self.children.remove(name) else { return };
+        child.handle.0.clear();
+        if let Some(cell) = child.running
+            && cell.stop_and_wait(None, Some(STOP_PATIENCE)).await.is_err()
+        {
+            cell.kill();
+        }
+    }
+
+    /// Forgets the agents that this node ran for a pool that is run elsewhere.
+    fn remove_records(&self, pool: &Name) {
+        let here = Host::Node(self.args.world.node);
+        let agents: Vec<AgentId> = self.args.world.read(|state| {
+            let ours = state.agents_of(pool).filter(|agent| agent.spec.host == here);
+            ours.map(|agent| agent.spec.id).collect()
+        });
+        for agent in agents {
+            let world = self.args.world.clone();
+            self.beside.spawn(async move {
+                if let Err(error) = world.propose(Command::RemoveAgent { agent }).await {
+                    tracing::debug!(%agent, %error, "the agent was not removed");
+                }
+            });
+        }
     }
 
     async fn start_pool(&mut self, me: &ActorRef<Message>, pool: &Name) -> Result<(), ActorProcessingErr> {
@@ -152,10 +202,13 @@ impl State {
             pool: pool.clone(),
             directory: self.args.directory.clone(),
         };
-        let (actor, _) = pool::Pool::spawn_linked(None, pool::Pool, args, me.get_cell()).await?;
-        child.running = Some(actor.get_cell());
-        child.handle.0.point_at(actor);
-        Ok(())
+        match start_at(&child.handle.0, pool::Pool, args, me.get_cell()).await {
+            Ok(cell) => {
+                child.running = Some(cell);
+                Ok(())
+            }
+            Err(error) => self.failed(me, pool, &error.to_string()),
+        }
     }
 
     fn on_failure(
@@ -165,12 +218,24 @@ impl State {
         reason: &str,
     ) -> Result<(), ActorProcessingErr> {
         let is_it = |child: &Child| child.running.as_ref().is_some_and(|cell| cell.get_id() == who.get_id());
-        let now = self.args.world.clock.now();
         let Some((name, child)) = self.children.iter_mut().find(|(_, child)| is_it(child)) else {
             return Ok(());
         };
         child.running = None;
         child.handle.0.clear();
+        let pool = name.clone();
+        self.failed(me, &pool, reason)
+    }
+
+    /// Sets a time for the restart of a pool, or gives up with it.
+    fn failed(
+        &mut self,
+        me: &ActorRef<Message>,
+        name: &Name,
+        reason: &str,
+    ) -> Result<(), ActorProcessingErr> {
+        let now = self.args.world.clock.now();
+        let Some(child) = self.children.get_mut(name) else { return Ok(()) };
         let policy = RestartPolicy::default();
         match decide(&policy, &mut child.history, Exit::Failed, now, &mut self.chance) {
             Decision::Restart { after } => {
@@ -194,7 +259,7 @@ impl State {
     fn drain(&mut self, patience: Duration, reply: Reply<()>) {
         self.draining = true;
         let handles: Vec<pool::Handle> = self.children.values().map(|child| child.handle.clone()).collect();
-        tokio::spawn(async move {
+        self.beside.spawn(async move {
             let drains = handles.iter().map(|handle| handle.drain(patience));
             for outcome in futures::future::join_all(drains).await {
                 if let Err(error) = outcome {
@@ -204,4 +269,12 @@ impl State {
             reply.send(());
         });
     }
+}
+
+/// Tells whether agents made from one definition are as those made from the other; then the pool goes on,
+/// else its agents are started anew and what they had in hand is redelivered.
+fn same_agents(left: &PoolSpec, right: &PoolSpec) -> bool {
+    left.runtime == right.runtime
+        && left.capabilities == right.capabilities
+        && left.concurrency == right.concurrency
 }

@@ -4,21 +4,27 @@
 //! how it ended. It runs beside its agent's mailbox, so that neither a slow disk nor a slow program
 //! keeps the agent from hearing that the attempt must stop.
 
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use synod_domain::command::Command;
 use synod_domain::id::AgentId;
 use synod_domain::name::Name;
 use synod_domain::payload::{INLINE_BYTES_MAX, Payload};
-use synod_domain::task::{Progress, TaskSpec, Usage};
+use synod_domain::refusal::Refusal;
+use synod_domain::reply::Answer;
+use synod_domain::task::{Progress, TaskSpec, Usage, bounded_reason};
 use synod_domain::time::Timestamp;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::ports::{AgentRuntime, Finish, Report, Work};
+use crate::ports::{AgentRuntime, Finish, JournalError, Report, Work};
 use crate::propose::World;
 
 /// How many reports may wait; they are hints, and the newest are dropped first.
@@ -26,6 +32,10 @@ const REPORTS_WAITING: usize = 64;
 
 /// How often progress reaches the log at most; people read it, and each costs a sync.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+
+/// The wait before the end of an attempt is proposed again that the journal did not take, for example while
+/// the disk is full. The work is done and must not be lost for that.
+const END_AGAIN: Duration = Duration::from_secs(1);
 
 /// One leased task, in the hands of its agent.
 pub(crate) struct Attempt {
@@ -43,12 +53,24 @@ pub(crate) struct Attempt {
 impl Attempt {
     /// Works to the end and proposes it. Returns when nothing of the attempt runs any more.
     pub(crate) async fn run(self) {
+        let (finish, usage) = match AssertUnwindSafe(self.work()).catch_unwind().await {
+            Ok(worked) => worked,
+            Err(panic) => {
+                let reason = format!("it panicked: {}", words(&*panic));
+                (Finish::Failed { reason, retryable: true }, Usage::default())
+            }
+        };
+        self.conclude(finish, usage).await;
+    }
+
+    async fn work(&self) -> (Finish, Usage) {
         let payload = match &self.spec.payload {
             Payload::Inline(bytes) => Bytes::copy_from_slice(bytes),
             Payload::Blob { hash, .. } => match self.world.blobs.get(hash) {
                 Ok(bytes) => bytes,
                 Err(error) => {
-                    return self.fail(format!("its payload: {error}"), false, Usage::default()).await;
+                    let reason = format!("its payload: {error}");
+                    return (Finish::Failed { reason, retryable: false }, Usage::default());
                 }
             },
         };
@@ -63,29 +85,30 @@ impl Attempt {
             stop: self.stop.clone(),
             reports,
         };
-        let mut teller = Teller::new(&self);
-        let runtime = self.runtime.clone();
-        let mut working = std::pin::pin!(runtime.run(work));
+        let mut teller = Teller::new(self);
+        let mut working = std::pin::pin!(self.runtime.run(work));
         let finish = loop {
+            // What is due stands before what comes in: however much comes in, a lease is renewed in time.
             tokio::select! {
                 biased;
                 finish = &mut working => break finish,
+                () = teller.tell_when_due() => {}
                 Some(report) = heard.recv() => teller.take(report),
-                () = teller.due() => teller.tell().await,
             }
         };
         while let Ok(report) = heard.try_recv() {
             teller.take(report);
         }
-        self.conclude(finish, teller.usage).await;
+        (finish, teller.usage)
     }
 
     async fn conclude(&self, finish: Finish, usage: Usage) {
         match finish {
             Finish::Completed { result } => self.complete(&result, usage).await,
-            Finish::Failed { reason, retryable } => self.fail(reason, retryable, usage).await,
+            Finish::Failed { reason, retryable } => self.fail(&reason, retryable, usage).await,
             // Whoever stopped it has written why.
-            Finish::Stopped => {}
+            Finish::Stopped if self.stop.is_cancelled() => {}
+            Finish::Stopped => self.fail("it stopped without being told to", true, usage).await,
         }
     }
 
@@ -95,30 +118,56 @@ impl Attempt {
         } else {
             match self.world.blobs.put(result) {
                 Ok(hash) => Payload::Blob { hash, size: result.len() as u64 },
-                Err(error) => return self.fail(format!("its result: {error}"), true, usage).await,
+                Err(error) => return self.fail(&format!("its result: {error}"), true, usage).await,
             }
         };
         let (task, attempt) = (self.spec.id, self.number);
-        self.propose(Command::Complete { task, attempt, result, usage }).await;
+        let refused = self.propose(Command::Complete { task, attempt, result, usage: usage.clone() }).await;
+        if let Some(refusal @ Refusal::Invalid { .. }) = refused {
+            self.fail(&refusal.to_string(), false, usage).await;
+        }
     }
 
-    async fn fail(&self, reason: String, retryable: bool, usage: Usage) {
+    async fn fail(&self, reason: &str, retryable: bool, usage: Usage) {
         let (task, attempt) = (self.spec.id, self.number);
-        let reason = reason.into();
+        let reason = bounded_reason(reason);
         self.propose(Command::Fail { task, attempt, reason, retryable, usage }).await;
     }
 
-    async fn propose(&self, command: Command) {
+    /// Proposes an end until the journal has it; returns why it was refused, if it was.
+    async fn propose(&self, command: Command) -> Option<Refusal> {
         let (task, attempt) = (self.spec.id, self.number);
-        match self.world.propose(command).await {
-            Ok(Ok(_)) => {}
-            // The lease was lost meanwhile: another attempt has the task, this one's word does not count.
-            Ok(Err(refusal)) => tracing::info!(%task, attempt, %refusal, "the end of an attempt was refused"),
-            // The lease ends with the node; the task is redelivered.
-            Err(error) => tracing::info!(%task, attempt, %error, "the end of an attempt was not recorded"),
+        loop {
+            match self.world.propose(command.clone()).await {
+                Ok(Ok(_)) => return None,
+                Ok(Err(refusal)) => {
+                    // Mostly because the lease was lost meanwhile: another attempt has the task, and this
+                    // one's word does not count.
+                    tracing::info!(%task, attempt, %refusal, "the end of an attempt was refused");
+                    return Some(refusal);
+                }
+                Err(error) => {
+                    tracing::info!(%task, attempt, %error, "the end of an attempt was not recorded")
+                }
+            }
+            // The lease ends with the node; then the task is redelivered.
+            let again = tokio::time::sleep(END_AGAIN);
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return None,
+                () = again => {}
+            }
         }
     }
 }
+
+fn words(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without words")
+}
+
+/// A heartbeat on its way.
+type Telling = BoxFuture<'static, Result<Answer, JournalError>>;
 
 /// Collects what an attempt says and passes it on, not more often than it matters.
 struct Teller<'a> {
@@ -128,6 +177,7 @@ struct Teller<'a> {
     alive: bool,
     every: Duration,
     next: Instant,
+    telling: Option<Telling>,
 }
 
 impl<'a> Teller<'a> {
@@ -137,14 +187,22 @@ impl<'a> Teller<'a> {
             Some(silence) => (silence / 3).min(PROGRESS_EVERY),
             None => PROGRESS_EVERY,
         };
-        Self { attempt, usage: Usage::default(), progress: None, alive: false, every, next: Instant::now() }
+        Self {
+            attempt,
+            usage: Usage::default(),
+            progress: None,
+            alive: false,
+            every,
+            next: Instant::now(),
+            telling: None,
+        }
     }
 
     fn take(&mut self, report: Report) {
         match report {
             Report::Heartbeat => {}
             Report::Progress { percent, message } => {
-                let message = message.as_deref().map(Arc::from);
+                let message = message.as_deref().map(bounded_reason);
                 self.progress = Some(Progress { percent, message });
             }
             Report::Usage { usage, model: _ } => {
@@ -156,27 +214,45 @@ impl<'a> Teller<'a> {
         self.alive = true;
     }
 
-    /// Waits until there is something to tell and it is time for it; for ever when there is nothing.
-    async fn due(&self) {
-        let renews = self.attempt.spec.timeouts.silence.is_some();
-        if (self.alive && renews) || self.progress.is_some() {
+    /// Tells what there is to tell when it is time for it; waits for ever when there is nothing. Dropping the
+    /// future loses nothing, so the work goes on while the journal writes.
+    async fn tell_when_due(&mut self) {
+        if self.telling.is_none() {
+            let renews = self.attempt.spec.timeouts.silence.is_some();
+            if !(self.alive && renews) && self.progress.is_none() {
+                std::future::pending::<()>().await;
+            }
             tokio::time::sleep_until(self.next).await;
-        } else {
-            std::future::pending::<()>().await;
+            self.next = Instant::now() + self.every;
+            self.alive = false;
+            self.telling = Some(self.heartbeat());
+        }
+        if let Some(telling) = &mut self.telling {
+            let answer = telling.await;
+            self.telling = None;
+            self.told(answer);
         }
     }
 
-    async fn tell(&mut self) {
-        self.next = Instant::now() + self.every;
-        self.alive = false;
+    fn heartbeat(&mut self) -> Telling {
         let (task, attempt) = (self.attempt.spec.id, self.attempt.number);
+        let (journal, id) = (self.attempt.world.journal.clone(), self.attempt.world.ids.request());
         let progress = self.progress.take();
-        let id = self.attempt.world.ids.request();
-        let command = Command::Heartbeat { task, attempt, progress };
-        // A heartbeat that fails is followed by the next.
-        if let Ok(Err(refusal)) = self.attempt.world.journal.propose(id, command).await {
-            tracing::info!(%task, attempt, %refusal, "a heartbeat was refused");
-            self.attempt.stop.cancel();
+        async move { journal.propose(id, Command::Heartbeat { task, attempt, progress }).await }.boxed()
+    }
+
+    fn told(&mut self, answer: Result<Answer, JournalError>) {
+        let (task, attempt) = (self.attempt.spec.id, self.attempt.number);
+        match answer {
+            Ok(Ok(_)) => {}
+            Ok(Err(refusal)) => {
+                tracing::info!(%task, attempt, %refusal, "a heartbeat was refused");
+                self.attempt.stop.cancel();
+            }
+            Err(error) => {
+                tracing::debug!(%task, attempt, %error, "a heartbeat was not recorded");
+                self.alive = true;
+            }
         }
     }
 }

@@ -7,18 +7,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use ractor::{Actor, ActorProcessingErr, ActorRef};
-use synod_domain::time::Timestamp;
-use tokio_util::sync::CancellationToken;
-
 use crate::address::Address;
 use crate::propose::World;
+use crate::tether::Tether;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use synod_domain::time::Timestamp;
 
 /// The longest sleep while something is due later: a wall clock that jumps ahead is noticed by then.
 const SLEEP_MAX: Duration = Duration::from_secs(30);
 
 /// The shortest sleep. Ticks more often than this would only compete with real work for the disk.
 const SLEEP_MIN: Duration = Duration::from_millis(1);
+
+/// The wait after a tick that was not recorded, before the next try.
+const TICK_AGAIN: Duration = Duration::from_millis(500);
 
 /// What a start or a restart needs.
 #[derive(Clone)]
@@ -63,14 +65,10 @@ pub(crate) enum Message {
 
 pub(crate) struct State {
     args: Args,
-    sleep: CancellationToken,
+    /// The sleep until something is due; replaced by each look.
+    sleep: Tether,
+    tick: Tether,
     ticking: bool,
-}
-
-impl Drop for State {
-    fn drop(&mut self) {
-        self.sleep.cancel();
-    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -83,7 +81,7 @@ impl Actor for Clockwork {
 
     async fn pre_start(&self, me: ActorRef<Message>, args: Args) -> Result<State, ActorProcessingErr> {
         me.send_message(Message::LookAtTime)?;
-        Ok(State { args, sleep: CancellationToken::new(), ticking: false })
+        Ok(State { args, sleep: Tether::default(), tick: Tether::default(), ticking: false })
     }
 
     async fn handle(
@@ -108,7 +106,9 @@ impl State {
         if self.ticking {
             return;
         }
-        self.sleep.cancel();
+        self.sleep = Tether::default();
+        // First, so that whoever sees a change that the look below does not see tells of it.
+        self.args.armed_for.store(u64::MAX, Ordering::Release);
         let next = self.args.world.read(|state| state.next_due());
         let armed = next.map_or(u64::MAX, Timestamp::as_millis);
         self.args.armed_for.store(armed, Ordering::Release);
@@ -117,27 +117,21 @@ impl State {
         if wait.is_zero() {
             return self.tick(me);
         }
-        self.sleep = CancellationToken::new();
-        let (me, sleep) = (me.clone(), self.sleep.clone());
-        tokio::spawn(async move {
-            tokio::select! {
-                biased;
-                () = sleep.cancelled() => {}
-                () = tokio::time::sleep(wait.clamp(SLEEP_MIN, SLEEP_MAX)) => {
-                    // An error means that this clockwork is gone.
-                    let _ = me.send_message(Message::SleepElapsed);
-                }
-            }
+        let me = me.clone();
+        self.sleep.spawn(async move {
+            tokio::time::sleep(wait.clamp(SLEEP_MIN, SLEEP_MAX)).await;
+            // An error means that this clockwork is gone.
+            let _ = me.send_message(Message::SleepElapsed);
         });
     }
 
     fn tick(&mut self, me: &ActorRef<Message>) {
         self.ticking = true;
         let (world, me) = (self.args.world.clone(), me.clone());
-        tokio::spawn(async move {
+        self.tick.spawn(async move {
             if let Err(error) = world.journal.tick().await {
                 tracing::debug!(%error, "a tick was not recorded");
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                tokio::time::sleep(TICK_AGAIN).await;
             }
             // An error means that this clockwork is gone.
             let _ = me.send_message(Message::Ticked);

@@ -4,28 +4,33 @@
 //! too often is left failed; the steward decides when to try it afresh. Surplus agents are drained:
 //! they finish what they have.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::RwLock;
-use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SupervisionEvent};
+use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use synod_domain::agent::{AgentSpec, Host, Pool as PoolRecord, Standing};
 use synod_domain::chance::Chance;
 use synod_domain::command::Command;
 use synod_domain::id::AgentId;
-use synod_domain::name::Name;
+use synod_domain::name::{NAME_BYTES_MAX, Name};
 use synod_domain::restart::{Decision, Exit, RestartHistory, decide};
+use synod_domain::task::bounded_reason;
 
 use crate::address::{Address, AskError, Gone, Reply};
 use crate::agent;
 use crate::ports::{AgentRuntime, Finish, Work};
 use crate::propose::World;
-use crate::supervisor::STOP_PATIENCE;
+use crate::supervisor::{STOP_PATIENCE, start_at};
+use crate::tether::Tether;
 
 /// How long a surplus agent may go on with what it has before it must give it back.
 const SURPLUS_PATIENCE: Duration = Duration::from_secs(300);
+
+/// How much of a pool's name its agents' names keep: room is left for a dash and any number of an agent.
+const POOL_PART_MAX: usize = NAME_BYTES_MAX - 21;
 
 /// Finds the agents that run on this node. Shared by pools, which fill it, and the router.
 #[derive(Debug, Clone, Default)]
@@ -38,6 +43,19 @@ impl Directory {
 
     pub(crate) fn all(&self) -> Vec<agent::Handle> {
         self.0.read().values().cloned().collect()
+    }
+
+    fn enter(&self, agent: AgentId, handle: agent::Handle) {
+        self.0.write().insert(agent, handle);
+    }
+
+    /// Takes an agent out, unless another pool's actor has entered it anew: the state of a pool that failed
+    /// may be dropped after its successor has started.
+    fn leave(&self, agent: AgentId, handle: &agent::Handle) {
+        let mut agents = self.0.write();
+        if agents.get(&agent).is_some_and(|entered| entered.0.is(&handle.0)) {
+            agents.remove(&agent);
+        }
     }
 }
 
@@ -75,6 +93,7 @@ impl Handle {
 pub(crate) enum Message {
     LookAtSize,
     Revive { agent: AgentId },
+    FailureRecorded { agent: AgentId, decision: Decision },
     RestartElapsed { agent: AgentId },
     AgentRemoved { agent: AgentId },
     Drain { patience: Duration, reply: Reply<()> },
@@ -83,24 +102,38 @@ pub(crate) enum Message {
 struct Child {
     spec: Arc<AgentSpec>,
     handle: agent::Handle,
-    running: Option<ActorCell>,
+    life: Life,
     history: RestartHistory,
     leaving: bool,
+}
+
+/// Where an agent is between its restarts. It is started only after its last failure is recorded, so that
+/// the record cannot speak of the life that follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    Running(ActorId),
+    /// Its failure is being recorded, or the wait before its restart runs.
+    Restarting,
+    /// It failed too often; the steward may revive it.
+    GivenUp,
+    /// It shall not be started again.
+    Over,
 }
 
 pub(crate) struct State {
     args: Args,
     runtime: Arc<dyn AgentRuntime>,
     children: BTreeMap<AgentId, Child>,
+    by_actor: BTreeMap<ActorId, AgentId>,
     chance: Chance,
     draining: bool,
+    beside: Tether,
 }
 
 impl Drop for State {
     fn drop(&mut self) {
-        let mut directory = self.args.directory.0.write();
-        for agent in self.children.keys() {
-            directory.remove(agent);
+        for (agent, child) in &self.children {
+            self.args.directory.leave(*agent, &child.handle);
         }
     }
 }
@@ -120,10 +153,17 @@ impl Actor for Pool {
             tracing::error!(pool = %args.pool, error = reason, "no runtime");
             Arc::new(Unavailable(reason))
         });
-        let chance = Chance::new(args.world.entropy.draw());
-        let mut state = State { args, runtime, children: BTreeMap::new(), chance, draining: false };
-        state.fill(&me, &pool).await?;
-        Ok(state)
+        // Its agents are started by its first message: a pool whose start fails must not leave any behind.
+        me.send_message(Message::LookAtSize)?;
+        Ok(State {
+            chance: Chance::new(args.world.entropy.draw()),
+            args,
+            runtime,
+            children: BTreeMap::new(),
+            by_actor: BTreeMap::new(),
+            draining: false,
+            beside: Tether::default(),
+        })
     }
 
     async fn handle(
@@ -135,10 +175,17 @@ impl Actor for Pool {
         match message {
             Message::LookAtSize => state.look_at_size(&me).await?,
             Message::Revive { agent } => state.revive(&me, agent).await?,
-            Message::RestartElapsed { agent } => state.start_child(&me, agent).await?,
+            Message::FailureRecorded { agent, decision } => state.failure_recorded(&me, agent, decision),
+            Message::RestartElapsed { agent } => state.restart(&me, agent).await?,
             Message::AgentRemoved { agent } => state.forget(agent),
             Message::Drain { patience, reply } => state.drain(patience, reply),
         }
+        Ok(())
+    }
+
+    /// Cuts what runs beside it. Its state itself outlives it: it travels to its supervisor.
+    async fn post_stop(&self, _: ActorRef<Message>, state: &mut State) -> Result<(), ActorProcessingErr> {
+        state.beside = Tether::default();
         Ok(())
     }
 
@@ -149,7 +196,7 @@ impl Actor for Pool {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         match event {
-            SupervisionEvent::ActorTerminated(who, _, _) => state.on_stop(&who),
+            SupervisionEvent::ActorTerminated(who, _, _) => state.on_stop(&me, &who),
             SupervisionEvent::ActorFailed(who, error) => state.on_failure(&me, &who, &error.to_string()),
             SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => {}
         }
@@ -158,45 +205,73 @@ impl Actor for Pool {
 }
 
 impl State {
-    /// Starts agents until there are as many as there should be, those first that the state knows.
-    async fn fill(&mut self, me: &ActorRef<Message>, pool: &PoolRecord) -> Result<(), ActorProcessingErr> {
-        let here = Host::Node(self.args.world.node);
-        let known: Vec<Arc<AgentSpec>> = self.args.world.read(|state| {
-            let members = state.agents_of(&self.args.pool);
-            members.filter(|agent| agent.spec.host == here).map(|agent| agent.spec.clone()).collect()
-        });
-        let target = pool.target as usize;
-        for spec in known {
-            if self.children.contains_key(&spec.id) {
-                continue;
-            }
-            if self.staying() < target {
-                self.adopt(me, pool, spec.id, spec.name.clone()).await?;
-            } else {
-                self.remove_record(spec.id);
-            }
+    async fn look_at_size(&mut self, me: &ActorRef<Message>) -> Result<(), ActorProcessingErr> {
+        if self.draining {
+            return Ok(());
         }
-        while self.staying() < target {
-            let name = self.free_name()?;
-            self.adopt(me, pool, self.args.world.ids.agent(), name).await?;
+        let pool = self.args.world.read(|state| state.pool(&self.args.pool).cloned());
+        let Some(pool) = pool else { return Ok(()) };
+        // The newest agents leave first; the oldest know most.
+        let staying = self.children.iter().rev().filter(|(_, child)| !child.leaving);
+        let surplus = self.staying().saturating_sub(pool.target as usize);
+        let surplus: Vec<AgentId> = staying.map(|(id, _)| *id).take(surplus).collect();
+        for id in surplus {
+            self.retire(me, id);
         }
-        Ok(())
+        self.fill(me, &pool).await
     }
 
     fn staying(&self) -> usize {
         self.children.values().filter(|child| !child.leaving).count()
     }
 
-    /// The first of `pool-1`, `pool-2`, … that no agent has.
-    fn free_name(&self) -> Result<Name, ActorProcessingErr> {
-        let mut number = 1;
-        loop {
-            let name = Name::new(&format!("{}-{number}", self.args.pool))?;
-            if self.children.values().all(|child| child.spec.name != name) {
-                return Ok(name);
+    /// Starts agents until there are as many as there should be, those first that the state knows.
+    async fn fill(&mut self, me: &ActorRef<Message>, pool: &PoolRecord) -> Result<(), ActorProcessingErr> {
+        let here = Host::Node(self.args.world.node);
+        let known: Vec<Arc<AgentSpec>> = self.args.world.read(|state| {
+            let members = state.agents_of(&self.args.pool).map(|agent| &agent.spec);
+            let ours = members.filter(|spec| spec.host == here && !self.children.contains_key(&spec.id));
+            ours.cloned().collect()
+        });
+        let mut missing = (pool.target as usize).saturating_sub(self.staying());
+        for spec in known {
+            if missing > 0 {
+                self.adopt(me, pool, spec.id, spec.name.clone()).await?;
+                missing -= 1;
+            } else {
+                self.remove_record(spec.id);
             }
-            number += 1;
         }
+        for name in self.free_names(missing)? {
+            self.adopt(me, pool, self.args.world.ids.agent(), name).await?;
+        }
+        Ok(())
+    }
+
+    /// The first `count` of `pool-1`, `pool-2`, … that no agent has.
+    fn free_names(&self, count: usize) -> Result<Vec<Name>, ActorProcessingErr> {
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        let mut taken: BTreeSet<Name> = self.args.world.read(|state| {
+            let names = state.agents().map(|agent| agent.spec.name.clone());
+            names.collect()
+        });
+        taken.extend(self.children.values().map(|child| child.spec.name.clone()));
+        let pool = self.args.pool.as_str();
+        // Names are ASCII, so any place is a boundary.
+        let pool = &pool[..pool.len().min(POOL_PART_MAX)];
+        let mut names = Vec::with_capacity(count);
+        for number in 1_u64.. {
+            if names.len() == count {
+                break;
+            }
+            let name = Name::new(&format!("{pool}-{number}"))?;
+            if !taken.contains(&name) {
+                names.push(name);
+            }
+        }
+        Ok(names)
     }
 
     async fn adopt(
@@ -217,15 +292,15 @@ impl State {
             host: Host::Node(self.args.world.node),
         });
         let handle = agent::Handle::default();
-        self.args.directory.0.write().insert(id, handle.clone());
+        self.args.directory.enter(id, handle.clone());
         let history = RestartHistory::default();
-        self.children.insert(id, Child { spec, handle, running: None, history, leaving: false });
+        self.children.insert(id, Child { spec, handle, life: Life::Restarting, history, leaving: false });
         self.start_child(me, id).await
     }
 
     async fn start_child(&mut self, me: &ActorRef<Message>, id: AgentId) -> Result<(), ActorProcessingErr> {
         let Some(child) = self.children.get_mut(&id) else { return Ok(()) };
-        if child.leaving || child.running.is_some() || self.draining {
+        if child.leaving || self.draining {
             return Ok(());
         }
         let args = agent::Args {
@@ -233,32 +308,27 @@ impl State {
             spec: child.spec.clone(),
             runtime: self.runtime.clone(),
         };
-        let (actor, _) = agent::Agent::spawn_linked(None, agent::Agent, args, me.get_cell()).await?;
-        child.running = Some(actor.get_cell());
-        child.handle.0.point_at(actor);
+        let actor = start_at(&child.handle.0, agent::Agent, args, me.get_cell()).await?;
+        child.life = Life::Running(actor.get_id());
+        self.by_actor.insert(actor.get_id(), id);
         Ok(())
     }
 
-    async fn revive(&mut self, me: &ActorRef<Message>, id: AgentId) -> Result<(), ActorProcessingErr> {
-        if let Some(child) = self.children.get_mut(&id) {
-            child.history = RestartHistory::default();
+    async fn restart(&mut self, me: &ActorRef<Message>, id: AgentId) -> Result<(), ActorProcessingErr> {
+        match self.children.get(&id).map(|child| child.life) {
+            Some(Life::Restarting) => self.start_child(me, id).await,
+            Some(Life::Running(_) | Life::GivenUp | Life::Over) | None => Ok(()),
         }
-        self.start_child(me, id).await
     }
 
-    async fn look_at_size(&mut self, me: &ActorRef<Message>) -> Result<(), ActorProcessingErr> {
-        if self.draining {
-            return Ok(());
+    async fn revive(&mut self, me: &ActorRef<Message>, id: AgentId) -> Result<(), ActorProcessingErr> {
+        match self.children.get_mut(&id) {
+            Some(child) if child.life == Life::GivenUp => {
+                child.history = RestartHistory::default();
+                self.start_child(me, id).await
+            }
+            Some(_) | None => Ok(()),
         }
-        let pool = self.args.world.read(|state| state.pool(&self.args.pool).cloned());
-        let Some(pool) = pool else { return Ok(()) };
-        // The newest agents leave first; the oldest know most.
-        while self.staying() > pool.target as usize {
-            let newest = self.children.iter().rev().find(|(_, child)| !child.leaving);
-            let Some(id) = newest.map(|(id, _)| *id) else { break };
-            self.retire(me, id);
-        }
-        self.fill(me, &pool).await
     }
 
     /// Lets an agent finish and then removes it.
@@ -266,9 +336,9 @@ impl State {
         let Some(child) = self.children.get_mut(&id) else { return };
         child.leaving = true;
         let (handle, world, me) = (child.handle.clone(), self.args.world.clone(), me.clone());
-        tokio::spawn(async move {
+        self.beside.spawn(async move {
             if let Err(error) = handle.drain(SURPLUS_PATIENCE).await {
-                tracing::warn!(agent = %id, %error, "a surplus agent did not drain");
+                tracing::debug!(agent = %id, %error, "a surplus agent did not drain");
             }
             remove_record(&world, id).await;
             // An error means that the pool is gone.
@@ -278,24 +348,33 @@ impl State {
 
     fn remove_record(&self, id: AgentId) {
         let world = self.args.world.clone();
-        tokio::spawn(async move { remove_record(&world, id).await });
+        self.beside.spawn(async move { remove_record(&world, id).await });
     }
 
     fn forget(&mut self, id: AgentId) {
-        self.children.remove(&id);
-        self.args.directory.0.write().remove(&id);
+        let Some(child) = self.children.remove(&id) else { return };
+        self.args.directory.leave(id, &child.handle);
+        // One that did not drain in time still runs.
+        if let Life::Running(actor) = child.life {
+            self.by_actor.remove(&actor);
+            child.handle.0.stop();
+        }
     }
 
-    fn child_of(&mut self, who: &ActorCell) -> Option<&mut Child> {
-        let is_it =
-            |child: &&mut Child| child.running.as_ref().is_some_and(|cell| cell.get_id() == who.get_id());
-        self.children.values_mut().find(is_it)
+    /// Takes note that an agent does not run any more; returns it.
+    fn exited(&mut self, who: &ActorCell) -> Option<&mut Child> {
+        let id = self.by_actor.remove(&who.get_id())?;
+        let child = self.children.get_mut(&id)?;
+        child.life = Life::Over;
+        child.handle.0.clear();
+        Some(child)
     }
 
-    fn on_stop(&mut self, who: &ActorCell) {
-        if let Some(child) = self.child_of(who) {
-            child.running = None;
-            child.handle.0.clear();
+    fn on_stop(&mut self, me: &ActorRef<Message>, who: &ActorCell) {
+        if self.draining {
+            self.exited(who);
+        } else {
+            self.on_failure(me, who, "it stopped without being told to");
         }
     }
 
@@ -307,36 +386,44 @@ impl State {
             .unwrap_or_default();
         let now = self.args.world.clock.now();
         let mut chance = Chance::new(self.chance.draw());
-        let Some(child) = self.child_of(who) else { return };
-        child.running = None;
-        child.handle.0.clear();
+        let Some(child) = self.exited(who) else { return };
+        if child.leaving {
+            return;
+        }
+        child.life = Life::Restarting;
         let id = child.spec.id;
         let decision = decide(&policy, &mut child.history, Exit::Failed, now, &mut chance);
         tracing::warn!(agent = %child.spec.name, error = reason, ?decision, "an agent failed");
-        let (world, me, reason) = (self.args.world.clone(), me.clone(), Arc::from(reason));
-        tokio::spawn(async move {
+        let (world, me, reason) = (self.args.world.clone(), me.clone(), bounded_reason(reason));
+        self.beside.spawn(async move {
             let command = Command::SetStanding { agent: id, standing: Standing::Failed, reason };
             if let Err(error) = world.propose(command).await {
                 tracing::debug!(agent = %id, %error, "the standing was not recorded");
             }
-            if let Decision::Restart { after } = decision {
-                tokio::time::sleep(after).await;
-                // An error means that the pool is gone.
-                let _ = me.send_message(Message::RestartElapsed { agent: id });
-            }
+            // An error means that the pool is gone.
+            let _ = me.send_message(Message::FailureRecorded { agent: id, decision });
         });
+    }
+
+    fn failure_recorded(&mut self, me: &ActorRef<Message>, id: AgentId, decision: Decision) {
+        let Some(child) = self.children.get_mut(&id) else { return };
+        match decision {
+            Decision::Restart { after } => {
+                me.send_after(after, move || Message::RestartElapsed { agent: id });
+            }
+            Decision::GiveUp => child.life = Life::GivenUp,
+            Decision::Leave => child.life = Life::Over,
+        }
     }
 
     fn drain(&mut self, patience: Duration, reply: Reply<()>) {
         self.draining = true;
-        let running = self.children.values().filter(|child| child.running.is_some());
+        let running = self.children.values().filter(|child| matches!(child.life, Life::Running(_)));
         let handles: Vec<agent::Handle> = running.map(|child| child.handle.clone()).collect();
-        tokio::spawn(async move {
+        self.beside.spawn(async move {
             let drains = handles.iter().map(|handle| handle.drain(patience));
-            for outcome in futures::future::join_all(drains).await {
-                if let Err(error) = outcome {
-                    tracing::warn!(%error, "an agent did not drain");
-                }
+            for error in futures::future::join_all(drains).await.into_iter().filter_map(Result::err) {
+                tracing::warn!(%error, "an agent did not drain");
             }
             reply.send(());
         });

@@ -1,17 +1,24 @@
 //! Takes events to the actors they concern.
 //!
 //! Nothing it does waits: handles note or tell. When it missed happenings it tells everybody to look
-//! at the state, which is what counts.
+//! at the state, which is what counts. A happening costs one look at the state and one note for the
+//! scheduler, however many events it holds.
 
+use std::panic::AssertUnwindSafe;
+
+use futures::FutureExt;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
+use synod_domain::agent::AgentStatus;
 use synod_domain::event::Event;
 use synod_domain::id::{AgentId, TaskId};
-use synod_domain::task::MailboxId;
-use tokio_util::sync::CancellationToken;
+use synod_domain::state::State as Agreed;
+use synod_domain::task::{MailboxId, TaskStatus};
 
-use crate::events::{Happening, Heard};
+use crate::events::{Happening, Heard, Subscription};
 use crate::pool::Directory;
 use crate::propose::World;
+use crate::scheduler::Touched;
+use crate::tether::Tether;
 use crate::{agents, clockwork, scheduler, steward};
 
 /// What a start or a restart needs.
@@ -25,20 +32,15 @@ pub(crate) struct Args {
     pub(crate) steward: steward::Handle,
 }
 
-/// It is told one thing: that its stream has ended.
+/// It is told one thing: that it does not listen any more.
 #[derive(Debug)]
 pub(crate) enum Message {
-    StreamEnded,
+    StreamEnded { reason: &'static str },
 }
 
+/// Dropping it ends the listening.
 pub(crate) struct State {
-    stop: CancellationToken,
-}
-
-impl Drop for State {
-    fn drop(&mut self) {
-        self.stop.cancel();
-    }
+    _beside: Tether,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -51,30 +53,18 @@ impl Actor for Router {
 
     async fn pre_start(&self, me: ActorRef<Message>, args: Args) -> Result<State, ActorProcessingErr> {
         let mut subscription = args.world.hub.subscribe();
-        // What happened before this start was not heard.
-        args.look_at_everything();
-        let stop = CancellationToken::new();
-        let stopped = stop.clone();
-        tokio::spawn(async move {
-            loop {
-                let heard = tokio::select! {
-                    biased;
-                    () = stopped.cancelled() => return,
-                    heard = subscription.next() => heard,
-                };
-                match heard {
-                    Heard::Happening(happening) => args.route(&happening),
-                    Heard::Missed(missed) => {
-                        tracing::info!(missed, "the router fell behind; everybody looks at the state");
-                        args.look_at_everything();
-                    }
-                    Heard::Closed => break,
-                }
-            }
+        let beside = Tether::default();
+        beside.spawn(async move {
+            // What happened before this start was not heard.
+            args.look_at_everything();
+            let reason = match AssertUnwindSafe(args.listen(&mut subscription)).catch_unwind().await {
+                Ok(()) => "the event hub is gone",
+                Err(_) => "taking an event to its actors panicked",
+            };
             // An error means that the router is gone.
-            let _ = me.send_message(Message::StreamEnded);
+            let _ = me.send_message(Message::StreamEnded { reason });
         });
-        Ok(State { stop })
+        Ok(State { _beside: beside })
     }
 
     async fn handle(
@@ -84,7 +74,7 @@ impl Actor for Router {
         _: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            Message::StreamEnded => Err("the event hub is gone".into()),
+            Message::StreamEnded { reason } => Err(reason.into()),
         }
     }
 }
@@ -92,52 +82,76 @@ impl Actor for Router {
 // Everywhere below, `let _ =` on a handle's verb: an actor that is being restarted looks at the state
 // when it starts, so what it is not told now is not lost.
 impl Args {
-    fn route(&self, happening: &Happening) {
-        for event in &happening.events {
-            self.route_event(event);
+    async fn listen(&self, subscription: &mut Subscription) {
+        loop {
+            match subscription.next().await {
+                Heard::Happening(happening) => self.route(&happening),
+                Heard::Missed(missed) => {
+                    tracing::info!(missed, "the router fell behind; everybody looks at the state");
+                    self.look_at_everything();
+                }
+                Heard::Closed => return,
+            }
         }
-        self.clockwork.due(self.world.read(|state| state.next_due()));
-        self.scheduler.wake();
     }
 
-    fn route_event(&self, event: &Event) {
+    fn route(&self, happening: &Happening) {
+        let mut touched = Touched::default();
+        let mut moved = Vec::new();
+        for event in &happening.events {
+            self.route_event(event, &mut touched, &mut moved);
+        }
+        let due = self.world.read(|state| {
+            touched.mailboxes.extend(moved.into_iter().filter_map(|task| waits_in(state, task)));
+            state.next_due()
+        });
+        self.clockwork.due(due);
+        self.scheduler.touch(touched);
+    }
+
+    /// Tells whom an event concerns. Adds what the scheduler must look at to `touched`, and tasks that may
+    /// have moved into a mailbox without the event saying which to `moved`.
+    fn route_event(&self, event: &Event, touched: &mut Touched, moved: &mut Vec<TaskId>) {
         match event {
             Event::TaskSubmitted { mailbox, .. } | Event::TaskReady { mailbox, .. } => {
-                if let Some(mailbox) = mailbox {
-                    self.scheduler.touch_mailbox(mailbox);
+                if let Some(mailbox) = mailbox
+                    && !touched.mailboxes.contains(mailbox)
+                {
+                    touched.mailboxes.insert(mailbox.clone());
                 }
             }
-            Event::TaskLeased { agent, .. } => {
+            Event::TaskLeased { task, agent, .. } => {
                 if let Some(agent) = self.directory.get(*agent) {
-                    let _ = agent.look();
+                    let _ = agent.take_up(*task);
                 }
             }
-            Event::TaskReturned { task, agent, until, .. } => {
-                self.lease_ended(*task, *agent);
-                if *until <= self.world.clock.now() {
-                    self.touch_mailbox_of(*task);
-                }
+            Event::TaskReturned { task, agent, .. } => {
+                self.lease_ended(*task, *agent, touched);
+                moved.push(*task);
             }
             Event::TaskEnded { task, agent, .. } => {
                 if let Some(agent) = agent {
-                    self.lease_ended(*task, *agent);
+                    self.lease_ended(*task, *agent, touched);
                 }
             }
-            Event::AgentRegistered { agent, .. } | Event::AgentRemoved { agent } => {
-                self.scheduler.touch_agent(*agent);
+            Event::AgentRegistered { agent, .. } => {
+                touched.agents.insert(*agent);
             }
-            Event::AgentChanged { agent, .. } => {
-                self.scheduler.touch_agent(*agent);
-                let _ = self.steward.standing_changed(*agent);
+            Event::AgentChanged { agent, status, .. } => {
+                touched.agents.insert(*agent);
+                if *status == AgentStatus::Failed {
+                    let _ = self.steward.agent_failed(*agent);
+                }
             }
-            Event::PoolChanged { pool, .. } => {
-                self.scheduler.touch_mailbox(&MailboxId::Pool(pool.clone()));
-                let _ = self.agents.look();
+            Event::AgentRemoved { agent } => {
+                touched.agents.insert(*agent);
+                let _ = self.steward.agent_removed(*agent);
             }
-            Event::PoolRemoved { .. } => {
-                let _ = self.agents.look();
+            Event::PoolChanged { pool, .. } | Event::PoolRemoved { pool } => {
+                touched.mailboxes.insert(MailboxId::Pool(pool.clone()));
+                let _ = self.agents.look_at(pool.clone());
             }
-            Event::TaskRose { task, .. } => self.touch_mailbox_of(*task),
+            Event::TaskRose { task, .. } => moved.push(*task),
             Event::TaskStarted { .. }
             | Event::TaskProgressed { .. }
             | Event::DeadLetterRemoved { .. }
@@ -146,17 +160,10 @@ impl Args {
         }
     }
 
-    fn lease_ended(&self, task: TaskId, agent: AgentId) {
-        self.scheduler.touch_agent(agent);
+    fn lease_ended(&self, task: TaskId, agent: AgentId, touched: &mut Touched) {
+        touched.agents.insert(agent);
         if let Some(agent) = self.directory.get(agent) {
             let _ = agent.revoke(task);
-        }
-    }
-
-    fn touch_mailbox_of(&self, task: TaskId) {
-        let mailbox = self.world.read(|state| state.task(task).map(|task| task.spec.mailbox.clone()));
-        if let Some(mailbox) = mailbox {
-            self.scheduler.touch_mailbox(&mailbox);
         }
     }
 
@@ -165,8 +172,15 @@ impl Args {
             let _ = agent.look();
         }
         let _ = self.agents.look();
-        self.clockwork.due(self.world.read(|state| state.next_due()));
-        self.scheduler.touch_everything();
-        self.scheduler.wake();
+        let _ = self.steward.look();
+        self.clockwork.due(self.world.read(Agreed::next_due));
+        self.scheduler.touch(Touched { everything: true, ..Touched::default() });
     }
+}
+
+/// Returns the mailbox that a task waits in. What the state says counts: the node's clock may differ from
+/// the one that judged whether a returned task waits or backs off.
+fn waits_in(state: &Agreed, task: TaskId) -> Option<MailboxId> {
+    let task = state.task(task)?;
+    matches!(task.status, TaskStatus::Waiting { .. }).then(|| task.spec.mailbox.clone())
 }

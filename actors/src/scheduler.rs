@@ -2,43 +2,67 @@
 //!
 //! Which agents get work next is planned by [`synod_domain::placement`]; which tasks they get is
 //! decided by the mailbox, in `State::apply`. So a plan made from a stale look is harmless: the claim
-//! is judged again.
+//! is judged again. It may bring less than was planned, or other work; therefore the mailbox that a claim
+//! was planned for is looked at again when the claim has ended.
 //!
 //! The router notes what was touched and wakes it; however much happens, at most one wake-up waits.
-//! A pass costs in proportion to what was touched and to the free agents of those pools, not to the
-//! backlog. Work that no free agent can take asks its pool to grow, within the pool's bounds.
+//! A pass costs in proportion to what was touched and to what is handed out, neither to the backlog nor to
+//! the idle agents. Work that no agent of its pool is there for asks the pool to grow, within its bounds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use synod_domain::agent::{Host, Standing};
+use synod_domain::agent::{Agent, Host, Pool, RuntimeSpec, Standing};
 use synod_domain::command::Command;
 use synod_domain::id::AgentId;
 use synod_domain::name::Name;
 use synod_domain::placement::{Candidate, Plan, Problem, Strategy, WaitingWork, place};
+use synod_domain::state::State as Agreed;
 use synod_domain::task::MailboxId;
 
 use crate::address::Address;
+use crate::free::{Free, Order};
 use crate::propose::World;
+use crate::tether::Tether;
+
+/// How many agents are looked at under one read of the state; writers wait meanwhile.
+const LOOKS_MAX: usize = 256;
+
+/// The wait after a proposal that the journal did not take, before its cause is looked at again. The journal
+/// may say no at once, for example while the disk is full, and asking faster would only heat the machine.
+const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 
 /// What a start or a restart needs.
 #[derive(Clone)]
 pub(crate) struct Args {
     pub(crate) world: World,
-    pub(crate) touched: Arc<Touched>,
+    pub(crate) notes: Arc<Mutex<Notes>>,
 }
 
-/// What the router noted since the last pass. Its size is bounded by the agents and mailboxes there are.
+/// What was touched and not looked at yet.
 #[derive(Debug, Default)]
-pub(crate) struct Touched(Mutex<Notes>);
+pub(crate) struct Touched {
+    /// Agents whose slots or standing may have changed.
+    pub(crate) agents: BTreeSet<AgentId>,
+    /// Mailboxes that have new work.
+    pub(crate) mailboxes: BTreeSet<MailboxId>,
+    /// Anything may have changed.
+    pub(crate) everything: bool,
+}
 
+impl Touched {
+    fn is_empty(&self) -> bool {
+        !self.everything && self.agents.is_empty() && self.mailboxes.is_empty()
+    }
+}
+
+/// What the router noted since the last pass. Its size is bounded by what happens during one pass.
 #[derive(Debug, Default)]
-struct Notes {
-    agents: BTreeSet<AgentId>,
-    mailboxes: BTreeSet<MailboxId>,
-    everything: bool,
+pub(crate) struct Notes {
+    touched: Touched,
     woken: bool,
 }
 
@@ -46,35 +70,25 @@ struct Notes {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Handle {
     pub(crate) address: Address<Message>,
-    pub(crate) touched: Arc<Touched>,
+    pub(crate) notes: Arc<Mutex<Notes>>,
 }
 
 impl Handle {
-    /// Notes an agent whose slots or standing may have changed.
-    pub(crate) fn touch_agent(&self, agent: AgentId) {
-        self.touched.0.lock().agents.insert(agent);
-    }
-
-    /// Notes a mailbox that has new work.
-    pub(crate) fn touch_mailbox(&self, mailbox: &MailboxId) {
-        let mut notes = self.touched.0.lock();
-        if !notes.mailboxes.contains(mailbox) {
-            notes.mailboxes.insert(mailbox.clone());
+    /// Notes what was touched, and wakes it unless a wake-up waits already.
+    pub(crate) fn touch(&self, mut touched: Touched) {
+        if touched.is_empty() {
+            return;
         }
-    }
-
-    /// Notes that anything may have changed.
-    pub(crate) fn touch_everything(&self) {
-        self.touched.0.lock().everything = true;
-    }
-
-    /// Wakes it if anything was noted and no wake-up waits already.
-    pub(crate) fn wake(&self) {
-        let mut notes = self.touched.0.lock();
-        let noted = notes.everything || !notes.agents.is_empty() || !notes.mailboxes.is_empty();
-        if noted && !notes.woken {
-            // While it is down, the notes stay; it looks at everything when it starts.
+        let mut notes = self.notes.lock();
+        notes.touched.agents.append(&mut touched.agents);
+        notes.touched.mailboxes.append(&mut touched.mailboxes);
+        notes.touched.everything |= touched.everything;
+        if !notes.woken {
             notes.woken = self.address.tell(Message::Woken).is_ok();
+            if !notes.woken {
+                // It is down and looks at everything when it starts, so nothing need be kept for it.
+                notes.touched = Touched::default();
+            }
         }
     }
 }
@@ -89,14 +103,19 @@ pub(crate) enum Message {
 
 pub(crate) struct State {
     args: Args,
-    /// Agents with a free slot, by pool.
-    free: BTreeMap<Option<Name>, BTreeSet<AgentId>>,
-    pool_of: BTreeMap<AgentId, Option<Name>>,
-    /// Agents whose claim is on its way.
-    claiming: BTreeSet<AgentId>,
+    /// Agents with a free slot and no claim on its way.
+    free: Free,
+    claims: BTreeMap<AgentId, Claim>,
     growing: BTreeSet<Name>,
-    /// Whom round robin served last, by mailbox.
-    cursors: BTreeMap<MailboxId, AgentId>,
+    /// Whom round robin served last, by pool.
+    cursors: BTreeMap<Name, AgentId>,
+    beside: Tether,
+}
+
+/// A claim on its way, as it was planned.
+struct Claim {
+    mailbox: MailboxId,
+    max: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -109,18 +128,18 @@ impl Actor for Scheduler {
 
     async fn pre_start(&self, me: ActorRef<Message>, args: Args) -> Result<State, ActorProcessingErr> {
         {
-            let mut notes = args.touched.0.lock();
-            notes.everything = true;
+            let mut notes = args.notes.lock();
+            notes.touched.everything = true;
             notes.woken = true;
         }
         me.send_message(Message::Woken)?;
         Ok(State {
             args,
-            free: BTreeMap::new(),
-            pool_of: BTreeMap::new(),
-            claiming: BTreeSet::new(),
+            free: Free::default(),
+            claims: BTreeMap::new(),
             growing: BTreeSet::new(),
             cursors: BTreeMap::new(),
+            beside: Tether::default(),
         })
     }
 
@@ -133,137 +152,141 @@ impl Actor for Scheduler {
         match message {
             Message::Woken => state.pass(&me),
             Message::ClaimEnded { agent } => state.claim_ended(&me, agent),
-            Message::GrowthEnded { pool } => {
-                state.growing.remove(&pool);
-            }
+            Message::GrowthEnded { pool } => state.growth_ended(&me, pool),
         }
         Ok(())
     }
 }
 
+/// What is to be done about one mailbox.
+#[derive(Default)]
+struct Outlook {
+    plan: Plan,
+    /// Agents that were thought free and are not.
+    stale: Vec<AgentId>,
+    growth: Option<(Name, u32)>,
+}
+
 impl State {
     /// Looks at what was touched and proposes claims for it.
     fn pass(&mut self, me: &ActorRef<Message>) {
-        let mut notes = std::mem::take(&mut *self.args.touched.0.lock());
-        if notes.everything {
-            notes.agents.extend(self.pool_of.keys().copied());
-            self.args.world.clone().read(|state| {
-                notes.agents.extend(state.agents().map(|agent| agent.spec.id));
-                notes.mailboxes.extend(state.mailboxes().map(|(mailbox, _)| mailbox.clone()));
+        let mut touched = std::mem::take(&mut *self.args.notes.lock()).touched;
+        if touched.everything {
+            touched.agents.extend(self.free.agents());
+            self.args.world.read(|state| {
+                touched.agents.extend(state.agents().map(|agent| agent.spec.id));
+                touched.mailboxes.extend(state.mailboxes().map(|(mailbox, _)| mailbox.clone()));
             });
         }
-        for agent in notes.agents {
-            notes.mailboxes.extend(self.look_at_agent(agent));
+        let agents: Vec<AgentId> = touched.agents.into_iter().collect();
+        for agents in agents.chunks(LOOKS_MAX) {
+            self.look_at_agents(agents, &mut touched.mailboxes);
         }
-        for mailbox in notes.mailboxes {
+        for mailbox in touched.mailboxes {
             self.serve(me, &mailbox);
         }
     }
 
-    /// Updates what is known of an agent; returns the mailboxes it could be served from.
-    fn look_at_agent(&mut self, id: AgentId) -> Vec<MailboxId> {
-        let seen = self.args.world.read(|state| {
-            let agent = state.agent(id)?;
-            // An agent that runs elsewhere on its own claims for itself.
-            let hosted = matches!(agent.spec.host, Host::Node(_));
-            Some((agent.spec.pool.clone(), hosted && agent.takes_work()))
+    /// Updates what is known of agents; adds the mailboxes with work that those who are free may take from.
+    fn look_at_agents(&mut self, agents: &[AgentId], mailboxes: &mut BTreeSet<MailboxId>) {
+        let (free, claims) = (&mut self.free, &self.claims);
+        self.args.world.read(|state| {
+            for id in agents {
+                match state.agent(*id) {
+                    // One whose claim is on its way is looked at when that has ended.
+                    Some(agent) if takes_work(agent) && !claims.contains_key(id) => {
+                        free.put(agent);
+                        let pool = agent.spec.pool.clone().map(MailboxId::Pool);
+                        let sources = [Some(MailboxId::Agent(*id)), pool, Some(MailboxId::Open)];
+                        let waiting = sources.into_iter().flatten();
+                        mailboxes.extend(waiting.filter(|source| state.mailbox(source).is_some()));
+                    }
+                    Some(_) | None => free.remove(*id),
+                }
+            }
         });
-        if let Some(pool) = self.pool_of.remove(&id)
-            && let Some(members) = self.free.get_mut(&pool)
-        {
-            members.remove(&id);
-        }
-        let Some((pool, free)) = seen else { return Vec::new() };
-        if !free {
-            return Vec::new();
-        }
-        self.free.entry(pool.clone()).or_default().insert(id);
-        self.pool_of.insert(id, pool.clone());
-        let own = [MailboxId::Agent(id), MailboxId::Open];
-        own.into_iter().chain(pool.map(MailboxId::Pool)).collect()
     }
 
+    /// Proposes claims for the work of a mailbox, as far as agents are free, and growth for the rest.
     fn serve(&mut self, me: &ActorRef<Message>, mailbox: &MailboxId) {
-        let candidates: Vec<AgentId> = match mailbox {
-            MailboxId::Agent(agent) => {
-                self.pool_of.contains_key(agent).then_some(*agent).into_iter().collect()
+        loop {
+            let outlook = self.look_ahead(mailbox);
+            if outlook.stale.is_empty() {
+                if let (Some(cursor), MailboxId::Pool(pool)) = (outlook.plan.cursor, mailbox) {
+                    self.cursors.insert(pool.clone(), cursor);
+                }
+                for (agent, max) in outlook.plan.grants {
+                    self.claim(me, agent, Claim { mailbox: mailbox.clone(), max });
+                }
+                if let Some((pool, target)) = outlook.growth {
+                    self.grow(me, pool, target);
+                }
+                return;
             }
-            MailboxId::Pool(pool) => {
-                self.free.get(&Some(pool.clone())).into_iter().flatten().copied().collect()
+            // They may have stood in the place of others who are free. They are touched when they are again.
+            for agent in outlook.stale {
+                self.free.remove(agent);
             }
-            MailboxId::Open => self.pool_of.keys().copied().collect(),
-        };
+        }
+    }
+
+    fn look_ahead(&mut self, mailbox: &MailboxId) -> Outlook {
         let seed = self.args.world.entropy.draw();
-        let cursor = self.cursors.get(mailbox).copied();
-        let claiming = &self.claiming;
-        let (plan, growth) = self.args.world.read(|state| {
-            let Some(found) = state.mailbox(mailbox) else { return (Plan::default(), None) };
-            let waiting: Vec<WaitingWork> =
-                found.demands().map(|(demand, count)| WaitingWork { demand, count }).collect();
-            let agents: Vec<_> = candidates
-                .iter()
-                .filter(|agent| !claiming.contains(agent))
-                .filter_map(|agent| state.agent(*agent))
-                .filter(|agent| agent.takes_work())
-                .collect();
+        let (free, claims, cursors) = (&self.free, &self.claims, &mut self.cursors);
+        self.args.world.read(|state| {
             let pool = match mailbox {
-                MailboxId::Pool(pool) => state.pool(pool),
+                MailboxId::Pool(name) => state.pool(name),
                 MailboxId::Agent(_) | MailboxId::Open => None,
             };
+            if let (MailboxId::Pool(name), None) = (mailbox, pool) {
+                cursors.remove(name);
+            }
+            let Some(found) = state.mailbox(mailbox) else { return Outlook::default() };
+            let strategy = pool.map_or(Strategy::default(), |pool| pool.spec.strategy);
+            let cursor = pool.and_then(|pool| cursors.get(&pool.spec.name).copied());
+            let order = match strategy {
+                Strategy::RoundRobin => Order::After(cursor),
+                Strategy::LeastBusy | Strategy::CapabilityAware => Order::Load,
+                Strategy::Random => Order::Lot(seed),
+            };
+            let picked = free.pick(mailbox, found.depth(), order);
+            let pool =
+                pool.filter(|pool| pool.spec.runtime != RuntimeSpec::External && pool.target < pool.spec.max);
+            if picked.is_empty() && pool.is_none() {
+                return Outlook::default();
+            }
+            let agents = picked.iter().map(|id| (*id, state.agent(*id).filter(|agent| takes_work(agent))));
+            let (known, stale): (Vec<_>, Vec<_>) = agents.partition(|(_, agent)| agent.is_some());
             let problem = Problem {
-                waiting,
-                candidates: agents
+                waiting: found.demands().map(|(demand, count)| WaitingWork { demand, count }).collect(),
+                candidates: known
                     .iter()
-                    .map(|agent| Candidate {
-                        agent: agent.spec.id,
-                        capabilities: &agent.spec.capabilities,
-                        free: agent.free(),
-                        held: u32::try_from(agent.held.len()).unwrap_or(u32::MAX),
-                        completed: agent.completed,
-                    })
+                    .filter_map(|(_, agent)| agent.map(|agent| candidate(agent)))
                     .collect(),
-                strategy: pool.map_or(Strategy::default(), |pool| pool.spec.strategy),
+                strategy,
                 cursor,
                 seed,
             };
             let plan = place(&problem);
-            let planned: u64 = plan.grants.iter().map(|(_, count)| u64::from(*count)).sum();
-            let left = (found.depth() as u64).saturating_sub(planned);
-            let growth = pool.filter(|pool| left > 0 && pool.target < pool.spec.max).map(|pool| {
-                let slots = u64::from(pool.spec.concurrency);
-                let more = u32::try_from(left.div_ceil(slots)).unwrap_or(u32::MAX);
-                let starting = state
-                    .agents_of(&pool.spec.name)
-                    .filter(|agent| agent.standing == Standing::Starting)
-                    .count();
-                let starting = u32::try_from(starting).unwrap_or(u32::MAX);
-                let target = pool.target.saturating_add(more.saturating_sub(starting));
-                (pool.spec.name.clone(), pool.target, target.min(pool.spec.max))
-            });
-            (plan, growth)
-        });
-        if let Some(cursor) = plan.cursor {
-            self.cursors.insert(mailbox.clone(), cursor);
-        }
-        for (agent, count) in plan.grants {
-            self.claim(me, agent, count);
-        }
-        if let Some((pool, before, target)) = growth
-            && target > before
-        {
-            self.grow(me, pool, target);
-        }
+            let growth = pool.and_then(|pool| growth(state, pool, &problem.waiting, &plan, claims));
+            Outlook { plan, stale: stale.into_iter().map(|(id, _)| id).collect(), growth }
+        })
     }
 
-    fn claim(&mut self, me: &ActorRef<Message>, agent: AgentId, max: u32) {
-        self.claiming.insert(agent);
+    fn claim(&mut self, me: &ActorRef<Message>, agent: AgentId, claim: Claim) {
+        let max = claim.max;
+        self.free.remove(agent);
+        self.claims.insert(agent, claim);
         let (world, me) = (self.args.world.clone(), me.clone());
-        tokio::spawn(async move {
+        self.beside.spawn(async move {
             match world.propose(Command::Claim { agent, max, start: true }).await {
                 // The agent hears of its leases through the events.
                 Ok(Ok(_)) => {}
                 Ok(Err(refusal)) => tracing::debug!(%agent, %refusal, "a claim was refused"),
-                Err(error) => tracing::debug!(%agent, %error, "a claim was not recorded"),
+                Err(error) => {
+                    tracing::debug!(%agent, %error, "a claim was not recorded");
+                    tokio::time::sleep(REFUSED_PAUSE).await;
+                }
             }
             // An error means that this scheduler is gone; the next looks at everything.
             let _ = me.send_message(Message::ClaimEnded { agent });
@@ -271,8 +294,10 @@ impl State {
     }
 
     fn claim_ended(&mut self, me: &ActorRef<Message>, agent: AgentId) {
-        self.claiming.remove(&agent);
-        for mailbox in self.look_at_agent(agent) {
+        let mut mailboxes = BTreeSet::new();
+        mailboxes.extend(self.claims.remove(&agent).map(|claim| claim.mailbox));
+        self.look_at_agents(&[agent], &mut mailboxes);
+        for mailbox in mailboxes {
             self.serve(me, &mailbox);
         }
     }
@@ -282,12 +307,64 @@ impl State {
             return;
         }
         let (world, me) = (self.args.world.clone(), me.clone());
-        tokio::spawn(async move {
+        self.beside.spawn(async move {
             if let Err(error) = world.propose(Command::ScalePool { pool: pool.clone(), target }).await {
                 tracing::debug!(%pool, %error, "a pool did not grow");
+                tokio::time::sleep(REFUSED_PAUSE).await;
             }
             // An error means that this scheduler is gone; the next looks at everything.
             let _ = me.send_message(Message::GrowthEnded { pool });
         });
     }
+
+    fn growth_ended(&mut self, me: &ActorRef<Message>, pool: Name) {
+        self.growing.remove(&pool);
+        self.serve(me, &MailboxId::Pool(pool));
+    }
+}
+
+/// Tells whether claims are proposed for an agent. One that runs elsewhere on its own claims for itself.
+fn takes_work(agent: &Agent) -> bool {
+    matches!(agent.spec.host, Host::Node(_)) && agent.takes_work()
+}
+
+fn candidate(agent: &Agent) -> Candidate<'_> {
+    Candidate {
+        agent: agent.spec.id,
+        capabilities: &agent.spec.capabilities,
+        free: agent.free(),
+        held: u32::try_from(agent.held.len()).unwrap_or(u32::MAX),
+        completed: agent.completed,
+    }
+}
+
+/// Returns how many agents a pool should have for the work that neither the plan nor claims on their way
+/// take, beyond agents that are still coming; `None` when it need not grow.
+fn growth(
+    state: &Agreed,
+    pool: &Pool,
+    waiting: &[WaitingWork],
+    plan: &Plan,
+    claims: &BTreeMap<AgentId, Claim>,
+) -> Option<(Name, u32)> {
+    let name = &pool.spec.name;
+    // More agents of this pool would not help work that none of them can do.
+    let doable = waiting.iter().filter(|work| pool.spec.capabilities.satisfy(&work.demand));
+    let doable: u64 = doable.map(|work| work.count as u64).sum();
+    let planned: u64 = plan.grants.iter().map(|(_, count)| u64::from(*count)).sum();
+    let left = doable.saturating_sub(planned);
+    if left == 0 {
+        return None;
+    }
+    let claimed =
+        claims.values().filter(|claim| matches!(&claim.mailbox, MailboxId::Pool(pool) if pool == name));
+    let claimed: u64 = claimed.map(|claim| u64::from(claim.max)).sum();
+    let left = left.saturating_sub(claimed);
+    // Agents that failed count as coming: others made from the same definition would hardly do better.
+    let serving = state.agents_of(name).filter(|agent| agent.standing == Standing::Ready).count() as u64;
+    let coming = u64::from(pool.target).saturating_sub(serving);
+    let more = left.div_ceil(u64::from(pool.spec.concurrency.max(1))).saturating_sub(coming);
+    let target = u64::from(pool.target).saturating_add(more).min(u64::from(pool.spec.max));
+    let target = u32::try_from(target).unwrap_or(pool.spec.max);
+    (target > pool.target).then(|| (name.clone(), target))
 }

@@ -33,28 +33,35 @@ pub(crate) struct Args {
 pub(crate) struct Handle(pub(crate) Address<Message>);
 
 impl Handle {
-    /// Tells it that an agent's standing changed.
-    pub(crate) fn standing_changed(&self, agent: AgentId) -> Result<(), Gone> {
-        self.0.tell(Message::StandingChanged { agent })
+    /// Tells it that an agent failed.
+    pub(crate) fn agent_failed(&self, agent: AgentId) -> Result<(), Gone> {
+        self.0.tell(Message::AgentFailed { agent })
+    }
+
+    /// Tells it that an agent is no more.
+    pub(crate) fn agent_removed(&self, agent: AgentId) -> Result<(), Gone> {
+        self.0.tell(Message::AgentRemoved { agent })
+    }
+
+    /// Tells it that any agent may have failed.
+    pub(crate) fn look(&self) -> Result<(), Gone> {
+        self.0.tell(Message::LookAtAgents)
     }
 }
 
 /// What it is told.
 #[derive(Debug)]
 pub(crate) enum Message {
-    StandingChanged { agent: AgentId },
+    LookAtAgents,
+    AgentFailed { agent: AgentId },
+    AgentRemoved { agent: AgentId },
     ReviveElapsed { agent: AgentId },
 }
 
 pub(crate) struct State {
     args: Args,
-    /// The next wait of agents that are failed or were lately.
-    waits: BTreeMap<AgentId, Wait>,
-}
-
-struct Wait {
-    next: Duration,
-    pending: bool,
+    /// The wait now running for each agent that was failed when it began.
+    waits: BTreeMap<AgentId, Duration>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -66,13 +73,7 @@ impl Actor for Steward {
     type Arguments = Args;
 
     async fn pre_start(&self, me: ActorRef<Message>, args: Args) -> Result<State, ActorProcessingErr> {
-        let failed: Vec<AgentId> = args.world.read(|state| {
-            let failed = state.agents().filter(|agent| agent.standing == Standing::Failed);
-            failed.map(|agent| agent.spec.id).collect()
-        });
-        for agent in failed {
-            me.send_message(Message::StandingChanged { agent })?;
-        }
+        me.send_message(Message::LookAtAgents)?;
         Ok(State { args, waits: BTreeMap::new() })
     }
 
@@ -83,50 +84,62 @@ impl Actor for Steward {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            Message::StandingChanged { agent } => state.look_at(&me, agent),
-            Message::ReviveElapsed { agent } => state.revive(agent),
+            Message::LookAtAgents => state.look_at_agents(&me),
+            Message::AgentFailed { agent } => state.look_at(&me, agent),
+            Message::AgentRemoved { agent } => state.forget(agent),
+            Message::ReviveElapsed { agent } => state.revive(&me, agent),
         }
         Ok(())
     }
 }
 
 impl State {
-    fn look_at(&mut self, me: &ActorRef<Message>, id: AgentId) {
-        let here = Host::Node(self.args.world.node);
-        let standing = self.args.world.read(|state| {
-            let agent = state.agent(id).filter(|agent| agent.spec.host == here)?;
-            Some(agent.standing)
+    fn look_at_agents(&mut self, me: &ActorRef<Message>) {
+        let failed: Vec<AgentId> = self.args.world.read(|state| {
+            let failed = state.agents().filter(|agent| agent.standing == Standing::Failed);
+            failed.map(|agent| agent.spec.id).collect()
         });
-        match standing {
-            Some(Standing::Failed) => {
-                let wait = self.waits.entry(id).or_insert(Wait { next: REVIVE_FIRST, pending: false });
-                if !wait.pending {
-                    wait.pending = true;
-                    me.send_after(wait.next, move || Message::ReviveElapsed { agent: id });
-                    wait.next = (wait.next * 2).min(REVIVE_MAX);
-                }
-            }
-            Some(_) => {}
-            None => {
-                self.waits.remove(&id);
-            }
+        for agent in failed {
+            self.look_at(me, agent);
         }
     }
 
-    fn revive(&mut self, id: AgentId) {
-        if let Some(wait) = self.waits.get_mut(&id) {
-            wait.pending = false;
+    /// Sets a time for a new try, if the agent is failed and none is set.
+    fn look_at(&mut self, me: &ActorRef<Message>, id: AgentId) {
+        if self.has_failed(id) && !self.waits.contains_key(&id) {
+            self.wait(me, id, REVIVE_FIRST);
         }
-        let failed = self.args.world.read(|state| {
-            let agent = state.agent(id)?;
-            (agent.standing == Standing::Failed).then(|| agent.spec.pool.clone()).flatten()
-        });
-        if let Some(pool) = failed {
+    }
+
+    fn has_failed(&self, id: AgentId) -> bool {
+        let here = Host::Node(self.args.world.node);
+        self.args.world.read(|state| {
+            let agent = state.agent(id);
+            agent.is_some_and(|agent| agent.spec.host == here && agent.standing == Standing::Failed)
+        })
+    }
+
+    fn wait(&mut self, me: &ActorRef<Message>, id: AgentId, wait: Duration) {
+        self.waits.insert(id, wait);
+        me.send_after(wait, move || Message::ReviveElapsed { agent: id });
+    }
+
+    fn forget(&mut self, id: AgentId) {
+        self.waits.remove(&id);
+    }
+
+    /// Tries a failed agent afresh, and sets a time for looking whether that helped.
+    fn revive(&mut self, me: &ActorRef<Message>, id: AgentId) {
+        let Some(waited) = self.waits.remove(&id) else { return };
+        if !self.has_failed(id) {
+            return;
+        }
+        let pool = self.args.world.read(|state| state.agent(id).and_then(|agent| agent.spec.pool.clone()));
+        if let Some(pool) = pool {
             tracing::info!(agent = %id, %pool, "trying a failed agent afresh");
             // If the agents' supervisor is being restarted, it starts every agent anyway.
             let _ = self.args.agents.revive(pool, id);
-        } else {
-            self.waits.remove(&id);
         }
+        self.wait(me, id, (waited * 2).min(REVIVE_MAX));
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SpawnErr, SupervisionEvent};
+use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, ActorRuntime, SpawnErr, SupervisionEvent};
 use synod_domain::chance::Chance;
 use synod_domain::restart::{Decision, Exit, RestartHistory, RestartPolicy, decide};
 use synod_domain::sources::{Clock, Entropy};
@@ -50,13 +50,35 @@ where
     let forgotten = address.clone();
     let start: Start = Arc::new(move |supervisor| {
         let (actor, args, address) = (actor.clone(), args.clone(), address.clone());
-        Box::pin(async move {
-            let (started, _) = A::spawn_linked(None, actor, args, supervisor).await?;
-            address.point_at(started.clone());
-            Ok(started.get_cell())
-        })
+        Box::pin(async move { start_at(&address, actor, args, supervisor).await })
     });
     ChildSpec { name, policy, start, forget: Arc::new(move || forgotten.clear()) }
+}
+
+/// Starts an actor under its supervisor, at an address.
+///
+/// The address points at the mailbox before the actor runs: whatever it is told while it first looks at the
+/// state is kept, and not refused as if it were gone. Otherwise a change between that look and the end of
+/// the start would reach nobody.
+pub(crate) async fn start_at<A: Actor>(
+    address: &Address<A::Msg>,
+    actor: A,
+    args: A::Arguments,
+    supervisor: ActorCell,
+) -> Result<ActorCell, SpawnErr> {
+    let (mailbox, started) = ActorRuntime::spawn_linked_instant(None, actor, args, supervisor)?;
+    address.point_at(mailbox.clone());
+    let started = match started.await {
+        Ok(started) => started,
+        Err(error) => Err(SpawnErr::StartupFailed(error.into())),
+    };
+    match started {
+        Ok(_) => Ok(mailbox.get_cell()),
+        Err(error) => {
+            address.clear();
+            Err(error)
+        }
+    }
 }
 
 /// What a supervisor needs.
@@ -102,7 +124,24 @@ pub struct State {
     clock: Arc<dyn Clock>,
     chance: Chance,
     failed: Arc<dyn Fn(&str) + Send + Sync>,
-    stopping: bool,
+    end: End,
+}
+
+/// How a supervisor comes to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    NotYet,
+    Stopping,
+    GaveUp,
+}
+
+impl Drop for State {
+    /// A supervisor that failed itself has nobody above it who would notice.
+    fn drop(&mut self) {
+        if self.end == End::NotYet {
+            (self.failed)("its supervisor failed");
+        }
+    }
 }
 
 /// The actor.
@@ -128,7 +167,7 @@ impl Actor for Supervisor {
             clock: args.clock,
             chance,
             failed: args.failed,
-            stopping: false,
+            end: End::NotYet,
         })
     }
 
@@ -175,7 +214,7 @@ impl State {
     ) -> Result<(), ActorProcessingErr> {
         let is_it = |child: &Child| child.running.as_ref().is_some_and(|cell| cell.get_id() == who.get_id());
         let Some(place) = self.children.iter().position(is_it) else { return Ok(()) };
-        if self.stopping {
+        if self.end != End::NotYet {
             return Ok(());
         }
         self.children[place].running = None;
@@ -201,6 +240,7 @@ impl State {
             }
             Decision::Leave => Ok(()),
             Decision::GiveUp => {
+                self.end = End::GaveUp;
                 let reason = format!("{name} failed too often; the last time: {reason}");
                 tracing::error!(supervisor = self.name, actor = name, error = reason, "giving up");
                 (self.failed)(&reason);
@@ -210,7 +250,7 @@ impl State {
     }
 
     async fn restart(&mut self, me: &ActorRef<Message>, place: usize) -> Result<(), ActorProcessingErr> {
-        if self.stopping {
+        if self.end != End::NotYet {
             return Ok(());
         }
         let start = self.children[place].spec.start.clone();
@@ -224,7 +264,7 @@ impl State {
     }
 
     async fn stop_children(&mut self) {
-        self.stopping = true;
+        self.end = End::Stopping;
         for child in self.children.iter_mut().rev() {
             (child.spec.forget)();
             if let Some(cell) = child.running.take() {

@@ -78,7 +78,7 @@ fn node_table(world: &World, handles: &Handles) -> Vec<ChildSpec> {
 
 /// What runs only where this node leads, in order of start.
 fn leader_table(world: &World, handles: &Handles) -> Vec<ChildSpec> {
-    let scheduler = scheduler::Args { world: world.clone(), touched: handles.scheduler.touched.clone() };
+    let scheduler = scheduler::Args { world: world.clone(), notes: handles.scheduler.notes.clone() };
     let clockwork = clockwork::Args { world: world.clone(), armed_for: handles.clockwork.armed_for.clone() };
     let steward = steward::Args { world: world.clone(), agents: handles.agents.clone() };
     vec![

@@ -16,13 +16,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::Bytes;
 use openraft::Snapshot;
 use parking_lot::Mutex;
 use synod_domain::row::Changes;
 use synod_domain::time::Timestamp;
 use synod_storage::encode;
-use synod_storage::{Batch, Snapshots, StateStore};
+use synod_storage::{Batch, SnapshotInfo, Snapshots, StateStore};
 use tokio_util::sync::CancellationToken;
 
 use crate::group::{Group, LogId};
@@ -272,13 +271,14 @@ impl Checkpointer {
             let (store, snapshots) = (Arc::clone(&self.store), Arc::clone(&self.snapshots));
             let saved = self.offload.run(move || save(&*store, &*snapshots)).await?;
             match saved {
-                Ok(info) => {
+                Ok(None) => {}
+                Ok(Some(info)) => {
                     self.status.lock().snapshot = info.applied.checked_sub(1);
                     *self.sizes.lock() = Sizes { snapshot_bytes: info.bytes, log_bytes };
                     self.meter.purge_limit.store(info.applied, Ordering::Release);
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "the snapshot could not be written; the one before stays")
+                    tracing::warn!(%error, "the snapshot could not be written; the one before stays");
                 }
             }
         }
@@ -329,13 +329,14 @@ pub(crate) fn adopt(store: &dyn StateStore, snapshots: &dyn Snapshots) -> Result
     }
 }
 
+/// Makes a snapshot of the store; of an empty one there is none.
 fn save(
     store: &dyn StateStore,
     snapshots: &dyn Snapshots,
-) -> Result<synod_storage::SnapshotInfo, synod_storage::Error> {
+) -> Result<Option<SnapshotInfo>, synod_storage::Error> {
     // What the rows belong to stands beside them: the same batch wrote both.
-    let meta = store.get(BOOKKEEPING_KEY)?.unwrap_or_else(Bytes::new);
-    snapshots.save(store.applied(), meta, &mut synod_storage::rows(store))
+    let Some(meta) = store.get(BOOKKEEPING_KEY)? else { return Ok(None) };
+    snapshots.save(store.applied(), meta, &mut synod_storage::rows(store)).map(Some)
 }
 
 /// One checkpoint's work on the disk.

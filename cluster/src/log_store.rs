@@ -353,7 +353,11 @@ impl RaftLogStorage<Group> for LogStore {
     async fn purge(&mut self, log_id: LogId) -> Result<(), StorageError> {
         let bytes = encode(&PlaceRecord::from(log_id)).map_err(writing)?;
         self.note(PURGED_NOTE, bytes).await.map_err(writing)?;
-        let removed = stored(log_id.index).min(self.meter.purge_limit.load(Ordering::Acquire));
+        // A place behind the end of the log is one that the state has and the log never had: what the log
+        // has is older, and would leave a hole before the next entry.
+        let passes_end = self.log.bounds().last.is_some_and(|last| last < stored(log_id.index));
+        let limit = if passes_end { u64::MAX } else { self.meter.purge_limit.load(Ordering::Acquire) };
+        let removed = stored(log_id.index).min(limit);
         if logical(removed).is_some() {
             let log = Arc::clone(&self.log);
             let purged = self.offload.run(move || log.purge_through(removed)).await;

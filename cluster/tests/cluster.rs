@@ -4,6 +4,8 @@
 //! do their disk work on the spot, so that a crash falls where the test puts it.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+#![allow(clippy::disallowed_methods, reason = "how long a start takes is measured by the system's clock")]
+#![allow(clippy::let_and_return, reason = "the lock must be gone before the node is")]
 
 mod cluster {
     mod support;

@@ -1,1 +1,32 @@
-//! x
+//! The synod node in a simulated world that tries to break it.
+//!
+//! One seed is the whole input: the same seed gives the same trace, byte for byte, in any process. The node
+//! is the real one with its real wiring; the clock, chance and the disk are the world's. What happened is
+//! judged from the outside, by what the node told and answered.
+//!
+//! Leaves to others: the rules (`synod-domain` has its own laws), real disks and real kills (the node's own
+//! tests), and a network, until there is a second node.
+//!
+//! In reading order: a [`World`] is made from [`Settings`] and a seed; [`chance`] and [`clock`] are what it
+//! gives the node; [`faults`] and the disk are what it does to it; [`history`] is what happened, [`trace`]
+//! its text; [`judges`] say what must hold, [`report`] says it to people.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on should say so"))]
+
+mod agent;
+pub mod chance;
+pub mod clock;
+mod disk;
+pub mod faults;
+pub mod history;
+mod host;
+pub mod judges;
+mod panics;
+pub mod report;
+pub mod script;
+mod shared;
+pub mod trace;
+mod workload;
+mod world;
+
+pub use world::{Settings, World};

@@ -3,6 +3,7 @@
 mod bars;
 mod tables;
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -58,7 +59,7 @@ pub(super) fn main(common: &Common, args: RunArgs) -> u8 {
     let (fleet, plan) = match plan(&args) {
         Ok(planned) => planned,
         Err(error) => {
-            eprintln!("{:?}", miette::Report::new(*error));
+            report(*error);
             return exit::USAGE;
         }
     };
@@ -70,6 +71,15 @@ pub(super) fn main(common: &Common, args: RunArgs) -> u8 {
         }
     };
     runtime.block_on(start(&settings, &fleet, plan, &args))
+}
+
+/// Shows what is wrong with a fleet file. Lines are broken for terminals only: elsewhere a path stays whole.
+fn report(error: crate::fleet::Error) {
+    let wrap = std::io::stderr().is_terminal();
+    let options = move || miette::MietteHandlerOpts::new().wrap_lines(wrap).build();
+    // An error means that somebody has set one before; theirs stays.
+    let _ = miette::set_hook(Box::new(move |_| Box::new(options())));
+    eprintln!("{:?}", miette::Report::new(error));
 }
 
 fn plan(args: &RunArgs) -> Result<(Fleet, Plan), Box<crate::fleet::Error>> {

@@ -179,7 +179,7 @@ mod tests {
 
     fn rendered(text: &str, item: &Value) -> Result<Value, String> {
         let inputs = BTreeMap::from([("depth".to_owned(), json!(3)), ("root".to_owned(), json!(".."))]);
-        render(text, Scope { inputs: &inputs, dir: "/work", item: Item::Known(item) })
+        render(text, Scope { inputs: &inputs, dir: "/home", item: Item::Known(item) })
             .map_err(|fault| fault.message)
     }
 
@@ -195,7 +195,7 @@ mod tests {
     fn a_longer_text_takes_values_as_texts() {
         let item = json!({"name": "serde", "tags": [1, 2]});
         let text = "{{fleet.dir}}/{{inputs.root}}/{{item.name}}-{{inputs.depth}} {{item.tags}}";
-        assert_eq!(rendered(text, &item), Ok(json!("/work/../serde-3 [1,2]")));
+        assert_eq!(rendered(text, &item), Ok(json!("/home/../serde-3 [1,2]")));
         assert_eq!(rendered("a }} {{{{b}}", &item), Ok(json!("a }} {{b}}")));
     }
 

@@ -20,7 +20,7 @@ use synod_domain::limits::Limits;
 use synod_domain::name::Name;
 use synod_domain::sources::{Clock, Entropy};
 use synod_storage::{Repair, Storage};
-use tokio::sync::{Mutex, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
 use crate::clock::{SeededEntropy, SystemClock};
 use crate::node::wiring::{HubSink, NodeRuntimes, RaftJournal, StoredBlobs};
@@ -37,7 +37,7 @@ const NODE_ID_NOTE: &str = "synod.node-id";
 const LEAD_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long agents may finish what they have when the node stops, unless set.
-pub const DRAIN_DEFAULT: Duration = Duration::from_secs(10);
+const DRAIN_DEFAULT: Duration = Duration::from_secs(10);
 
 enum Home {
     Nowhere,
@@ -211,7 +211,7 @@ impl Builder {
             history: consensus.history(),
             world,
             consensus,
-            system: Arc::new(Mutex::new(Some(system))),
+            system,
             processes,
             repaired,
             failed,

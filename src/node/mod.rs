@@ -16,7 +16,9 @@ mod wiring;
 pub use builder::Builder;
 pub use error::Error;
 pub use new::{NewTask, Pool};
+pub use synod_actors::events;
 pub use synod_domain as domain;
+pub use synod_storage as storage;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +33,7 @@ use synod_domain::id::NodeId;
 use synod_domain::reply::Reply;
 use synod_domain::state::State;
 use synod_storage::Repair;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// A running node. Dropping it without [`Node::stop`] is like a crash: nothing acknowledged is lost,
@@ -39,7 +41,7 @@ use tokio::task::JoinHandle;
 pub struct Node {
     world: World,
     consensus: Arc<Consensus>,
-    system: Arc<Mutex<Option<System>>>,
+    system: System,
     history: History,
     processes: Option<ProcessNode>,
     repaired: Option<Repair>,
@@ -109,9 +111,7 @@ impl Node {
     /// Stops in order, within the bound given at the start: no new work is handed out, agents finish
     /// what they have, the rest is given back, everything is flushed.
     pub async fn stop(mut self) {
-        if let Some(system) = self.system.lock().await.take() {
-            system.stop(self.drain).await;
-        }
+        self.system.stop(self.drain).await;
         for watcher in self.watchers.drain(..) {
             watcher.abort();
         }

@@ -17,7 +17,7 @@ use synod_domain::task::{Lane, MailboxId, Timeouts};
 use crate::node::Error;
 
 /// How long one attempt may run unless the task says otherwise.
-pub const RUNNING_TIMEOUT_DEFAULT: Duration = Duration::from_secs(300);
+const RUNNING_TIMEOUT_DEFAULT: Duration = Duration::from_secs(300);
 
 /// A task to submit. Fields that are left alone get their defaults.
 #[derive(Debug, Clone)]

@@ -26,7 +26,7 @@ impl Node {
             workspace: task.workspace,
             kind: task.kind,
             mailbox: task.mailbox,
-            demand: task.demand.into(),
+            demand: task.demand,
             lane: task.lane,
             deadline: task.deadline.map(|deadline| self.world.clock.now().after(deadline)),
             timeouts: task.timeouts,

@@ -6,6 +6,7 @@ use synod_domain::id::RunId;
 use crate::fleet::Plan;
 use crate::node::Node;
 use crate::run::Error;
+use crate::run::pools::check_pools;
 
 /// A run that is open on a node.
 #[derive(Debug)]
@@ -29,17 +30,20 @@ impl Run {
     /// Opens the run: the interrupted one of the same fleet unless `fresh`, else a new one with `plan`.
     ///
     /// # Errors
-    /// When the node does not take it, or the plan of the interrupted run cannot be read.
+    /// When the node does not take it, a pool of a new run cannot work on this machine, or the plan of the
+    /// interrupted run cannot be read.
     pub async fn open(node: &Node, plan: Plan, fresh: bool) -> Result<Self, Error> {
         let open = node.read(|state| state.open_run_of(&plan.name).cloned());
+        if let Some(open) = open.as_ref().filter(|_| !fresh) {
+            let stored = node.fetch(&open.plan)?;
+            let stored: Plan = serde_json::from_slice(&stored)
+                .map_err(|error| Error::Plan { run: open.id, reason: error.to_string() })?;
+            let plan_changed = stored.digest != plan.digest;
+            return Ok(Self { id: open.id, plan: stored, continued: Some(Continued { plan_changed }) });
+        }
+        // Before the plan is recorded: whoever corrects the fleet file wants the corrected plan.
+        check_pools(node, &plan).await?;
         if let Some(open) = open {
-            if !fresh {
-                let stored = node.fetch(&open.plan)?;
-                let stored: Plan = serde_json::from_slice(&stored)
-                    .map_err(|error| Error::Plan { run: open.id, reason: error.to_string() })?;
-                let plan_changed = stored.digest != plan.digest;
-                return Ok(Self { id: open.id, plan: stored, continued: Some(Continued { plan_changed }) });
-            }
             let summary = "started anew".into();
             node.propose(Command::EndRun { run: open.id, summary }).await?;
         }

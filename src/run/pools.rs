@@ -8,6 +8,7 @@ use synod_domain::id::AgentId;
 use synod_domain::name::Name;
 use synod_domain::refusal::Refusal;
 
+use crate::fleet::Plan;
 use crate::node::{self, Node};
 use crate::run::{Error, Run};
 
@@ -18,9 +19,7 @@ impl Run {
     /// # Errors
     /// When a pool cannot work on this machine, or the node does not take it.
     pub async fn set_up_pools(&self, node: &Node) -> Result<(), Error> {
-        for spec in &self.plan.pools {
-            node.check_pool(spec).await.map_err(|reason| Error::Pool { pool: spec.name.clone(), reason })?;
-        }
+        check_pools(node, &self.plan).await?;
         self.remove_others(node).await?;
         for spec in &self.plan.pools {
             put_unless_equal(node, spec).await?;
@@ -51,6 +50,14 @@ impl Run {
         }
         Ok(())
     }
+}
+
+/// Checks that each pool of a plan can work on this machine.
+pub(super) async fn check_pools(node: &Node, plan: &Plan) -> Result<(), Error> {
+    for spec in &plan.pools {
+        node.check_pool(spec).await.map_err(|reason| Error::Pool { pool: spec.name.clone(), reason })?;
+    }
+    Ok(())
 }
 
 /// Leaves a pool alone that is as it should be, so that a continued run keeps its grown size.

@@ -11,6 +11,7 @@
 //! waits for it, as one proposer does; "queued" keeps the next batch waiting behind the one that syncs.
 
 #![allow(clippy::unwrap_used, reason = "a bench that cannot go on should say so")]
+#![allow(clippy::disallowed_methods, reason = "it measures a real disk with the real clock")]
 
 use std::{
     collections::VecDeque,

@@ -14,11 +14,13 @@
 
 mod committer;
 mod engine;
+mod entry;
 #[cfg(test)]
 mod faults;
 mod files;
 mod queue;
 mod reader;
+mod request;
 #[cfg(test)]
 mod tests;
 
@@ -32,11 +34,7 @@ use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 
 use self::{
-    committer::Committer,
-    engine::Engine,
-    files::Files,
-    queue::{Queue, Request},
-    reader::Reader,
+    committer::Committer, engine::Engine, files::Files, queue::Queue, reader::Reader, request::Request,
 };
 use crate::{
     error::Error,
@@ -167,7 +165,7 @@ impl Log for EngineLog {
         let mut records = self.reader.read(older.clone(), bytes_max)?;
         if records.last().is_some_and(|last| last.index + 1 == older.end) {
             let used: usize = records.iter().map(|record| record.bytes.len()).sum();
-            queue::keep_within(&mut newer, bytes_max.saturating_sub(used));
+            request::keep_within(&mut newer, bytes_max.saturating_sub(used));
             records.append(&mut newer);
         }
         Ok(records)

@@ -8,6 +8,8 @@ use std::{
     io::{Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     sync::Arc,
+    thread,
+    time::Duration,
 };
 
 use crate::{durable, error::Error};
@@ -28,7 +30,11 @@ impl Folder {
         let lock_path = path.join("lock");
         let mut lock =
             durable::open_private(&lock_path).map_err(|error| Error::io("open", &lock_path, error))?;
-        match lock.try_lock() {
+        let taken = patiently(|| match lock.try_lock() {
+            Err(TryLockError::WouldBlock) => None,
+            other => Some(other),
+        });
+        match taken.unwrap_or(Err(TryLockError::WouldBlock)) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
@@ -67,6 +73,30 @@ impl Folder {
 
     pub(crate) fn ballast(&self) -> PathBuf {
         self.path.join("ballast")
+    }
+}
+
+/// How long a lock that is held is asked for again.
+///
+/// A child process has a copy of every open file, and with it of every lock, until it runs its own
+/// program. So the lock of a storage that was closed, or of a process that was killed, can stay for
+/// some milliseconds on a busy machine. A longer wait only delays the message about a real conflict.
+const LOCK_WAIT: Duration = Duration::from_millis(500);
+
+/// How long to wait between two attempts.
+const LOCK_STEP: Duration = Duration::from_millis(5);
+
+/// Asks for a lock until it is there, or until [`LOCK_WAIT`] is over.
+#[expect(clippy::disallowed_methods, reason = "runs before there are actors, and never in a simulation")]
+pub(crate) fn patiently<T>(mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
+    let mut waited = Duration::ZERO;
+    loop {
+        let taken = attempt();
+        if taken.is_some() || waited >= LOCK_WAIT {
+            return taken;
+        }
+        thread::sleep(LOCK_STEP);
+        waited += LOCK_STEP;
     }
 }
 

@@ -28,7 +28,7 @@
 //!  log.floor, applied.marker ──► a log or a state that ends earlier than it was synced is noticed
 //! ```
 //!
-//! Everything is behind a trait with two implementations: on a disk ([`open`]), and deterministic in
+//! Everything is behind a trait with two implementations: on a disk ([`open()`]), and deterministic in
 //! memory with faults on demand ([`MemoryDisk`]). One suite, [`conformance`], holds for both.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on should say so"))]

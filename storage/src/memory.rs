@@ -67,11 +67,11 @@ impl MemoryDisk {
         }
     }
 
-    /// Opens the disk with the checks and the repair that [`crate::open`] makes.
+    /// Opens the disk with the checks and the repair that [`crate::open()`] makes.
     ///
     /// # Errors
     ///
-    /// As [`crate::open`], but for the lock.
+    /// As [`crate::open()`], but for the lock.
     pub fn open_checked(&self) -> Result<Opened, Error> {
         let storage = self.open();
         let mut disk = self.0.lock();

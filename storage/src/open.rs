@@ -72,11 +72,11 @@ pub fn open(path: &Path, options: &Options) -> Result<Opened, Error> {
     let bounds = log.bounds();
 
     let (state, repaired) = match SledState::open(&folder, &room, &options.verify)? {
-        Found::Whole(state) if reaches(bounds, state.applied()) => (state, None),
+        Found::Whole(state) if reaches(bounds, state.applied()) => (*state, None),
         // A crash between keeping a received snapshot and installing it, with the log purged already.
         Found::Whole(state) => {
             let reason = format!("it is applied through {} and the log begins later", state.applied());
-            install_latest(state, &snapshots, bounds, reason)?
+            install_latest(*state, &snapshots, bounds, reason)?
         }
         Found::Damaged(reason) => {
             let (state, repair) = rebuild(&folder, &room, &snapshots, reason)?;

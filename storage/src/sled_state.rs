@@ -10,8 +10,9 @@
 //! sled's `flush` is not durable ([`Generation::sync`]); sled can open empty, or behind, without an
 //! error after a power cut (the [`marker`] beside it says how far it must be); and it can panic on
 //! damaged files (everything runs guarded). It never repairs: a damaged state is moved aside and
-//! rebuilt from the latest snapshot and the log by [`crate::open`].
+//! rebuilt from the latest snapshot and the log by [`crate::open()`].
 
+mod folders;
 mod generation;
 pub(crate) mod marker;
 
@@ -32,7 +33,7 @@ use crate::{
     error::{Error, Place},
     folder::Folder,
     room::RoomWatch,
-    state_store::{Batch, ROW_MAX, Row, StateStore},
+    state_store::{Batch, Row, StateStore, check_batch, check_row},
 };
 
 /// How much of the state is read through when it is opened.
@@ -51,10 +52,6 @@ const REPLACE_BYTES: usize = 1024 * 1024;
 /// What a batch may take on the disk for each of its bytes: sled writes whole nodes.
 const AMPLIFICATION: u64 = 5;
 
-/// Damaged states that are kept for somebody to look at. A disk that fails at every start must not fill up
-/// with them.
-const DAMAGED_KEPT: usize = 2;
-
 /// The state of one data folder.
 pub(crate) struct SledState {
     folder: Folder,
@@ -68,7 +65,7 @@ pub(crate) struct SledState {
 /// What was found at a start.
 pub(crate) enum Found {
     /// A state that is whole, as far as was asked.
-    Whole(SledState),
+    Whole(Box<SledState>),
     /// One that is not; it was left where it is.
     Damaged(String),
 }
@@ -79,31 +76,33 @@ impl SledState {
         let marker = match Marker::read(folder.path()) {
             Ok(Some(marker)) => marker,
             Ok(None) => return Self::open_without_marker(folder, room),
-            Err(error) => return Ok(Found::Damaged(error.to_string())),
+            Err(error) => return damaged_or(error),
         };
-        remove_other_generations(folder, marker.generation)?;
-        let path = generation_path(folder, marker.generation);
+        folders::remove_others(folder, marker.generation)?;
+        let path = folders::path(folder, marker.generation);
         if !path.join(generation::DB_FILE).is_file() {
             return Ok(Found::Damaged("its files are missing".to_owned()));
         }
         match open_checked(&path, marker, verify) {
-            Ok((current, applied)) => Ok(Found::Whole(Self::new(folder, room, current, applied))),
-            Err(error) => Ok(Found::Damaged(error.to_string())),
+            Ok((current, applied)) => Ok(Found::Whole(Box::new(Self::new(folder, room, current, applied)))),
+            Err(error) => damaged_or(error),
         }
     }
 
     /// No marker: the first start, one that died before its marker, or a marker that was lost.
     fn open_without_marker(folder: &Folder, room: &Arc<RoomWatch>) -> Result<Found, Error> {
-        for number in generations(folder)? {
-            let path = generation_path(folder, number);
-            let empty = Generation::open(&path).and_then(|generation| generation.applied());
-            if empty.ok() != Some(None) {
-                return Ok(Found::Damaged("its marker is missing".to_owned()));
+        for number in folders::generations(folder)? {
+            let path = folders::path(folder, number);
+            match Generation::open(&path).and_then(|generation| generation.applied()) {
+                // Killed between its creation and its marker: nothing in it was ever acknowledged.
+                Ok(None | Some(0)) => {}
+                Ok(Some(_)) => return Ok(Found::Damaged("its marker is missing".to_owned())),
+                Err(error) => return damaged_or(error),
             }
             durable::remove_folder(&path)?;
         }
         let rows = &mut std::iter::empty();
-        Ok(Found::Whole(Self::create(folder, room, 1, 0, rows)?))
+        Ok(Found::Whole(Box::new(Self::create(folder, room, 1, 0, rows)?)))
     }
 
     /// Moves a damaged state aside and fills a new one. Returns where the old one went.
@@ -113,27 +112,14 @@ impl SledState {
         applied: u64,
         rows: &mut dyn Iterator<Item = Result<Row, Error>>,
     ) -> Result<(Self, Option<PathBuf>), Error> {
-        let found = generations(folder)?;
+        let found = folders::generations(folder)?;
         let named = Marker::read(folder.path()).ok().flatten().map(|marker| marker.generation);
-        let damaged = damaged(folder)?;
+        let damaged = folders::damaged(folder)?;
         let highest = found.iter().chain(&damaged).copied().chain(named).max().unwrap_or(0);
         // The new one first, under a number of its own: a crash in between leaves the damaged one named
         // by the marker, and the next start does all of this again.
         let state = Self::create(folder, room, highest + 1, applied, rows)?;
-        let mut moved_to = None;
-        for number in found.into_iter().filter(|number| *number <= highest) {
-            let to = folder.path().join(format!("state.damaged-{number}"));
-            durable::remove_folder(&to)?;
-            let from = generation_path(folder, number);
-            std::fs::rename(&from, &to).map_err(|error| Error::io("move aside", from, error))?;
-            moved_to = Some(to);
-        }
-        let mut kept = self::damaged(folder)?;
-        kept.sort_unstable_by(|a, b| b.cmp(a));
-        for number in kept.into_iter().skip(DAMAGED_KEPT) {
-            durable::remove_folder(&folder.path().join(format!("state.damaged-{number}")))?;
-        }
-        durable::sync_folder(folder.path())?;
+        let moved_to = folders::move_aside(folder, &found)?;
         Ok((state, moved_to))
     }
 
@@ -227,7 +213,7 @@ impl StateStore for SledState {
         let next = match fill(&self.folder, &self.room, number, applied, rows) {
             Ok(next) => next,
             Err(error) => {
-                let _ = durable::remove_folder(&generation_path(&self.folder, number));
+                let _ = durable::remove_folder(&folders::path(&self.folder, number));
                 return Err(error);
             }
         };
@@ -241,33 +227,27 @@ impl StateStore for SledState {
             self.applied.store(applied, Ordering::Release);
         }
         // Space only; the next start removes what is left.
-        if let Err(error) = durable::remove_folder(&generation_path(&self.folder, old)) {
+        if let Err(error) = durable::remove_folder(&folders::path(&self.folder, old)) {
             tracing::warn!(%error, "the replaced state cannot be removed");
         }
         Ok(())
     }
 }
 
-/// Checks a batch before anything of it is written, and returns its size.
-pub(crate) fn check_batch(batch: &Batch, applied: u64) -> Result<u64, Error> {
-    if batch.applied < applied {
-        return Err(Error::Gap { expected: applied, got: batch.applied });
-    }
-    let mut bytes = 0;
-    for (key, value) in &batch.puts {
-        check_row(value)?;
-        bytes += key.len() + value.len();
-    }
-    bytes += batch.deletes.iter().map(Vec::len).sum::<usize>();
-    Ok(bytes as u64)
-}
+/// Tells damage from a system that refuses to open files at the moment: the first is rebuilt, the
+/// second must not cost a state that is whole.
+fn damaged_or(error: Error) -> Result<Found, Error> {
+    use rustix::io::Errno;
 
-/// Refuses a value that is too large for a row.
-pub(crate) fn check_row(value: &[u8]) -> Result<(), Error> {
-    if value.len() > ROW_MAX {
-        return Err(Error::TooLarge { what: "row", bytes: value.len() as u64, max: ROW_MAX as u64 });
+    let refused = |source: &std::io::Error| {
+        let passing = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::ACCESS, Errno::PERM];
+        passing.iter().any(|errno| source.raw_os_error() == Some(errno.raw_os_error()))
+    };
+    match &error {
+        Error::NoSpace { .. } => Err(error),
+        Error::Io { source, .. } if refused(source) || generation::is_locked(&error) => Err(error),
+        _ => Ok(Found::Damaged(error.to_string())),
     }
-    Ok(())
 }
 
 /// Opens what the marker names and checks it against the marker.
@@ -300,7 +280,7 @@ fn fill(
     applied: u64,
     rows: &mut dyn Iterator<Item = Result<Row, Error>>,
 ) -> Result<Generation, Error> {
-    let path = generation_path(folder, number);
+    let path = folders::path(folder, number);
     // A crash may have left the beginning of one.
     durable::remove_folder(&path)?;
     let next = Generation::open(&path)?;
@@ -321,31 +301,4 @@ fn fill(
     next.sync()?;
     durable::sync_folder(folder.path())?;
     Ok(next)
-}
-
-fn generation_path(folder: &Folder, number: u64) -> PathBuf {
-    folder.path().join(format!("state-{number}"))
-}
-
-/// Numbers of the generations that are there.
-fn generations(folder: &Folder) -> Result<Vec<u64>, Error> {
-    numbered(folder, "state-")
-}
-
-/// Numbers of the damaged states that were moved aside.
-fn damaged(folder: &Folder) -> Result<Vec<u64>, Error> {
-    numbered(folder, "state.damaged-")
-}
-
-fn numbered(folder: &Folder, prefix: &str) -> Result<Vec<u64>, Error> {
-    let names = durable::names(folder.path())?;
-    Ok(names.iter().filter_map(|name| name.strip_prefix(prefix)?.parse().ok()).collect())
-}
-
-/// Removes what a crash left of a replacement, before or after its marker.
-fn remove_other_generations(folder: &Folder, keep: u64) -> Result<(), Error> {
-    for number in generations(folder)?.into_iter().filter(|number| *number != keep) {
-        durable::remove_folder(&generation_path(folder, number))?;
-    }
-    Ok(())
 }

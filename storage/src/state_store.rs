@@ -119,3 +119,25 @@ pub fn rows(store: &dyn StateStore) -> impl Iterator<Item = Result<Row, Error>> 
         }
     })
 }
+
+/// Checks a batch before anything of it is written, and returns its size.
+pub(crate) fn check_batch(batch: &Batch, applied: u64) -> Result<u64, Error> {
+    if batch.applied < applied {
+        return Err(Error::Gap { expected: applied, got: batch.applied });
+    }
+    let mut bytes = 0;
+    for (key, value) in &batch.puts {
+        check_row(value)?;
+        bytes += key.len() + value.len();
+    }
+    bytes += batch.deletes.iter().map(Vec::len).sum::<usize>();
+    Ok(bytes as u64)
+}
+
+/// Refuses a value that is too large for a row.
+pub(crate) fn check_row(value: &[u8]) -> Result<(), Error> {
+    if value.len() > ROW_MAX {
+        return Err(Error::TooLarge { what: "row", bytes: value.len() as u64, max: ROW_MAX as u64 });
+    }
+    Ok(())
+}

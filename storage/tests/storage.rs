@@ -1,6 +1,7 @@
 //! The tests of the storage crate, in one binary.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say so")]
+#![allow(clippy::disallowed_methods, reason = "real disks and real threads")]
 
 #[path = "storage/conformance.rs"]
 mod conformance;

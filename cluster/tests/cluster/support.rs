@@ -106,7 +106,7 @@ pub(crate) fn request(number: u64) -> RequestId {
 }
 
 pub(crate) fn weight(weight: u32) -> Command {
-    Command::SetWeight { workspace: Name::new(&format!("w{}", weight % 7)).unwrap(), weight: weight.max(1) }
+    Command::SetWeight { workspace: Name::new(&format!("w{}", weight % 7)).unwrap(), weight }
 }
 
 pub(crate) fn task(number: u64) -> TaskId {
@@ -187,7 +187,7 @@ pub(crate) async fn live(node: &Consensus, from: u64, rounds: u64) {
     }
     for round in from..from + rounds {
         accepted(node, next(), submit(round)).await;
-        accepted(node, next(), weight(u32::try_from(round).unwrap() + 1)).await;
+        accepted(node, next(), weight(u32::try_from(round % 1000).unwrap() + 1)).await;
         if round % 3 == 0 {
             accepted(node, next(), claim(2)).await;
         }

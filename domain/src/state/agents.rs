@@ -17,6 +17,8 @@ impl State {
     pub(super) fn register_agent(&mut self, step: &mut Step, spec: &Arc<AgentSpec>) -> Answer {
         self.check_agent(spec)?;
         let id = spec.id;
+        // An agent that is started again has nothing in hand any more.
+        self.lose_all(step, id, "its agent was started again");
         let known = self.agents.get(&id).cloned();
         if let Some(known) = &known {
             self.leave_pool(known);

@@ -8,7 +8,7 @@ use std::{
 use super::{
     Shared,
     engine::{Engine, Refused, Writes},
-    queue::Request,
+    request::Request,
 };
 use crate::{
     error::Error,

@@ -1,6 +1,6 @@
 //! The log engine (raft-engine), behind five verbs.
 //!
-//! With [`super::files`] the only file that knows it. What it does that this file makes up for:
+//! With [`super::files`] and [`super::entry`] the only file that knows it. What it does that this file makes up for:
 //!
 //! * It panics when a sync fails. The panic is caught and ends the log.
 //! * It has no truncation, only overwriting. A removed tail is remembered as the `end` key, which the
@@ -21,13 +21,17 @@ use std::{
 use bytes::Bytes;
 use protobuf::well_known_types::BytesValue;
 use raft_engine::{
-    Command, Config, Engine as RaftEngine, LogBatch, MessageExt, ReadableSize, RecoveryMode,
+    Command, Config, Engine as RaftEngine, LogBatch, ReadableSize, RecoveryMode,
     internals::{FilePipeLog, LogQueue},
 };
 
-use super::files::{self, Files};
+use super::{
+    entry::{Entry, entry, record},
+    files::{self, Files},
+};
 use crate::{
     error::{Error, Place},
+    folder,
     log::{Bounds, Record},
 };
 
@@ -39,9 +43,6 @@ const NOTES: u64 = 2;
 const END: &[u8] = b"end";
 /// The end of a log that ends with its last record.
 const NO_END: u64 = u64::MAX;
-
-/// The index and the checksum before the bytes of each record.
-const RECORD_HEADER: usize = 8 + 4;
 
 /// Size of one file. Purging gives space back file by file; starting a file costs two syncs.
 pub(super) const FILE_BYTES: u64 = 32 * 1024 * 1024;
@@ -66,26 +67,19 @@ pub(super) struct Engine {
     inner: RaftEngine<Files, FilePipeLog<Files>>,
 }
 
-struct Entry;
-
-impl MessageExt for Entry {
-    type Entry = BytesValue;
-
-    fn index(entry: &BytesValue) -> u64 {
-        // Too short happens for damaged records only; no record has this index.
-        entry.value.first_chunk().map_or(u64::MAX, |index| u64::from_le_bytes(*index))
-    }
-}
-
 impl Engine {
     /// Opens the engine in `path`; a tail that was being written when the process died is dropped.
     pub(super) fn open(path: &Path, file_bytes: u64, files: Files) -> Result<Self, Error> {
         let config = config(path, file_bytes)?;
-        let opened = guard(|| RaftEngine::open_with_file_system(config, Arc::new(files)));
-        match opened {
-            Ok(inner) => Ok(Self { inner }),
-            Err(reason) => Err(Error::damaged(Place::Log, reason)),
-        }
+        let files = Arc::new(files);
+        let mut outcome = Err("its own lock is held".to_owned());
+        // The folder is ours already, so a conflict about the engine's own lock is a passing one.
+        folder::patiently(|| {
+            outcome = guard(|| RaftEngine::open_with_file_system(config.clone(), Arc::clone(&files)));
+            let held = outcome.as_ref().err().is_some_and(|reason| reason.contains("Failed to lock file"));
+            (!held).then_some(())
+        });
+        outcome.map(|inner| Self { inner }).map_err(|reason| Error::damaged(Place::Log, reason))
     }
 
     /// Finds the last record without changing a file, so that a log that must be refused stays as it
@@ -212,7 +206,7 @@ impl Engine {
     }
 
     fn commit(&self, mut batch: LogBatch) -> Result<(), Refused> {
-        let written = catch_unwind(AssertUnwindSafe(|| self.inner.write(&mut batch, false)));
+        let written = catch_unwind(AssertUnwindSafe(|| self.inner.write(&mut batch, true)));
         match written {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(refused(error)),
@@ -239,37 +233,6 @@ fn config(path: &Path, file_bytes: u64) -> Result<Config, Error> {
         enable_log_recycle: false,
         ..Config::default()
     })
-}
-
-fn entry(record: &Record) -> BytesValue {
-    let mut value = Vec::with_capacity(RECORD_HEADER + record.bytes.len());
-    value.extend_from_slice(&record.index.to_le_bytes());
-    value.extend_from_slice(&checksum(record.index, &record.bytes).to_le_bytes());
-    value.extend_from_slice(&record.bytes);
-    BytesValue { value, ..BytesValue::default() }
-}
-
-fn record(index: u64, entry: BytesValue) -> Result<Record, Error> {
-    let value = Bytes::from(entry.value);
-    let damaged = |reason: &str| Error::damaged(Place::Record(index), reason);
-    if value.len() < RECORD_HEADER {
-        return Err(damaged("it is shorter than its header"));
-    }
-    let bytes = value.slice(RECORD_HEADER..);
-    if value[..8] != index.to_le_bytes() {
-        return Err(damaged("it holds another record"));
-    }
-    if value[8..RECORD_HEADER] != checksum(index, &bytes).to_le_bytes() {
-        return Err(damaged("its checksum does not match"));
-    }
-    Ok(Record { index, bytes })
-}
-
-fn checksum(index: u64, bytes: &[u8]) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(&index.to_le_bytes());
-    hasher.update(bytes);
-    hasher.finalize()
 }
 
 fn put_end(batch: &mut LogBatch, end: u64) -> Result<(), Refused> {

@@ -19,14 +19,10 @@ pub(super) struct Faults {
 }
 
 impl Faults {
-    /// Makes syncs wait for [`Faults::release`].
-    pub(super) fn hold(&self) {
+    /// Makes syncs wait until the guard is dropped, which a failing test does, too.
+    pub(super) fn hold(&self) -> Held<'_> {
         *self.held.lock() = true;
-    }
-
-    pub(super) fn release(&self) {
-        *self.held.lock() = false;
-        self.released.notify_all();
+        Held(self)
     }
 
     pub(super) fn before_sync(&self) -> io::Result<()> {
@@ -51,5 +47,15 @@ impl Faults {
             return Err(io::ErrorKind::StorageFull.into());
         }
         Ok(())
+    }
+}
+
+/// Syncs wait while this is alive.
+pub(super) struct Held<'a>(&'a Faults);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        *self.0.held.lock() = false;
+        self.0.released.notify_all();
     }
 }

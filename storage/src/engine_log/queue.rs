@@ -10,6 +10,7 @@ use std::{
 
 use bytes::Bytes;
 
+use super::request::{Budget, RECORD_OVERHEAD, Request, size};
 use crate::{
     error::Error,
     log::{Bounds, Done, Record},
@@ -22,51 +23,6 @@ const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes of durable records that stay in memory for readers. More spares followers that lag a read from
 /// the disk.
 const TAIL_BYTES_MAX: usize = 8 * 1024 * 1024;
-
-/// What a record costs besides its bytes.
-pub(super) const RECORD_OVERHEAD: usize = 64;
-
-/// One call that waits for the committer.
-pub(super) enum Request {
-    Append { records: Vec<Record>, done: Done },
-    Note { key: &'static str, value: Bytes, done: Done },
-    Truncate { index: u64, done: Done },
-    Purge { index: u64, done: Done },
-}
-
-impl Request {
-    /// What it adds to the queue.
-    pub(super) fn bytes(&self) -> usize {
-        match self {
-            Self::Append { records, .. } => size(records),
-            Self::Note { key, value, .. } => key.len() + value.len() + RECORD_OVERHEAD,
-            Self::Truncate { .. } | Self::Purge { .. } => RECORD_OVERHEAD,
-        }
-    }
-
-    pub(super) fn into_done(self) -> Done {
-        match self {
-            Self::Append { done, .. }
-            | Self::Note { done, .. }
-            | Self::Truncate { done, .. }
-            | Self::Purge { done, .. } => done,
-        }
-    }
-
-    /// Whether it runs alone, and is kept when space runs out: it may free some.
-    pub(super) fn removes(&self) -> bool {
-        self.removal().is_some()
-    }
-
-    /// What it removes: whether from an index on, and the index.
-    fn removal(&self) -> Option<(bool, u64)> {
-        match self {
-            Self::Truncate { index, .. } => Some((true, *index)),
-            Self::Purge { index, .. } => Some((false, *index)),
-            Self::Append { .. } | Self::Note { .. } => None,
-        }
-    }
-}
 
 /// The state of the log as its callers see it.
 pub(super) struct Queue {
@@ -275,39 +231,4 @@ impl Queue {
             self.tail.pop_back();
         }
     }
-}
-
-/// Counts bytes of a read; the first record is always within it.
-struct Budget {
-    left: usize,
-    first: bool,
-}
-
-impl Budget {
-    fn new(bytes_max: usize) -> Self {
-        Self { left: bytes_max, first: true }
-    }
-
-    fn take(&mut self, record: &Record) -> bool {
-        let fits = record.bytes.len() <= self.left || self.first;
-        self.left = self.left.saturating_sub(record.bytes.len());
-        self.first = false;
-        fits
-    }
-}
-
-/// Drops what goes beyond `bytes_max`.
-pub(super) fn keep_within(records: &mut Vec<Record>, bytes_max: usize) {
-    let mut left = bytes_max;
-    let fitting = records.iter().take_while(|record| {
-        let fits = record.bytes.len() <= left;
-        left = left.saturating_sub(record.bytes.len());
-        fits
-    });
-    let fitting = fitting.count();
-    records.truncate(fitting);
-}
-
-fn size(records: &[Record]) -> usize {
-    records.iter().map(|record| record.bytes.len() + RECORD_OVERHEAD).sum()
 }

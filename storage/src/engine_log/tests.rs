@@ -1,5 +1,7 @@
 //! The committer on a disk that fails; the suite and the damage tests are in `tests/`.
 
+#![allow(clippy::disallowed_methods, reason = "real threads, and waits that are bounded")]
+
 use std::sync::{Arc, atomic::Ordering, mpsc};
 
 use super::{faults::Faults, *};
@@ -52,13 +54,13 @@ fn wait_for_sync(faults: &Faults) {
 #[test]
 fn nothing_is_acknowledged_before_its_sync() {
     let Bench { log, faults, .. } = &bench();
-    faults.hold();
+    let held = faults.hold();
     let heard = queue(log, 1..2);
     wait_for_sync(faults);
     assert_eq!(indexes(log), [1], "queued records are read");
     assert!(heard.recv_timeout(std::time::Duration::from_millis(30)).is_err(), "acknowledged too early");
     assert_eq!(Floor::read(&log._folder.floor()).unwrap(), Some(0));
-    faults.release();
+    drop(held);
     assert!(matches!(heard.recv().unwrap(), (1, Ok(()))));
 }
 
@@ -67,11 +69,11 @@ fn what_queues_up_during_a_sync_shares_the_next_one() {
     let Bench { log, faults, .. } = &bench();
     append(log, records(1..2)).unwrap();
     let before = faults.syncs.load(Ordering::SeqCst);
-    faults.hold();
+    let held = faults.hold();
     let first = queue(log, 2..3);
     wait_for_sync(faults);
     let others = queue(log, 3..203);
-    faults.release();
+    drop(held);
     assert!(matches!(first.recv().unwrap(), (2, Ok(()))));
     let order: Vec<u64> =
         others.iter().take(200).map(|(index, outcome)| outcome.map(|()| index).unwrap()).collect();
@@ -83,14 +85,14 @@ fn what_queues_up_during_a_sync_shares_the_next_one() {
 fn failed_sync_closes_the_log_for_ever() {
     let Bench { log, faults, .. } = &bench();
     append(log, records(1..3)).unwrap();
-    faults.hold();
-    let held = queue(log, 3..4);
+    let held = faults.hold();
+    let first = queue(log, 3..4);
     wait_for_sync(faults);
     let behind = queue(log, 4..10);
     faults.fail_next_sync.store(true, Ordering::SeqCst);
-    faults.release();
+    drop(held);
     let after = faults.syncs.load(Ordering::SeqCst);
-    let order: Vec<u64> = held
+    let order: Vec<u64> = first
         .iter()
         .chain(behind.iter())
         .map(|(index, outcome)| {
@@ -115,13 +117,13 @@ fn full_disk_refuses_a_batch_and_what_is_behind_it_and_nothing_else() {
     append(&log, records(1..3)).unwrap();
     note(&log, "vote", "before").unwrap();
     for writes_refused in [1, 2, 3, 10] {
-        faults.hold();
+        let held = faults.hold();
         let last = log.bounds().last.unwrap();
         let first = queue(&log, last + 1..last + 2);
         wait_for_sync(&faults);
         let refused = queue(&log, last + 2..last + 5);
         faults.full_writes.store(writes_refused, Ordering::SeqCst);
-        faults.release();
+        drop(held);
         assert!(matches!(first.recv().unwrap().1, Ok(())));
         let outcomes: Vec<_> = refused.iter().take(3).map(|(_, outcome)| outcome).collect();
         faults.full_writes.store(0, Ordering::SeqCst);
@@ -141,6 +143,37 @@ fn full_disk_refuses_a_batch_and_what_is_behind_it_and_nothing_else() {
     let log = open(&folder, Files::default()).unwrap();
     assert_eq!(indexes(&log), (1..last + 2).collect::<Vec<_>>());
     assert_eq!(log.note("vote").unwrap().unwrap(), "after");
+}
+
+#[test]
+fn appends_behind_a_refused_batch_are_refused_too() {
+    let Bench { log, faults, .. } = &bench();
+    let held = faults.hold();
+    let first = queue(log, 1..2);
+    wait_for_sync(faults);
+    // As large as a batch, so that what is behind it is in another one.
+    let (send, refused) = mpsc::channel();
+    let bytes = Bytes::from(vec![0; committer::BATCH_BYTES]);
+    let large = vec![Record { index: 2, bytes }];
+    let disk = Arc::clone(faults);
+    let done = move |outcome| {
+        // There is space again before the committer looks at what is behind.
+        disk.full_writes.store(0, Ordering::SeqCst);
+        send.send(outcome).unwrap();
+    };
+    log.append(large, Box::new(done));
+    let behind = queue(log, 3..5);
+    // The sync that is held already has its write behind it.
+    faults.full_writes.store(1000, Ordering::SeqCst);
+    drop(held);
+    assert!(matches!(first.recv().unwrap(), (1, Ok(()))));
+    assert!(matches!(refused.recv().unwrap(), Err(Error::NoSpace { .. })));
+    for (index, outcome) in behind.iter().take(2) {
+        assert!(matches!(outcome, Err(Error::NoSpace { .. })), "{index}: {outcome:?}");
+    }
+    assert_eq!(indexes(log), [1]);
+    append(log, records(2..4)).unwrap();
+    assert_eq!(indexes(log), [1, 2, 3]);
 }
 
 #[test]

@@ -7,8 +7,7 @@ use bytes::Bytes;
 use super::{Session, disk::Cell};
 use crate::{
     error::{Error, Place},
-    sled_state::{check_batch, check_row},
-    state_store::{Batch, Row, StateStore},
+    state_store::{Batch, Row, StateStore, check_batch, check_row},
 };
 
 /// The rows of a disk.

@@ -11,6 +11,9 @@ use synod_storage::{
 
 use crate::support::{Folder, files, flip};
 
+/// Something that happens to a file.
+type Damage = Box<dyn Fn(&Path)>;
+
 /// Log 1..=20, a snapshot at 10, a state at 20 that was committed after each record.
 fn filled() -> Folder {
     let folder = Folder::new();
@@ -63,7 +66,7 @@ fn each_file_of_the_state_may_be_deleted_cut_or_overwritten() {
     let mut repairs = 0;
     for name in &names {
         let length = usize::try_from(fs::metadata(folder.join(name)).unwrap().len()).unwrap();
-        let damages: [(&str, Box<dyn Fn(&Path)>); 6] = [
+        let damages: [(&str, Damage); 6] = [
             ("deleted", Box::new(|file| fs::remove_file(file).unwrap())),
             ("emptied", Box::new(|file| fs::write(file, b"").unwrap())),
             ("cut", Box::new(move |file| cut(file, length / 2))),
@@ -170,7 +173,7 @@ fn crash_in_the_middle_of_a_replacement_leaves_the_old_state() {
     let mut copies = Vec::new();
     let mut count = 0_u32;
     let mut new = std::iter::from_fn(|| {
-        if count % 400 == 0 {
+        if count.is_multiple_of(400) {
             copies.push(folder.copy());
         }
         count += 1;

@@ -1,0 +1,28 @@
+//! The tree of actors through its handles, on a journal that keeps the real state and can misbehave.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[path = "actors/journal.rs"]
+mod journal;
+#[path = "actors/puppet.rs"]
+mod puppet;
+#[path = "actors/stage.rs"]
+mod stage;
+
+#[path = "actors/attempts.rs"]
+mod attempts;
+#[path = "actors/chaos.rs"]
+mod chaos;
+#[path = "actors/falling_behind.rs"]
+mod falling_behind;
+#[path = "actors/handing_out.rs"]
+mod handing_out;
+#[path = "actors/idling.rs"]
+mod idling;
+#[path = "actors/leaving.rs"]
+mod leaving;
+#[path = "actors/pools.rs"]
+mod pools;
+#[path = "actors/restarts.rs"]
+mod restarts;
+#[path = "actors/supervision.rs"]
+mod supervision;

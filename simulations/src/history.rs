@@ -1,0 +1,290 @@
+//! What happened in a world, in order: the only thing that judges look at.
+//!
+//! It lies outside of every host, so it survives their crashes. Promises that each record carries the
+//! simulated time at which it was made. A question without an answer was cut off by a crash: its outcome is
+//! unknown, and never "no".
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use synod::node::domain::event::Event;
+use synod::node::domain::id::{AgentId, TaskId};
+use synod::node::domain::task::Phase;
+
+use crate::clock::SimulatedClock;
+use crate::faults::{Fault, Kind};
+use crate::script::Act;
+
+/// One fact and when it was noted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// Since the world began.
+    pub at: Duration,
+    /// What.
+    pub fact: Fact,
+}
+
+/// What can happen in a world.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fact {
+    /// The world began.
+    Began {
+        /// Its whole input, besides what follows.
+        seed: u64,
+        /// How long faults and new work go on.
+        duration: Duration,
+        /// Whether faults were asked for.
+        faults: bool,
+    },
+    /// The world did something to the node.
+    Injected(Fault),
+    /// A fault of some length is over.
+    Healed(Kind),
+    /// What a crash found waiting for the disk, and what survived of it.
+    Lost {
+        /// Writes that were not synced.
+        unsynced: usize,
+        /// How many of them, from the first, are on the disk all the same.
+        kept: usize,
+    },
+    /// No fault and no new work from here on.
+    FaultsEnded,
+    /// The node was started.
+    Starting {
+        /// Its life, from 1.
+        life: u32,
+    },
+    /// The node leads and takes work.
+    Started {
+        /// Its life.
+        life: u32,
+    },
+    /// The node ended by itself.
+    NodeFailed {
+        /// What it said.
+        reason: String,
+    },
+    /// The node stopped because it was told to.
+    Stopped,
+    /// A panic that no script asked for.
+    Panicked {
+        /// Where and why.
+        message: String,
+    },
+    /// How a task stands in the node's state or history, looked up.
+    Stands(Standing),
+    /// The node told an event.
+    Happened {
+        /// The entry of the log that brought it about.
+        index: u64,
+        /// The event.
+        event: Event,
+    },
+    /// A native agent began an attempt.
+    Acts {
+        /// Which task.
+        task: TaskId,
+        /// Under which attempt.
+        attempt: u32,
+        /// What it is going to do.
+        act: Act,
+    },
+    /// A client asked something of the node.
+    Asked {
+        /// Pairs it with its answer.
+        question: u64,
+        /// Who asked.
+        client: Arc<str>,
+        /// What.
+        request: Request,
+    },
+    /// The node answered.
+    Answered {
+        /// What was asked.
+        question: u64,
+        /// What it said.
+        answer: Answer,
+    },
+    /// The world was closed and looked at for the last time.
+    Closed,
+}
+
+/// How a task stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Standing {
+    /// Which task.
+    pub task: TaskId,
+    /// Where it is in its life; `None` when the node knows of no such task.
+    pub phase: Option<Phase>,
+    /// The number of its last lease.
+    pub attempt: u32,
+    /// Who holds its lease.
+    pub holder: Option<AgentId>,
+    /// The attempt that its result says it is of.
+    pub result_of: Option<u32>,
+}
+
+/// What clients ask.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Request {
+    /// To take a task.
+    Submit {
+        /// The client's own name for it.
+        key: Option<Arc<str>>,
+        /// Differs when the content does.
+        content: u64,
+        /// The pool it is for.
+        pool: &'static str,
+    },
+    /// To tell when a task has ended.
+    Wait {
+        /// Which.
+        task: TaskId,
+    },
+    /// To call a task off.
+    Cancel {
+        /// Which.
+        task: TaskId,
+    },
+    /// To take an agent in.
+    Register {
+        /// Which.
+        agent: AgentId,
+    },
+    /// To give an agent work.
+    Claim {
+        /// Which agent.
+        agent: AgentId,
+    },
+    /// To take a sign of life.
+    Heartbeat {
+        /// Of which task.
+        task: TaskId,
+        /// Of which attempt.
+        attempt: u32,
+    },
+    /// To take a result.
+    Complete {
+        /// Of which task.
+        task: TaskId,
+        /// Of which attempt.
+        attempt: u32,
+    },
+    /// To take a failure.
+    Fail {
+        /// Of which task.
+        task: TaskId,
+        /// Of which attempt.
+        attempt: u32,
+    },
+}
+
+/// What the node answers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// Nothing more to say.
+    Done,
+    /// The task is durable.
+    Submitted(TaskId),
+    /// The task is over.
+    Ended(Phase),
+    /// These leases are granted: task and attempt.
+    Claimed(Vec<(TaskId, u32)>),
+    /// The rules refuse it, with their code.
+    Refused {
+        /// For programs.
+        code: &'static str,
+        /// For people.
+        text: String,
+    },
+    /// The node could not; what became of it is not known.
+    Failed(String),
+}
+
+/// Takes facts. Clones write into the same history.
+#[derive(Debug, Clone)]
+pub struct History {
+    clock: Arc<SimulatedClock>,
+    records: Arc<Mutex<Vec<Record>>>,
+}
+
+impl History {
+    /// Begins an empty one, on the world's clock.
+    pub fn new(clock: Arc<SimulatedClock>) -> Self {
+        Self { clock, records: Arc::default() }
+    }
+
+    /// Notes a fact.
+    pub fn note(&self, fact: Fact) {
+        let at = self.clock.elapsed();
+        self.records.lock().push(Record { at, fact });
+    }
+
+    /// Returns everything noted so far.
+    pub fn records(&self) -> Vec<Record> {
+        self.records.lock().clone()
+    }
+}
+
+impl Fact {
+    /// Tells whether the fact is about a task.
+    pub fn concerns(&self, task: TaskId) -> bool {
+        match self {
+            Self::Stands(standing) => standing.task == task,
+            Self::Acts { task: of, .. } => *of == task,
+            Self::Happened { event, .. } => task_of(event) == Some(task),
+            Self::Asked { request, .. } => request.task() == Some(task),
+            Self::Answered { answer: Answer::Submitted(of), .. } => *of == task,
+            Self::Answered { answer: Answer::Claimed(leases), .. } => leases.iter().any(|(of, _)| *of == task),
+            Self::Began { .. }
+            | Self::Injected(_)
+            | Self::Healed(_)
+            | Self::Lost { .. }
+            | Self::FaultsEnded
+            | Self::Starting { .. }
+            | Self::Started { .. }
+            | Self::NodeFailed { .. }
+            | Self::Stopped
+            | Self::Panicked { .. }
+            | Self::Answered { .. }
+            | Self::Closed => false,
+        }
+    }
+}
+
+impl Request {
+    /// Returns the task it is about.
+    pub const fn task(&self) -> Option<TaskId> {
+        match self {
+            Self::Wait { task }
+            | Self::Cancel { task }
+            | Self::Heartbeat { task, .. }
+            | Self::Complete { task, .. }
+            | Self::Fail { task, .. } => Some(*task),
+            Self::Submit { .. } | Self::Register { .. } | Self::Claim { .. } => None,
+        }
+    }
+}
+
+/// Returns the task that an event is about.
+pub const fn task_of(event: &Event) -> Option<TaskId> {
+    match event {
+        Event::TaskSubmitted { task, .. }
+        | Event::TaskLeased { task, .. }
+        | Event::TaskStarted { task, .. }
+        | Event::TaskProgressed { task, .. }
+        | Event::TaskReturned { task, .. }
+        | Event::TaskReady { task, .. }
+        | Event::TaskRose { task, .. }
+        | Event::TaskEnded { task, .. }
+        | Event::DeadLetterRemoved { task } => Some(*task),
+        Event::AgentRegistered { .. }
+        | Event::AgentChanged { .. }
+        | Event::AgentRemoved { .. }
+        | Event::PoolChanged { .. }
+        | Event::PoolRemoved { .. }
+        | Event::RunStarted { .. }
+        | Event::RunEnded { .. } => None,
+    }
+}

@@ -1,0 +1,68 @@
+//! What the node acknowledged, it has: the durability that a submit buys.
+//!
+//! Source: architecture, section 6 (an answer follows the sync). An answer that never came promises nothing.
+
+use std::collections::BTreeSet;
+
+use crate::history::{Answer, Fact, Record};
+use crate::judges::{Judge, Verdict, broken};
+
+pub(super) const JUDGE: Judge = Judge {
+    name: "acknowledged exists",
+    says: "a task whose submit was answered is there in every life after, and at the end",
+    look,
+};
+
+fn look(history: &[Record]) -> Verdict {
+    let mut acknowledged = BTreeSet::new();
+    let (mut checked, mut seen) = (0, BTreeSet::new());
+    for (place, record) in history.iter().enumerate() {
+        match &record.fact {
+            Fact::Answered { answer: Answer::Submitted(task), .. } => {
+                acknowledged.insert(*task);
+            }
+            Fact::Stands(standing) if standing.phase.is_some() => {
+                seen.insert(standing.task);
+                checked += 1;
+            }
+            Fact::Stands(standing) if acknowledged.contains(&standing.task) => {
+                return broken(place, Some(standing.task), "the task was acknowledged and is not known any more");
+            }
+            // A look at everything follows the start and precedes the close.
+            Fact::Starting { .. } => seen.clear(),
+            Fact::Started { .. } | Fact::Closed => {
+                if let Some(missing) = acknowledged.difference(&seen).next() {
+                    return broken(place, Some(*missing), "the task was acknowledged and nobody looked for it");
+                }
+                seen.clear();
+            }
+            _ => {}
+        }
+    }
+    Ok(checked)
+}
+
+#[cfg(test)]
+mod tests {
+    use synod::node::domain::task::Phase;
+
+    use crate::judges::histories::*;
+
+    use super::*;
+
+    #[test]
+    fn a_task_that_is_gone_after_a_crash_is_found() {
+        let acknowledged = || answered(1, Answer::Submitted(task(1)));
+        let there = || stands(1, Some(Phase::Pending), 0);
+        let starting = || Fact::Starting { life: 2 };
+        assert_eq!(look(&history([acknowledged(), starting(), there(), Fact::Started { life: 2 }])), Ok(1));
+        assert!(look(&history([acknowledged(), starting(), stands(1, None, 0)])).is_err());
+        assert!(look(&history([acknowledged(), starting(), Fact::Started { life: 2 }])).is_err());
+        assert!(look(&history([acknowledged(), Fact::Closed])).is_err());
+    }
+
+    #[test]
+    fn a_submit_without_an_answer_may_be_gone() {
+        assert_eq!(look(&history([submitted(1, 1), stands(1, None, 0), Fact::Closed])), Ok(0));
+    }
+}

@@ -1,0 +1,122 @@
+//! What must hold in every world, one file each with the source of the property.
+//!
+//! A judge looks at a history and at nothing else. It returns how many facts it checked, or the first record
+//! that breaks its property. Promises not to take silence for an answer: what a crash cut off is unknown.
+
+mod acknowledged_exists;
+mod all_work_ends;
+mod ends_once;
+mod index_grows;
+mod no_stale_completion;
+mod one_key_one_task;
+mod one_lease;
+mod something_happened;
+mod stays_up;
+
+use synod::node::domain::id::TaskId;
+
+use crate::history::Record;
+
+/// One property.
+#[derive(Debug, Clone, Copy)]
+pub struct Judge {
+    /// Its name.
+    pub name: &'static str,
+    /// What it says, in a sentence.
+    pub says: &'static str,
+    /// Looks at a history.
+    pub look: fn(&[Record]) -> Verdict,
+}
+
+/// How many facts were checked, or what broke.
+pub type Verdict = Result<usize, Violation>;
+
+/// Where a property broke.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// The place of the record in the history.
+    pub record: usize,
+    /// The task it is about, if it is about one.
+    pub task: Option<TaskId>,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// All judges, in the order in which they are asked.
+pub const ALL: [Judge; 9] = [
+    something_happened::JUDGE,
+    stays_up::JUDGE,
+    index_grows::JUDGE,
+    acknowledged_exists::JUDGE,
+    one_key_one_task::JUDGE,
+    one_lease::JUDGE,
+    no_stale_completion::JUDGE,
+    ends_once::JUDGE,
+    all_work_ends::JUDGE,
+];
+
+fn broken<T>(record: usize, task: Option<TaskId>, what: impl Into<String>) -> Result<T, Violation> {
+    Err(Violation { record, task, what: what.into() })
+}
+
+#[cfg(test)]
+mod histories {
+    //! Small histories for the tests of the judges.
+
+    use std::time::Duration;
+
+    use synod::node::domain::event::Event;
+    use synod::node::domain::id::{AgentId, TaskId};
+    use synod::node::domain::name::Name;
+    use synod::node::domain::task::{Lane, Phase};
+
+    use crate::history::{Answer, Fact, Record, Request, Standing};
+
+    pub(super) fn history(facts: impl IntoIterator<Item = Fact>) -> Vec<Record> {
+        let record = |(place, fact)| Record { at: Duration::from_millis(place), fact };
+        (0..).zip(facts).map(record).collect()
+    }
+
+    pub(super) fn task(number: u128) -> TaskId {
+        TaskId::from_raw(number)
+    }
+
+    pub(super) fn agent(number: u128) -> AgentId {
+        AgentId::from_raw(number)
+    }
+
+    pub(super) fn began(faults: bool) -> Fact {
+        Fact::Began { seed: 1, duration: Duration::from_secs(1), faults }
+    }
+
+    pub(super) fn happened(index: u64, event: Event) -> Fact {
+        Fact::Happened { index, event }
+    }
+
+    pub(super) fn submitted(index: u64, number: u128) -> Fact {
+        let (task, workspace) = (task(number), Name::default());
+        happened(index, Event::TaskSubmitted { task, workspace, mailbox: None, lane: Lane::Normal, run: None })
+    }
+
+    pub(super) fn leased(index: u64, number: u128, attempt: u32) -> Fact {
+        happened(index, Event::TaskLeased { task: task(number), agent: agent(9), attempt })
+    }
+
+    pub(super) fn ended(index: u64, number: u128, phase: Phase) -> Fact {
+        let (task, workspace) = (task(number), Name::default());
+        happened(index, Event::TaskEnded { task, workspace, phase, reason: None, agent: None, run: None })
+    }
+
+    pub(super) fn stands(number: u128, phase: Option<Phase>, attempt: u32) -> Fact {
+        let result_of = (phase == Some(Phase::Completed)).then_some(attempt);
+        Fact::Stands(Standing { task: task(number), phase, attempt, holder: None, result_of })
+    }
+
+    pub(super) fn asked(question: u64, request: Request) -> Fact {
+        Fact::Asked { question, client: "test".into(), request }
+    }
+
+    pub(super) fn answered(question: u64, answer: Answer) -> Fact {
+        Fact::Answered { question, answer }
+    }
+}

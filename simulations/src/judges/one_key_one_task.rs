@@ -1,0 +1,63 @@
+//! An idempotency key names one task, however often it is sent and whatever crashed in between.
+//!
+//! Source: issue 2, idempotency keys. The same key with other content is refused, never answered.
+
+use std::collections::BTreeMap;
+
+use crate::history::{Answer, Fact, Record, Request};
+use crate::judges::{Judge, Verdict, broken};
+
+pub(super) const JUDGE: Judge = Judge {
+    name: "one key, one task",
+    says: "every answered submit under one key gave the same task, and asked for the same content",
+    look,
+};
+
+fn look(history: &[Record]) -> Verdict {
+    let mut asked = BTreeMap::new();
+    let mut named = BTreeMap::new();
+    let mut checked = 0;
+    for (place, record) in history.iter().enumerate() {
+        match &record.fact {
+            Fact::Asked { question, request: Request::Submit { key: Some(key), content, .. }, .. } => {
+                asked.insert(*question, (key, *content));
+            }
+            Fact::Answered { question, answer: Answer::Submitted(task) } => {
+                let Some((key, content)) = asked.get(question) else { continue };
+                checked += 1;
+                let (first, of) = named.entry(*key).or_insert((*task, *content));
+                if first != task {
+                    return broken(place, Some(*task), format!("key {key} named {first} before"));
+                }
+                if of != content {
+                    return broken(place, Some(*task), format!("key {key} was taken with other content"));
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(checked)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::judges::histories::*;
+
+    use super::*;
+
+    fn submit(question: u64, content: u64, number: u128) -> [Fact; 2] {
+        let request = Request::Submit { key: Some("k".into()), content, pool: "p" };
+        [asked(question, request), answered(question, Answer::Submitted(task(number)))]
+    }
+
+    #[test]
+    fn a_key_with_two_tasks_is_found() {
+        assert_eq!(look(&history([submit(1, 7, 1), submit(2, 7, 1)].concat())), Ok(2));
+        assert!(look(&history([submit(1, 7, 1), submit(2, 7, 2)].concat())).is_err());
+    }
+
+    #[test]
+    fn a_key_taken_for_other_content_is_found() {
+        assert!(look(&history([submit(1, 7, 1), submit(2, 8, 1)].concat())).is_err());
+    }
+}

@@ -1,0 +1,82 @@
+//! What an agent does with a task, attempt by attempt: it stands in the task's payload.
+//!
+//! Scripts travel with the work, so an agent needs no memory and no chance of its own.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::chance::Stream;
+
+/// What one attempt does in the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Act {
+    /// Gives a result.
+    Succeed,
+    /// Fails; another attempt may do better.
+    Fail,
+    /// Fails for good.
+    Refuse,
+    /// Does nothing more, until it is stopped.
+    Hang,
+    /// Does nothing more, and does not hear that it must stop.
+    HangDeaf,
+    /// Panics; an agent outside disappears and says its result much too late.
+    Panic,
+}
+
+/// One attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// What it does.
+    pub act: Act,
+    /// After how many milliseconds of work.
+    pub millis: u64,
+}
+
+/// What each attempt does; the last step is repeated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Script(Vec<Step>);
+
+impl Script {
+    /// Draws a script: half of them succeed at once, others fail one way or another first, some to the end.
+    pub fn draw(stream: &mut Stream) -> Self {
+        const BAD: [Act; 5] = [Act::Fail, Act::Refuse, Act::Hang, Act::HangDeaf, Act::Panic];
+        let mut steps = Vec::new();
+        while stream.happens(if steps.is_empty() { 45 } else { 30 }) && steps.len() < 4 {
+            let act = stream.pick(&BAD).copied().unwrap_or(Act::Fail);
+            steps.push(Step { act, millis: stream.between(0, 800) });
+        }
+        if steps.is_empty() || stream.happens(85) {
+            steps.push(Step { act: Act::Succeed, millis: stream.between(0, 1500) });
+        }
+        Self(steps)
+    }
+
+    /// Returns what an attempt does, counted from 1.
+    pub fn step(&self, attempt: u32) -> Step {
+        let place = usize::try_from(attempt.saturating_sub(1)).unwrap_or(usize::MAX);
+        let last = Step { act: Act::Succeed, millis: 0 };
+        self.0.get(place).or(self.0.last()).copied().unwrap_or(last)
+    }
+}
+
+impl Step {
+    /// Returns how long it works first.
+    pub const fn time(self) -> Duration {
+        Duration::from_millis(self.millis)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_step_is_repeated() {
+        let fail = Step { act: Act::Fail, millis: 1 };
+        let succeed = Step { act: Act::Succeed, millis: 2 };
+        let script = Script(vec![fail, succeed]);
+        assert_eq!([1, 2, 3].map(|attempt| script.step(attempt)), [fail, succeed, succeed]);
+    }
+}

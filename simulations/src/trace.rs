@@ -1,0 +1,98 @@
+//! A history as text: one line for each record, the same bytes for the same seed.
+//!
+//! Nothing in it comes from the machine: no addresses, no actor numbers, no wall clock. That two processes
+//! with one seed write the same text is the proof that nothing random escaped the seed.
+
+use std::fmt;
+
+use crate::history::{Answer, Fact, Record, Request, Standing};
+
+/// Hashes bytes with FNV-1a: for comparing traces at a glance and for naming streams, not against forgers.
+pub fn hash(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// Writes a whole history.
+pub fn text(records: &[Record]) -> String {
+    records.iter().map(|record| format!("{record}\n")).collect()
+}
+
+impl fmt::Display for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:>6}.{:03} ", self.at.as_secs(), self.at.subsec_millis())?;
+        match &self.fact {
+            Fact::Began { seed, duration, faults } => {
+                write!(f, "world   seed {seed}, {} s, faults {faults}", duration.as_secs_f64())
+            }
+            Fact::Injected(fault) => write!(f, "fault   {fault}"),
+            Fact::Healed(kind) => write!(f, "healed  {kind}"),
+            Fact::Lost { unsynced, kept } => write!(f, "lost    {kept} of {unsynced} unsynced writes kept"),
+            Fact::FaultsEnded => f.write_str("world   no more faults, no new work"),
+            Fact::Starting { life } => write!(f, "node    life {life} starts"),
+            Fact::Started { life } => write!(f, "node    life {life} leads"),
+            Fact::NodeFailed { reason } => write!(f, "node    failed: {reason}"),
+            Fact::Stopped => f.write_str("node    stopped"),
+            Fact::Panicked { message } => write!(f, "panic   {message}"),
+            Fact::Stands(standing) => write!(f, "stands  {standing}"),
+            Fact::Happened { index, event } => match serde_json::to_string(event) {
+                Ok(event) => write!(f, "event   {index} {event}"),
+                Err(error) => write!(f, "event   {index} {error}"),
+            },
+            Fact::Acts { task, attempt, act } => write!(f, "agent   {task} attempt {attempt} will {act:?}"),
+            Fact::Asked { question, client, request } => write!(f, "ask     {question} {client}: {request}"),
+            Fact::Answered { question, answer } => write!(f, "answer  {question}: {answer}"),
+            Fact::Closed => f.write_str("world   closed"),
+        }
+    }
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(phase) = self.phase else { return write!(f, "{} is not known", self.task) };
+        write!(f, "{} {phase}, attempt {}", self.task, self.attempt)?;
+        if let Some(holder) = self.holder {
+            write!(f, ", held by {holder}")?;
+        }
+        if let Some(of) = self.result_of {
+            write!(f, ", result of attempt {of}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Submit { key: Some(key), content, pool } => {
+                write!(f, "submit to {pool}, content {content:016x}, key {key}")
+            }
+            Self::Submit { key: None, content, pool } => write!(f, "submit to {pool}, content {content:016x}"),
+            Self::Wait { task } => write!(f, "wait for {task}"),
+            Self::Cancel { task } => write!(f, "cancel {task}"),
+            Self::Register { agent } => write!(f, "register {agent}"),
+            Self::Claim { agent } => write!(f, "claim for {agent}"),
+            Self::Heartbeat { task, attempt } => write!(f, "heartbeat {task} attempt {attempt}"),
+            Self::Complete { task, attempt } => write!(f, "complete {task} attempt {attempt}"),
+            Self::Fail { task, attempt } => write!(f, "fail {task} attempt {attempt}"),
+        }
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done => f.write_str("done"),
+            Self::Submitted(task) => write!(f, "submitted {task}"),
+            Self::Ended(phase) => write!(f, "ended {phase}"),
+            Self::Claimed(leases) if leases.is_empty() => f.write_str("nothing to claim"),
+            Self::Claimed(leases) => {
+                f.write_str("claimed")?;
+                leases.iter().try_for_each(|(task, attempt)| write!(f, " {task} attempt {attempt}"))
+            }
+            Self::Refused { code, text } => write!(f, "refused {code}: {text}"),
+            Self::Failed(why) => write!(f, "unknown: {why}"),
+        }
+    }
+}

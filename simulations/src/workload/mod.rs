@@ -1,0 +1,82 @@
+//! What is asked of the node in a simulated world.
+//!
+//! Clients run in the node's host, as embedded callers. What they remember lies outside of it, so after a
+//! crash they go on: they send again what had no answer, and say results that nobody waits for any more.
+
+mod client;
+mod outside;
+mod question;
+mod wish;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use synod::node::domain::id::TaskId;
+use synod::node::{Error, Node, Pool};
+use tokio::task::JoinSet;
+
+use crate::shared::Shared;
+
+/// The pool of native agents.
+const INSIDE: &str = "inside";
+/// The pool of agents that claim and complete from outside.
+const OUTSIDE: &str = "outside";
+/// The name under which hosts register the native agent.
+pub(crate) const NATIVE: &str = "scripted";
+
+/// Clients that submit, wait and cancel.
+const CLIENTS: usize = 3;
+/// Agents outside.
+const AGENTS: usize = 2;
+
+/// What a client keeps through the lives of the node.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    /// Submits under a key, and whether they were answered.
+    keyed: Vec<Keyed>,
+    /// How many keys it has used.
+    keys: u64,
+    /// Tasks that the node acknowledged.
+    acknowledged: Vec<TaskId>,
+    /// Attempts that an agent has in hand.
+    held: Vec<Held>,
+}
+
+#[derive(Debug, Clone)]
+struct Keyed {
+    key: Arc<str>,
+    content: u64,
+    answered: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Held {
+    task: TaskId,
+    attempt: u32,
+    /// When it says its result, since the world began.
+    due: Duration,
+    /// Whether it says that it lives until then.
+    lively: bool,
+    fails: bool,
+}
+
+/// Creates the pools and lets all clients go on.
+///
+/// # Errors
+/// When a pool is refused.
+pub(crate) async fn start(
+    node: &Arc<Node>,
+    shared: &Arc<Shared>,
+    life: u32,
+    tasks: &mut JoinSet<()>,
+) -> Result<(), Error> {
+    node.put_pool(Pool::native(INSIDE, NATIVE)?.size(4).concurrency(4)).await?;
+    node.put_pool(Pool::external(OUTSIDE)?).await?;
+    for number in 0..CLIENTS {
+        tasks.spawn(client::run(Arc::clone(node), Arc::clone(shared), format!("client-{number}").into(), life));
+    }
+    for number in 0..AGENTS {
+        tasks.spawn(outside::run(Arc::clone(node), Arc::clone(shared), format!("agent-{number}").into(), life));
+    }
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! What a client wants done, all of it drawn from one number, so that it can be asked again word for word.
+
+use std::time::Duration;
+
+use synod::node::domain::retry::RetryPolicy;
+use synod::node::domain::task::{Lane, Timeouts};
+use synod::node::{Error, NewTask};
+
+use crate::chance::Streams;
+use crate::script::Script;
+use crate::workload::{INSIDE, OUTSIDE};
+
+/// How long an attempt may run.
+const RUNNING: Duration = Duration::from_secs(4);
+/// How long an attempt may be silent; agents outside have no other way to be found lost.
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// A task to be.
+pub(super) struct Wish {
+    pub(super) pool: &'static str,
+    pub(super) script: Script,
+    lane: Lane,
+    deadline: Option<Duration>,
+    timeouts: Timeouts,
+    retry: RetryPolicy,
+}
+
+impl Wish {
+    /// Draws the task of this content.
+    pub(super) fn of(content: u64) -> Self {
+        let mut stream = Streams::new(content).open("wish");
+        let pool = if stream.happens(25) { OUTSIDE } else { INSIDE };
+        let silent = pool == OUTSIDE || stream.happens(50);
+        Self {
+            pool,
+            script: Script::draw(&mut stream),
+            lane: stream.pick(&Lane::ALL).copied().unwrap_or_default(),
+            deadline: stream.happens(10).then(|| stream.millis(1_000, 20_000)),
+            timeouts: Timeouts {
+                waiting: stream.happens(10).then(|| stream.millis(500, 10_000)),
+                running: Some(RUNNING),
+                silence: silent.then_some(SILENCE),
+            },
+            retry: RetryPolicy {
+                max_attempts: u32::try_from(stream.between(1, 4)).unwrap_or(1),
+                initial: stream.millis(0, 500),
+                factor_percent: 200,
+                max: Duration::from_secs(2),
+            },
+        }
+    }
+
+    /// Makes the submit of it.
+    pub(super) fn task(&self) -> Result<NewTask, Error> {
+        let task = NewTask::to_pool(self.pool, "simulated", &self.script)?;
+        Ok(task
+            .lane(self.lane)
+            .deadline(self.deadline)
+            .timeouts(self.timeouts.clone())
+            .retry(self.retry.clone()))
+    }
+}
