@@ -141,7 +141,7 @@ impl Default for LimitSettings {
 pub enum Error {
     /// A key is unknown or a value has the wrong form.
     #[error("the settings are not valid: {0}")]
-    Invalid(#[from] Box<figment::Error>),
+    Invalid(String),
     /// The settings file cannot be read.
     #[error("the settings file {path} cannot be read: {reason}")]
     File {
@@ -191,7 +191,7 @@ impl Loaded {
         let figment = figment
             .merge(Env::prefixed(ENV_PREFIX).ignore(&ENV_OTHERS).split("__"))
             .merge(Serialized::defaults(flags));
-        let settings = figment.extract().map_err(Box::new)?;
+        let settings = figment.extract().map_err(|error| Error::Invalid(show::mistakes(error)))?;
         Ok(Self { settings, figment })
     }
 }

@@ -11,11 +11,18 @@ use std::sync::Arc;
 use openraft::{CommittedLeaderId, EntryPayload, Vote};
 use serde::{Deserialize, Serialize};
 use synod_domain::command::Entry;
+use synod_domain::row::LIVE_PREFIXES;
 
 use crate::group::{LogEntry, LogId, Membership, Peer, Proposal};
 
 /// The state store's row of bookkeeping; it sorts before every row of the state.
 pub const BOOKKEEPING_KEY: &[u8] = b"!raft";
+
+/// Returns how the keys begin that a start reads: the state's and the bookkeeping, but not history.
+pub fn live_prefixes() -> Vec<Vec<u8>> {
+    let rows = LIVE_PREFIXES.iter().map(|prefix| vec![*prefix]);
+    rows.chain([BOOKKEEPING_KEY.to_vec()]).collect()
+}
 
 /// The log's note that holds the vote.
 pub(crate) const VOTE_NOTE: &str = "vote";

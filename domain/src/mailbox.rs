@@ -37,6 +37,10 @@ use lane::{Item, Queues};
 use queue::Order;
 use slots::{Reach, Slots};
 
+/// How many tasks rise in one call: a backlog that came due together must not make one claim take seconds.
+/// Fewer let a large backlog rise over more claims.
+pub const RISE_AT_ONCE: usize = 1024;
+
 /// What the mailbox knows of a waiting task; all of it is rebuilt from the task itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
@@ -168,7 +172,8 @@ impl Mailbox {
     }
 
     /// Moves every task that was in its lane for `ageing` or longer one lane up, and returns these tasks with
-    /// their new lanes. Amortised O(log n) for each; nothing when none is due.
+    /// their new lanes. At most [`RISE_AT_ONCE`] in one call; the next goes on. Amortised O(log n) for each;
+    /// nothing when none is due.
     ///
     /// A task keeps its sequence and is in the new lane since `now`; it moves one lane a call at most.
     pub fn rise(&mut self, now: Timestamp, ageing: Duration) -> Vec<(TaskId, Lane)> {
@@ -176,7 +181,9 @@ impl Mailbox {
         // From the top, so that what rises into a lane is not looked at again.
         for lane in Lane::ALL {
             let Some(above) = lane.above() else { continue };
-            while let Some(mut item) = self.queues_mut(lane).pop_due(now, ageing) {
+            while risen.len() < RISE_AT_ONCE
+                && let Some(mut item) = self.queues_mut(lane).pop_due(now, ageing)
+            {
                 item.order.lane_since = now;
                 self.queues_mut(above).insert(&item);
                 risen.push((item.task, above));

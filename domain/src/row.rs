@@ -50,6 +50,10 @@ pub enum RowKey {
 /// Everything but history sorts below this byte; a start reads the keys up to it.
 pub const HISTORY_PREFIX: u8 = b'h';
 
+/// The first bytes of all other keys. A start reads and checks the rows behind them and leaves history,
+/// which may be large, to whoever asks for it.
+pub const LIVE_PREFIXES: [u8; 11] = *b"ADEGKMPRTUW";
+
 impl RowKey {
     /// Returns the key's bytes; they sort as the keys do within a kind.
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -154,4 +158,31 @@ pub struct Changes {
     pub rows: Vec<(RowKey, Option<Row>)>,
     /// How many bytes of payload the written rows hold, for whoever bounds a batch.
     pub payload_bytes: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_begins_with_a_live_prefix_or_that_of_history() {
+        let name = Name::default();
+        let live = [
+            RowKey::Meta,
+            RowKey::Task(TaskId::from_raw(1)),
+            RowKey::DeadLetter(TaskId::from_raw(1)),
+            RowKey::Agent(AgentId::from_raw(1)),
+            RowKey::Pool(name.clone()),
+            RowKey::Workspace(name.clone()),
+            RowKey::Turns(MailboxId::Open),
+            RowKey::Key(name, "key".into()),
+            RowKey::Requests(1),
+            RowKey::Endings(1),
+            RowKey::Run(RunId::from_raw(1)),
+        ];
+        let mut first: Vec<u8> = live.iter().map(|key| key.to_bytes()[0]).collect();
+        first.sort_unstable();
+        assert_eq!(first, LIVE_PREFIXES);
+        assert_eq!(RowKey::History(TaskId::from_raw(1)).to_bytes()[0], HISTORY_PREFIX);
+    }
 }

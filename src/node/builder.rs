@@ -14,12 +14,13 @@ use synod_actors::runtimes::process::{ProcessNode, ProcessSettings};
 use synod_actors::system::{System, World};
 use synod_cluster::checkpointer::Policy;
 use synod_cluster::consensus::{Consensus, Options, Timing};
+use synod_cluster::records::live_prefixes;
 use synod_domain::command::Command;
 use synod_domain::id::{IdGenerator, NodeId};
 use synod_domain::limits::Limits;
 use synod_domain::name::Name;
 use synod_domain::sources::{Clock, Entropy};
-use synod_storage::{Repair, Storage};
+use synod_storage::{Repair, Storage, Verify};
 use tokio::sync::{oneshot, watch};
 
 use crate::clock::{SeededEntropy, SystemClock};
@@ -224,7 +225,10 @@ impl Builder {
 fn open(home: Home) -> Result<(Storage, Option<Repair>, Option<PathBuf>), Error> {
     match home {
         Home::Folder(folder) => {
-            let opened = synod_storage::open(&folder, &synod_storage::Options::default())?;
+            // History may be large and is checked row by row when it is read.
+            let verify = Verify::Prefixes(live_prefixes());
+            let options = synod_storage::Options { verify, ..synod_storage::Options::default() };
+            let opened = synod_storage::open(&folder, &options)?;
             Ok((opened.storage, opened.repaired, Some(folder)))
         }
         Home::Storage(storage) => Ok((storage, None, None)),

@@ -6,7 +6,7 @@ use figment::providers::Serialized;
 use figment::value::{Dict, Map, Value};
 use figment::{Metadata, Profile, Provider};
 
-use crate::settings::{Loaded, Settings};
+use crate::settings::{ENV_PREFIX, Loaded, Settings};
 
 /// One setting as it is in force.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -74,16 +74,31 @@ impl Loaded {
     }
 
     fn origin(&self, key: &str) -> Origin {
-        let Some(metadata) = self.figment.find_metadata(key) else { return Origin::Default };
-        let name = metadata.name.as_ref();
-        if let Some(path) = metadata.source.as_ref().and_then(|source| source.file_path()) {
-            return Origin::File(path.display().to_string());
-        }
-        if name.contains("environment") {
-            return Origin::Environment(format!("SYNOD_{}", key.to_uppercase().replace('.', "__")));
-        }
-        if name.contains("Flags") { Origin::Flag } else { Origin::Default }
+        self.figment.find_metadata(key).map_or(Origin::Default, |metadata| origin_of(key, metadata))
     }
+}
+
+fn origin_of(key: &str, metadata: &Metadata) -> Origin {
+    if let Some(path) = metadata.source.as_ref().and_then(|source| source.file_path()) {
+        return Origin::File(path.display().to_string());
+    }
+    if metadata.name.contains("environment") {
+        return Origin::Environment(format!("{ENV_PREFIX}{}", key.to_uppercase().replace('.', "__")));
+    }
+    if metadata.name.contains("Flags") { Origin::Flag } else { Origin::Default }
+}
+
+/// Says what is wrong with which key of which source, each as a person has written it.
+pub(super) fn mistakes(error: figment::Error) -> String {
+    let mistakes = error.into_iter().map(|mistake| {
+        let key = mistake.path.join(".");
+        match mistake.metadata.as_ref().map(|metadata| origin_of(&key, metadata)) {
+            Some(Origin::Environment(name)) => format!("{name}: {}", mistake.kind),
+            Some(origin @ Origin::File(_)) => format!("{key} in the {origin}: {}", mistake.kind),
+            Some(Origin::Flag | Origin::Default) | None => format!("{key}: {}", mistake.kind),
+        }
+    });
+    mistakes.collect::<Vec<_>>().join("; ")
 }
 
 /// A file that was read already, as a source of settings that knows its path.

@@ -340,6 +340,28 @@ proptest! {
 }
 
 /// Task ids that tell their workspace.
+#[test]
+fn one_call_lets_only_so_many_rise_and_the_next_go_on() {
+    let mut mailbox = Mailbox::default();
+    for sequence in 0..RISE_AT_ONCE as u64 + 3 {
+        mailbox.enqueue(Waiting {
+            task: task(sequence, 0),
+            workspace: workspace(0),
+            demand: demand(0),
+            lane: Lane::Low,
+            deadline: None,
+            sequence,
+            lane_since: at(0),
+        });
+    }
+    let ageing = Duration::from_millis(10);
+    assert_eq!(mailbox.rise(at(10), ageing).len(), RISE_AT_ONCE);
+    let rest = mailbox.rise(at(10), ageing);
+    let first_left = task(RISE_AT_ONCE as u64, 0);
+    assert_eq!((rest.len(), rest.first()), (3, Some(&(first_left, Lane::Normal))));
+    assert!(mailbox.rise(at(10), ageing).is_empty());
+}
+
 fn task(sequence: u64, workspace: usize) -> TaskId {
     TaskId::from_raw(u128::from(sequence) * 4 + workspace as u128)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::agent::{Agent, AgentSpec, CONCURRENCY_MAX, Standing};
+use crate::agent::{Agent, AgentSpec, CONCURRENCY_MAX, Host, Standing};
 use crate::capability::CAPABILITIES_MAX;
 use crate::event::Event;
 use crate::id::{AgentId, TaskId};
@@ -17,8 +17,11 @@ impl State {
     pub(super) fn register_agent(&mut self, step: &mut Step, spec: &Arc<AgentSpec>) -> Answer {
         self.check_agent(spec)?;
         let id = spec.id;
-        // An agent that is started again has nothing in hand any more.
-        self.lose_all(step, id, "its agent was started again");
+        if matches!(spec.host, Host::Node(_)) {
+            // An agent that its node starts again has nothing in hand any more. One that runs elsewhere may
+            // only say again what it is.
+            self.lose_all(step, id, "its agent was started again");
+        }
         let known = self.agents.get(&id).cloned();
         if let Some(known) = &known {
             self.leave_pool(known);

@@ -107,7 +107,17 @@ fn a_pool_keeps_its_size_within_its_bounds_when_scaled_and_when_changed() {
 }
 
 #[test]
-fn an_agent_registered_again_keeps_its_leases_and_takes_nothing_until_it_is_ready() {
+fn a_hosted_agent_that_is_started_again_gives_its_work_back_under_the_next_attempt() {
+    let mut world = world();
+    world.submit(spec(1));
+    world.claim(1, 1);
+    world.ask(register(agent_spec(1, None, Host::Node(super::world::node(1))))).unwrap();
+    assert_eq!((world.held(1), world.phase(1)), (0, Phase::Pending));
+    assert_eq!(world.ask(super::world::complete(1, 1)).map_err(|refusal| refusal.code()), Err("lease_lost"));
+}
+
+#[test]
+fn an_external_agent_registered_again_keeps_its_leases_and_takes_nothing_until_it_is_ready() {
     let mut world = world();
     world.submit(spec(1));
     world.claim(2, 1);
