@@ -59,7 +59,7 @@ impl std::fmt::Display for Verdict {
 /// removes it again; creates the folder if need be.
 pub fn examine(data: &Path) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if let Err(error) = fs::create_dir_all(data) {
+    if let Err(error) = create_private(data) {
         findings.push(Finding {
             check: "data folder",
             verdict: Verdict::Bad,
@@ -73,6 +73,15 @@ pub fn examine(data: &Path) -> Vec<Finding> {
     findings.extend(free_space(data));
     findings.extend(open_files());
     findings
+}
+
+/// Creates the folder as a node would: for its owner alone.
+fn create_private(data: &Path) -> std::io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(data)
 }
 
 #[cfg(unix)]

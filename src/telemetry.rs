@@ -21,6 +21,8 @@ pub fn start(settings: &LogSettings) -> Result<(), String> {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // A reader of standard error that went away is no failure of the node.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal());
     // An error means that somebody has started it before; theirs stays.
     let _ = match settings.format {

@@ -98,6 +98,8 @@ pub struct Meta {
     pub limits: Limits,
     /// Until when nothing is declared dead.
     pub grace_until: Timestamp,
+    /// When a node started last. Only leases that were last heard of before it get the grace.
+    pub grace_since: Timestamp,
     /// The nodes that have started here, and when last.
     pub nodes: Vec<(NodeId, Timestamp)>,
 }

@@ -138,17 +138,17 @@ impl Fault {
 
 /// Draws which faults come when, in order. Not empty unless nothing is asked for.
 pub fn draw(asked: &Kinds, duration: Duration, stream: &mut Stream) -> Vec<(Duration, Fault)> {
-    let mut kinds: Vec<Kind> = asked.0.iter().copied().filter(|_| stream.happens(60)).collect();
+    let survivable: Vec<Kind> = asked.0.iter().copied().filter(|kind| *kind != Kind::LyingDisk).collect();
+    let mut kinds: Vec<Kind> = survivable.iter().copied().filter(|_| stream.happens(60)).collect();
     if kinds.is_empty() {
-        kinds.extend(stream.pick(&asked.0));
+        kinds.extend(stream.pick(&survivable));
     }
     let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let mut plan = Vec::new();
+    if asked.0.contains(&Kind::LyingDisk) {
+        plan.push((Duration::ZERO, Fault::LyingDisk));
+    }
     for kind in kinds {
-        if kind == Kind::LyingDisk {
-            plan.push((Duration::ZERO, Fault::LyingDisk));
-            continue;
-        }
         // A fault every 2 to 15 seconds, and one at least.
         let every = stream.between(2_000, 15_000);
         for _ in 0..(millis / every).max(1) {
@@ -166,11 +166,13 @@ fn one(kind: Kind, stream: &mut Stream) -> Fault {
         Kind::Crash => Fault::Crash {
             down: stream.millis(1, 3_000),
             // Often all or nothing, where most mistakes are.
-            keep_percent: if stream.happens(50) { 100 * stream.between(0, 1) } else { stream.between(0, 100) },
+            keep_percent: if stream.happens(50) {
+                100 * stream.between(0, 1)
+            } else {
+                stream.between(0, 100)
+            },
         },
-        Kind::SlowDisk => {
-            Fault::SlowDisk { lasts: stream.millis(100, 5_000), sync: stream.millis(20, 800) }
-        }
+        Kind::SlowDisk => Fault::SlowDisk { lasts: stream.millis(100, 5_000), sync: stream.millis(20, 800) },
         Kind::FailedSync => Fault::FailedSync,
         Kind::FullDisk => {
             Fault::FullDisk { lasts: stream.millis(100, 4_000), bytes: stream.between(0, 80 * 1024) }

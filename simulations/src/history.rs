@@ -236,7 +236,9 @@ impl Fact {
             Self::Happened { event, .. } => task_of(event) == Some(task),
             Self::Asked { request, .. } => request.task() == Some(task),
             Self::Answered { answer: Answer::Submitted(of), .. } => *of == task,
-            Self::Answered { answer: Answer::Claimed(leases), .. } => leases.iter().any(|(of, _)| *of == task),
+            Self::Answered { answer: Answer::Claimed(leases), .. } => {
+                leases.iter().any(|(of, _)| *of == task)
+            }
             Self::Began { .. }
             | Self::Injected(_)
             | Self::Healed(_)

@@ -89,7 +89,8 @@ async fn listen(mut events: Subscription, history: History) {
 
 /// Notes how every task stands that anybody ever heard of.
 fn look(shared: &Shared, node: &Node) {
-    let mut known: BTreeSet<TaskId> = shared.history.records().iter().filter_map(|record| named(&record.fact)).collect();
+    let mut known: BTreeSet<TaskId> =
+        shared.history.records().iter().filter_map(|record| named(&record.fact)).collect();
     known.extend(node.read(|state| state.tasks().map(|task| task.spec.id).collect::<Vec<_>>()));
     for task in known {
         let standing = match node.task(task) {

@@ -1,5 +1,8 @@
 //! `synod-simulate`: one world from one seed, in a process of its own.
 
+#[cfg(target_os = "linux")]
+mod os_random;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -53,6 +56,8 @@ fn main() -> ExitCode {
     if report.holds() {
         return ExitCode::SUCCESS;
     }
-    eprintln!("seed {seed} breaks it; replay: synod-simulate --seed {seed} --duration {duration} --faults {faults} --trace -");
+    eprintln!(
+        "seed {seed} breaks it; replay: synod-simulate --seed {seed} --duration {duration} --faults {faults} --trace -"
+    );
     ExitCode::FAILURE
 }

@@ -64,7 +64,9 @@ fn injected(history: &[Record]) -> BTreeMap<&'static str, usize> {
         let what = match &record.fact {
             Fact::Injected(fault) => fault.kind().as_str(),
             Fact::Lost { unsynced, kept } if kept < unsynced => "power losses that lost writes",
-            Fact::Lost { unsynced, kept } if *unsynced > 0 && kept == unsynced => "power losses that kept all writes",
+            Fact::Lost { unsynced, kept } if *unsynced > 0 && kept == unsynced => {
+                "power losses that kept all writes"
+            }
             Fact::NodeFailed { .. } => "ends of the node by itself",
             _ => continue,
         };

@@ -68,7 +68,9 @@ impl fmt::Display for Request {
             Self::Submit { key: Some(key), content, pool } => {
                 write!(f, "submit to {pool}, content {content:016x}, key {key}")
             }
-            Self::Submit { key: None, content, pool } => write!(f, "submit to {pool}, content {content:016x}"),
+            Self::Submit { key: None, content, pool } => {
+                write!(f, "submit to {pool}, content {content:016x}")
+            }
             Self::Wait { task } => write!(f, "wait for {task}"),
             Self::Cancel { task } => write!(f, "cancel {task}"),
             Self::Register { agent } => write!(f, "register {agent}"),

@@ -35,7 +35,7 @@ const STEP: Duration = Duration::from_millis(1);
 const NODE: &str = "node";
 
 /// How long a due crash waits for a moment at which the disk has something to lose.
-const CRASH_PATIENCE: Duration = Duration::from_millis(200);
+const CRASH_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long a node that failed by itself stays away.
 const RESTART_AFTER: Duration = Duration::from_millis(500);
@@ -225,7 +225,8 @@ impl Driver<'_> {
     }
 
     fn heal(&mut self, now: Duration) {
-        let healed: Vec<Kind> = self.healing.extract_if(.., |(at, _)| *at <= now).map(|(_, kind)| kind).collect();
+        let healed: Vec<Kind> =
+            self.healing.extract_if(.., |(at, _)| *at <= now).map(|(_, kind)| kind).collect();
         for kind in healed {
             // A later fault of the kind goes on.
             if !self.healing.iter().any(|(_, other)| *other == kind) {

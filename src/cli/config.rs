@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use comfy_table::{Table, presets};
 use serde_json::json;
 
-use super::{Common, complain, exit};
+use super::{Common, exit, print};
 
 #[derive(Debug, Args)]
 pub(super) struct ConfigArgs {
@@ -30,13 +30,12 @@ pub(super) fn main(common: &Common, args: &ConfigArgs) -> u8 {
     let shown = match common.load(None) {
         Ok(loaded) => loaded.show(),
         Err(error) => {
-            complain(&error);
+            print::complain(&error);
             return exit::USAGE;
         }
     };
     if json {
-        println!("{}", json!({ "version": 1, "settings": shown }));
-        return exit::OK;
+        return print::result(&json!({ "version": 1, "settings": shown }), exit::OK);
     }
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
@@ -52,6 +51,5 @@ pub(super) fn main(common: &Common, args: &ConfigArgs) -> u8 {
         }
         table.add_row(row);
     }
-    println!("{table}");
-    exit::OK
+    print::result(&table, exit::OK)
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use comfy_table::{Table, presets};
 use serde_json::json;
 
-use super::{Common, complain, exit};
+use super::{Common, exit, print};
 use crate::doctor::{Verdict, examine};
 
 #[derive(Debug, Args)]
@@ -23,15 +23,16 @@ pub(super) fn main(common: &Common, args: &DoctorArgs) -> u8 {
     let settings = match common.load(args.data.clone()) {
         Ok(loaded) => loaded.settings,
         Err(error) => {
-            complain(&error);
+            print::complain(&error);
             return exit::USAGE;
         }
     };
     let data = settings.data.unwrap_or_else(|| PathBuf::from(".synod"));
     let findings = examine(&data);
     let worst = findings.iter().map(|finding| finding.verdict).max().unwrap_or(Verdict::Well);
+    let code = if worst == Verdict::Bad { exit::DATA } else { exit::OK };
     if args.json {
-        println!("{}", json!({ "version": 1, "verdict": worst, "findings": findings }));
+        print::result(&json!({ "version": 1, "verdict": worst, "findings": findings }), code)
     } else {
         let mut table = Table::new();
         table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_header([
@@ -44,7 +45,6 @@ pub(super) fn main(common: &Common, args: &DoctorArgs) -> u8 {
             let advice = finding.advice.as_deref().unwrap_or("");
             table.add_row([finding.check, &finding.verdict.to_string(), &finding.seen, advice]);
         }
-        println!("{table}");
+        print::result(&table, code)
     }
-    if worst == Verdict::Bad { exit::DATA } else { exit::OK }
 }

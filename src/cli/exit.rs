@@ -8,6 +8,8 @@ pub const WORK_FAILED: u8 = 1;
 pub const USAGE: u8 = 2;
 /// The data folder cannot be used: it is in use, damaged, full or not writable.
 pub const DATA: u8 = 3;
+/// It ran, and its result could not be written to standard output; run the command again to see it.
+pub const OUTPUT: u8 = 74;
 /// The node failed while it worked; what was acknowledged is kept. Run the command again.
 pub const NODE_FAILED: u8 = 70;
 /// Stopped by SIGINT; run the command again to continue.

@@ -6,6 +6,7 @@
 mod config;
 mod doctor;
 pub mod exit;
+mod print;
 mod run;
 mod schema;
 
@@ -74,15 +75,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Doctor(args) => doctor::main(&cli.common, &args),
         Command::Config(args) => config::main(&cli.common, &args),
         Command::Schema(args) => schema::main(&args),
-        Command::Version => {
-            println!("synod {}", env!("CARGO_PKG_VERSION"));
-            exit::OK
-        }
+        Command::Version => print::result(&concat!("synod ", env!("CARGO_PKG_VERSION")), exit::OK),
     };
     code.into()
-}
-
-/// Tells a person what went wrong and what to do.
-fn complain(message: &dyn std::fmt::Display) {
-    eprintln!("error: {message}");
 }

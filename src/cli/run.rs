@@ -8,7 +8,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Common, complain, exit};
+use super::print::{self, complain};
+use super::{Common, exit};
+use synod_actors::ports::JournalError;
+
 use crate::clock::Stopwatch;
 use crate::fleet::{Fleet, Inputs, Plan};
 use crate::node::{self, Node};
@@ -52,8 +55,8 @@ pub(super) fn main(common: &Common, args: RunArgs) -> u8 {
             return exit::USAGE;
         }
     };
-    if let Err(error) = telemetry::start(&settings.log) {
-        complain(&error);
+    if let Err(reason) = telemetry::start(&settings.log) {
+        print::note(&format!("error: {reason}"));
         return exit::USAGE;
     }
     let (fleet, plan) = match plan(&args) {
@@ -79,7 +82,7 @@ fn report(error: crate::fleet::Error) {
     let options = move || miette::MietteHandlerOpts::new().wrap_lines(wrap).build();
     // An error means that somebody has set one before; theirs stays.
     let _ = miette::set_hook(Box::new(move |_| Box::new(options())));
-    eprintln!("{:?}", miette::Report::new(error));
+    print::note(&format!("{:?}", miette::Report::new(error)));
 }
 
 fn plan(args: &RunArgs) -> Result<(Fleet, Plan), Box<crate::fleet::Error>> {
@@ -96,49 +99,70 @@ async fn start(settings: &Settings, fleet: &Fleet, plan: Plan, args: &RunArgs) -
         Ok(node) => node,
         Err(error) => {
             complain(&error);
-            return match error {
-                node::Error::Storage(_) => exit::DATA,
-                _ => exit::NODE_FAILED,
-            };
+            return node_error_code(&error);
         }
     };
     if let Some(repair) = node.repaired() {
-        eprintln!("note: the data folder was repaired, nothing is lost: {}", repair.reason);
+        print::note(&format!("note: the data folder was repaired, nothing is lost: {}", repair.reason));
+        if let Some(folder) = &repair.moved_to {
+            print::note(&format!("note: what was damaged is kept in {}", folder.display()));
+        }
     }
     let ended = tokio::select! {
         biased;
         stop = stopped() => Err(stop),
         ended = go(&node, plan, args.fresh) => ended.map_err(Stop::Failed),
     };
-    node.stop().await;
+    if matches!(ended, Err(Stop::Interrupted | Stop::Terminated)) {
+        let patience = settings.stop.drain;
+        print::note(&format!(
+            "stopping: agents may finish what they have within {patience}; once more to stop at once"
+        ));
+    }
+    tokio::select! {
+        biased;
+        // Nothing acknowledged is lost by this either; programs end with the node.
+        _ = stopped() => print::note(&"stopped at once"),
+        () = node.stop() => {}
+    }
     match ended {
         Ok(outcome) => show(&outcome, args.json, &watch),
         Err(Stop::Interrupted) => {
-            eprintln!("interrupted; run the same command again to continue");
+            print::note(&"interrupted; run the same command again to continue");
             exit::INTERRUPTED
         }
         Err(Stop::Terminated) => {
-            eprintln!("terminated; run the same command again to continue");
+            print::note(&"terminated; run the same command again to continue");
             exit::TERMINATED
         }
         Err(Stop::Failed(error)) => {
             complain(&error);
-            match error {
+            match &error {
                 run::Error::Pool { .. } | run::Error::Plan { .. } => exit::USAGE,
-                run::Error::Node(_) => exit::NODE_FAILED,
+                run::Error::Node(error) => node_error_code(error),
             }
         }
+    }
+}
+
+/// Says by an exit code what kept a node from its work.
+fn node_error_code(error: &node::Error) -> u8 {
+    match error {
+        node::Error::Storage(_) | node::Error::Journal(JournalError::NoSpace) => exit::DATA,
+        // Mostly a limit; the text names it.
+        node::Error::Refused(_) => exit::USAGE,
+        _ => exit::NODE_FAILED,
     }
 }
 
 async fn go(node: &Node, plan: Plan, fresh: bool) -> Result<Outcome, run::Error> {
     let run = Run::open(node, plan, fresh).await?;
     if let Some(continued) = &run.continued {
-        eprintln!("continuing run {} of fleet {}", run.id, run.plan.name);
+        print::note(&format!("continuing run {} of fleet {}", run.id, run.plan.name));
         if continued.plan_changed {
-            eprintln!(
-                "note: the fleet file, its inputs or its folders changed since the run began; it goes on with \
-                 what it began. Use --fresh to start anew."
+            print::note(
+                &"note: the fleet file, its inputs or its folders changed since the run began; it goes on with \
+                 what it began. Use --fresh to start anew.",
             );
         }
     }
@@ -150,6 +174,7 @@ async fn go(node: &Node, plan: Plan, fresh: bool) -> Result<Outcome, run::Error>
 }
 
 fn show(outcome: &Outcome, json: bool, watch: &Stopwatch) -> u8 {
+    let code = if outcome.is_complete() { exit::OK } else { exit::WORK_FAILED };
     if json {
         let document = serde_json::json!({
             "version": 1,
@@ -157,18 +182,17 @@ fn show(outcome: &Outcome, json: bool, watch: &Stopwatch) -> u8 {
             "duration_ms": u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX),
             "outcome": outcome,
         });
-        println!("{document}");
+        print::result(&document, code)
     } else {
-        tables::print(outcome, watch.elapsed());
+        print::result(&tables::render(outcome, watch.elapsed()), code)
     }
-    if outcome.is_complete() { exit::OK } else { exit::WORK_FAILED }
 }
 
 #[cfg(unix)]
 async fn stopped() -> Stop {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()))
     else {
         // Without handlers the system's own apply: the process ends at once, and nothing acknowledged is lost.
         return std::future::pending().await;
@@ -177,6 +201,7 @@ async fn stopped() -> Stop {
         biased;
         _ = interrupt.recv() => Stop::Interrupted,
         _ = terminate.recv() => Stop::Terminated,
+        _ = hangup.recv() => Stop::Terminated,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use super::{complain, exit};
+use super::{exit, print};
 
 #[derive(Debug, Args)]
 pub(super) struct SchemaArgs {
@@ -21,12 +21,9 @@ pub(super) fn main(args: &SchemaArgs) -> u8 {
         Format::Fleet => crate::fleet::schema(),
     };
     match serde_json::to_string_pretty(&schema) {
-        Ok(text) => {
-            println!("{text}");
-            exit::OK
-        }
+        Ok(text) => print::result(&text, exit::OK),
         Err(error) => {
-            complain(&error);
+            print::complain(&error);
             exit::NODE_FAILED
         }
     }

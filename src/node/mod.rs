@@ -112,6 +112,10 @@ impl Node {
     /// what they have, the rest is given back, everything is flushed.
     pub async fn stop(mut self) {
         self.system.stop(self.drain).await;
+        if let Some(processes) = &self.processes {
+            // What left its group outlives its attempt; it does not outlive an orderly stop.
+            processes.sweep().await;
+        }
         for watcher in self.watchers.drain(..) {
             watcher.abort();
         }

@@ -66,7 +66,7 @@ impl Run {
                 Readiness::Ready => {
                     let after = handed_over(node, entries, place)?;
                     let entry = &mut entries[place];
-                    let ended = entry.submit(node, self.id, after.as_ref()).await?;
+                    let ended = entry.submit(node, self, after.as_ref()).await?;
                     progress.submitted(entry.pool(), entry.plan.name.as_str(), entry.tasks.len());
                     for (task, phase) in ended {
                         entry.note_end(task, phase);
@@ -158,7 +158,8 @@ fn note(node: &Node, event: &Event, entries: &mut [Entry], progress: &mut dyn Pr
                 if note_end(entry, *task, *phase, progress)
                     && let Some(reason) = reason
                 {
-                    progress.notice(&format!("{task} of {} is {phase}: {reason}", entry.plan.name));
+                    let what = entry.key_of(*task).unwrap_or(entry.plan.name.as_str());
+                    progress.notice(&format!("{what} is {phase}: {reason}"));
                 }
             }
         }

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
-use synod_domain::capability::Capabilities;
 use synod_domain::id::{RunId, TaskId};
 use synod_domain::name::Name;
 use synod_domain::task::Phase;
 
 use crate::fleet::{EntryPlan, ItemPlan, Target};
 use crate::node::{NewTask, Node};
-use crate::run::Error;
+use crate::run::scope::{marked, pool_name};
+use crate::run::{Error, Run};
 
 /// How many submits are on their way at a time. They share syncs, so more than a batch gains nothing.
 const SUBMITS_AT_ONCE: usize = 256;
@@ -58,11 +58,17 @@ impl Entry {
         }
     }
 
+    /// The key of one of its tasks in the plan, which says more to people than the task's id.
+    pub(super) fn key_of(&self, task: TaskId) -> Option<&str> {
+        let place = self.tasks.iter().position(|one| *one == task)?;
+        self.plan.items.get(place).map(|item| item.key.as_str())
+    }
+
     /// Submits all tasks; those of an interrupted run are found again. Returns those that have ended.
     pub(super) async fn submit(
         &mut self,
         node: &Node,
-        run: RunId,
+        run: &Run,
         after: Option<&Value>,
     ) -> Result<Vec<(TaskId, Phase)>, Error> {
         let submits = self.plan.items.iter().map(|item| self.submit_item(node, run, item, after));
@@ -104,15 +110,17 @@ impl Entry {
     async fn submit_item(
         &self,
         node: &Node,
-        run: RunId,
+        run: &Run,
         item: &ItemPlan,
         after: Option<&Value>,
     ) -> Result<TaskId, Error> {
         let payload = payload(item, after);
         let kind = self.plan.name.as_str();
         let task = match &self.plan.target {
-            Target::Pool(pool) => NewTask::to_pool(pool.as_str(), kind, &payload)?,
-            Target::Capabilities(demand) => NewTask::to_any(Capabilities::clone(demand), kind, &payload)?,
+            Target::Pool(pool) => {
+                NewTask::to_pool(pool_name(&run.plan.name, pool)?.as_str(), kind, &payload)?
+            }
+            Target::Capabilities(demand) => NewTask::to_any(marked(&run.plan.name, demand), kind, &payload)?,
         };
         let labels: BTreeMap<Name, Arc<str>> =
             item.labels.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
@@ -121,9 +129,9 @@ impl Entry {
             .deadline(self.plan.deadline)
             .timeouts(self.plan.timeouts.clone())
             .retry(self.plan.retry.clone())
-            .idempotency_key(&key(run, item))
+            .idempotency_key(&key(run.id, item))
             .labels(labels)
-            .run(run);
+            .run(run.id);
         Ok(node.submit(task).await?)
     }
 }

@@ -14,6 +14,7 @@ mod entry;
 mod open;
 mod outcome;
 mod pools;
+mod scope;
 
 pub use drive::Progress;
 pub use open::{Continued, Run};

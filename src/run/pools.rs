@@ -7,9 +7,11 @@ use synod_domain::command::Command;
 use synod_domain::id::AgentId;
 use synod_domain::name::Name;
 use synod_domain::refusal::Refusal;
+use synod_domain::state::State;
 
 use crate::fleet::Plan;
 use crate::node::{self, Node};
+use crate::run::scope::{fleet_of, pool_name, scoped_pool};
 use crate::run::{Error, Run};
 
 impl Run {
@@ -21,16 +23,24 @@ impl Run {
     pub async fn set_up_pools(&self, node: &Node) -> Result<(), Error> {
         check_pools(node, &self.plan).await?;
         self.remove_others(node).await?;
-        for spec in &self.plan.pools {
-            put_unless_equal(node, spec).await?;
+        for pool in &self.plan.pools {
+            put_unless_equal(node, scoped_pool(&self.plan.name, pool)?).await?;
         }
         Ok(())
     }
 
+    /// Removes what ended runs left: pools of other fleets that have no open run, and former ones of this.
     async fn remove_others(&self, node: &Node) -> Result<(), Error> {
-        let kept = |name: &Name| self.plan.pools.iter().any(|pool| pool.name == *name);
+        let mine: Result<Vec<Name>, Error> =
+            self.plan.pools.iter().map(|pool| pool_name(&self.plan.name, &pool.name)).collect();
+        let mine = mine?;
+        let kept = |state: &State, pool: &Name| {
+            let others_work = fleet_of(pool)
+                .is_some_and(|fleet| fleet != self.plan.name && state.open_run_of(&fleet).is_some());
+            mine.contains(pool) || others_work
+        };
         let others: Vec<(Name, Vec<AgentId>)> = node.read(|state| {
-            let names = state.pools().map(|pool| pool.spec.name.clone()).filter(|name| !kept(name));
+            let names = state.pools().map(|pool| pool.spec.name.clone()).filter(|name| !kept(state, name));
             names
                 .map(|name| {
                     let agents = state.agents_of(&name).map(|agent| agent.spec.id).collect();
@@ -55,16 +65,17 @@ impl Run {
 /// Checks that each pool of a plan can work on this machine.
 pub(super) async fn check_pools(node: &Node, plan: &Plan) -> Result<(), Error> {
     for spec in &plan.pools {
+        pool_name(&plan.name, &spec.name)?;
         node.check_pool(spec).await.map_err(|reason| Error::Pool { pool: spec.name.clone(), reason })?;
     }
     Ok(())
 }
 
 /// Leaves a pool alone that is as it should be, so that a continued run keeps its grown size.
-async fn put_unless_equal(node: &Node, spec: &PoolSpec) -> Result<(), Error> {
-    let equal = node.read(|state| state.pool(&spec.name).is_some_and(|pool| *pool.spec == *spec));
+async fn put_unless_equal(node: &Node, spec: PoolSpec) -> Result<(), Error> {
+    let equal = node.read(|state| state.pool(&spec.name).is_some_and(|pool| *pool.spec == spec));
     if !equal {
-        node.propose(Command::PutPool { spec: Arc::new(spec.clone()) }).await?;
+        node.propose(Command::PutPool { spec: Arc::new(spec) }).await?;
     }
     Ok(())
 }

@@ -179,3 +179,39 @@ async fn a_kill_in_the_middle_of_an_orderly_stop_loses_nothing() {
     said.assert_code(0);
     assert_done_once(&fleet, &said, 2 * 3);
 }
+
+/// A fleet of this name whose pool `w` answers with that name.
+fn answering(name: &str, pause: &str) -> String {
+    format!(
+        "
+name: {name}
+pools:
+  w: {{command: [sh, -c, '{pause}; echo from-{name}'], capabilities: [answer]}}
+tasks:
+  - {{name: by-pool, pool: w, for_each: {{list: [1, 2, 3, 4]}}}}
+  - {{name: by-capability, capabilities: [answer], for_each: {{list: [1, 2, 3, 4]}}}}
+"
+    )
+}
+
+#[tokio::test]
+async fn fleets_that_share_a_folder_and_a_pool_name_never_do_each_others_work() {
+    let first = Fleet::new(&answering("first", "sleep 0.3"));
+    let data = first.file("shared");
+    let data = data.to_str().unwrap();
+    let mut child = first.call(&["--data", data]).spawn().unwrap();
+    let log = first.file("shared/log");
+    eventually("the first run is on its way", || log.exists().then_some(())).await;
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    child.start_kill().unwrap();
+    assert_eq!(ending(child).await.status.code(), None, "the kill came too late");
+
+    let second = Fleet::new(&answering("second", "true"));
+    for (fleet, expected) in [(&second, "from-second"), (&first, "from-first")] {
+        let said = fleet.run(&["--data", data, "--json"]).await;
+        said.assert_code(0);
+        let document = said.json();
+        let results: Vec<&Value> = tasks(&document).iter().map(|task| &task["result"]).collect();
+        assert_eq!(results, vec![expected; 8]);
+    }
+}

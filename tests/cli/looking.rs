@@ -1,6 +1,6 @@
 //! `doctor`, `version`, `schema` and help.
 
-use crate::support::{Fleet, Said, ended, synod};
+use crate::support::{Fleet, Said, ended, synod, tasks};
 
 async fn say(args: &[&str]) -> Said {
     let mut call = synod();
@@ -78,4 +78,33 @@ async fn version_help_and_schema_go_to_standard_output() {
         published.trim_end(),
         "docs/fleet.schema.json is not `synod schema fleet`"
     );
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_result_that_cannot_be_written_is_an_exit_code_and_no_panic() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = synod();
+    command.args(["schema", "fleet"]).stdout(full);
+    let said = ended(command).await;
+    said.assert_code(74);
+    assert!(said.err.contains("cannot be written") && !said.err.contains("panicked"), "{said:#?}");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_run_goes_on_when_nobody_reads_what_it_says() {
+    let fleet = Fleet::new(
+        "
+name: unheard
+pools: {p: {command: [sh, -c, 'exit 1']}}
+tasks: [{name: fails, pool: p, retry: {max_attempts: 1}, for_each: {list: [1, 2, 3]}}]
+",
+    );
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = fleet.call(&["--log", "info", "--json"]);
+    command.stderr(full());
+    let said = ended(command).await;
+    said.assert_code(1);
+    assert_eq!(tasks(&said.json()).len(), 3);
 }

@@ -63,7 +63,7 @@ async fn on_a_small_disk() {
     refused(&node).await;
     node.complete(outside, held[0].attempt, b"1").await.expect("work in hand ends on a full disk");
     completed(&node, native).await;
-    free(&node, &[filler.clone()]).await;
+    free(&node, std::slice::from_ref(&filler)).await;
 
     // Now the disk is full to the last byte: nothing can be written down, and nothing may be forgotten.
     let native = node.submit(task("now", &Script::Wait(1000))).await.unwrap();

@@ -19,6 +19,7 @@ impl State {
         // Timers rely on it that grace, once given, is not taken back.
         let grace_until = step.now.after(self.meta.limits.grace);
         self.meta.grace_until = self.meta.grace_until.max(grace_until);
+        self.meta.grace_since = step.now;
         let hosted: Vec<AgentId> = self
             .agents
             .values()

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::event::Event;
 use crate::id::TaskId;
 use crate::state::{State, Step, submit};
-use crate::task::{Outcome, Task, TaskStatus};
+use crate::task::{Lease, Outcome, Task, TaskStatus};
 use crate::time::Timestamp;
 
 /// The timers of all tasks.
@@ -23,7 +23,7 @@ pub(super) struct Timers {
 impl Timers {
     /// Sets the timer of a task for the next thing that may be due, or clears it when there is none.
     pub(super) fn set(&mut self, task: &Task) {
-        self.put(task.spec.id, due(task, Timestamp::ZERO).map(|(at, _)| at));
+        self.put(task.spec.id, due(task, Grace::NONE).map(|(at, _)| at));
     }
 
     pub(super) fn clear(&mut self, id: TaskId) {
@@ -63,11 +63,12 @@ enum Due {
 impl State {
     /// Does what became due up to the step's time, in the order in which it became due.
     pub(super) fn advance(&mut self, step: &mut Step) {
+        let grace = Grace { since: self.meta.grace_since, until: self.meta.grace_until };
         while let Some((armed, id)) = self.timers.first() {
             if armed > step.now {
                 break;
             }
-            let next = self.tasks.get(&id).and_then(|task| due(task, self.meta.grace_until));
+            let next = self.tasks.get(&id).and_then(|task| due(task, grace));
             match next {
                 // Too early. It waits for its place in the order even when that is in the past as well:
                 // a replica that was restored has set its timers at other times, yet must do the same.
@@ -128,9 +129,24 @@ impl State {
     }
 }
 
-/// Returns the earliest thing that may be due for a task. Silence is not held against anybody before
-/// `grace_until`: a leader that has just started has not listened long enough to know.
-fn due(task: &Task, grace_until: Timestamp) -> Option<(Timestamp, Due)> {
+/// When silence is not held against anybody: a leader that has just started has not listened long enough to
+/// know. Who was heard after that start has nothing to be forgiven.
+#[derive(Debug, Clone, Copy)]
+struct Grace {
+    since: Timestamp,
+    until: Timestamp,
+}
+
+impl Grace {
+    const NONE: Self = Self { since: Timestamp::ZERO, until: Timestamp::ZERO };
+
+    fn silence_ends(self, lease: &Lease) -> Timestamp {
+        if lease.heard_at <= self.since { lease.expires_at.max(self.until) } else { lease.expires_at }
+    }
+}
+
+/// Returns the earliest thing that may be due for a task.
+fn due(task: &Task, grace: Grace) -> Option<(Timestamp, Due)> {
     let timeouts = &task.spec.timeouts;
     // The deadline stands first: of two things due at once it leaves the least to undo.
     let deadline = task.spec.deadline.map(|at| (at, Due::Deadline));
@@ -149,8 +165,8 @@ fn due(task: &Task, grace_until: Timestamp) -> Option<(Timestamp, Due)> {
                 _ => lease.granted_at,
             };
             let running = timeouts.running.map(|limit| (from.after(limit), Due::RunningTooLong));
-            let silent = (lease.expires_at < Timestamp::NEVER)
-                .then(|| (lease.expires_at.max(grace_until), Due::Silent));
+            let silent =
+                (lease.expires_at < Timestamp::NEVER).then(|| (grace.silence_ends(lease), Due::Silent));
             [running, silent]
         }
     };

@@ -149,6 +149,19 @@ fn after_a_start_of_a_node_nobody_is_declared_silent_before_the_grace_is_over() 
 }
 
 #[test]
+fn silence_of_an_attempt_that_began_after_the_start_is_declared_in_its_own_time() {
+    let mut world = world();
+    world.ask(Command::StartNode { node: node(9) }).unwrap();
+    world.pass(10);
+    world.submit(once(silence(300)));
+    world.claim(1, 1);
+    world.pass(299);
+    assert_eq!(world.phase(1), Phase::Running);
+    world.pass(1);
+    assert_eq!(world.phase(1), Phase::TimedOut);
+}
+
+#[test]
 fn a_restored_replica_declares_silence_in_the_same_order_as_the_others() {
     let mut world = world();
     world.ready_agent(2);

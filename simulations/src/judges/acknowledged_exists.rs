@@ -26,13 +26,21 @@ fn look(history: &[Record]) -> Verdict {
                 checked += 1;
             }
             Fact::Stands(standing) if acknowledged.contains(&standing.task) => {
-                return broken(place, Some(standing.task), "the task was acknowledged and is not known any more");
+                return broken(
+                    place,
+                    Some(standing.task),
+                    "the task was acknowledged and is not known any more",
+                );
             }
             // A look at everything follows the start and precedes the close.
             Fact::Starting { .. } => seen.clear(),
             Fact::Started { .. } | Fact::Closed => {
                 if let Some(missing) = acknowledged.difference(&seen).next() {
-                    return broken(place, Some(*missing), "the task was acknowledged and nobody looked for it");
+                    return broken(
+                        place,
+                        Some(*missing),
+                        "the task was acknowledged and nobody looked for it",
+                    );
                 }
                 seen.clear();
             }

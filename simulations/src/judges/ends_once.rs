@@ -32,10 +32,12 @@ fn look(history: &[Record]) -> Verdict {
     let mut checked = 0;
     for (place, record) in history.iter().enumerate() {
         match &record.fact {
-            Fact::Asked { question, request, .. } => {
-                if let Request::Wait { task } | Request::Complete { task, .. } = request {
-                    asked.insert(*question, *task);
-                }
+            Fact::Asked {
+                question,
+                request: Request::Wait { task } | Request::Complete { task, .. },
+                ..
+            } => {
+                asked.insert(*question, *task);
             }
             Fact::Answered { question, answer: Answer::Ended(phase) } => {
                 if let Some(task) = asked.get(question) {
@@ -63,12 +65,18 @@ impl Ends {
         match event {
             Event::TaskEnded { task, phase, .. } => {
                 if let Some(before) = self.told.insert(*task, place) {
-                    return broken(place, Some(*task), format!("its end was told before, in record {before}"));
+                    return broken(
+                        place,
+                        Some(*task),
+                        format!("its end was told before, in record {before}"),
+                    );
                 }
                 self.say(place, *task, *phase)
             }
             // Answers may be noted before the events of the same entry, so only told ends count here.
-            Event::TaskLeased { task, .. } | Event::TaskStarted { task, .. } | Event::TaskReturned { task, .. }
+            Event::TaskLeased { task, .. }
+            | Event::TaskStarted { task, .. }
+            | Event::TaskReturned { task, .. }
                 if self.told.contains_key(task) =>
             {
                 self.lives(place, *task, "something happened to it")

@@ -95,7 +95,10 @@ mod histories {
 
     pub(super) fn submitted(index: u64, number: u128) -> Fact {
         let (task, workspace) = (task(number), Name::default());
-        happened(index, Event::TaskSubmitted { task, workspace, mailbox: None, lane: Lane::Normal, run: None })
+        happened(
+            index,
+            Event::TaskSubmitted { task, workspace, mailbox: None, lane: Lane::Normal, run: None },
+        )
     }
 
     pub(super) fn leased(index: u64, number: u128, attempt: u32) -> Fact {

@@ -33,7 +33,8 @@ fn look(history: &[Record]) -> Verdict {
                 checked += 1;
                 let first = *completed_by.entry(task).or_insert(attempt);
                 if first != attempt {
-                    let what = format!("attempts {first} and {attempt} were both told that they completed it");
+                    let what =
+                        format!("attempts {first} and {attempt} were both told that they completed it");
                     return broken(place, Some(task), what);
                 }
             }
@@ -45,11 +46,13 @@ fn look(history: &[Record]) -> Verdict {
                 let last = granted.get(&task).copied().unwrap_or(0).max(standing.attempt);
                 checked += 1;
                 if standing.result_of != Some(last) {
-                    let what = format!("its result is of attempt {:?} and the last is {last}", standing.result_of);
+                    let what =
+                        format!("its result is of attempt {:?} and the last is {last}", standing.result_of);
                     return broken(place, Some(task), what);
                 }
                 if let Some(told) = completed_by.get(&task).filter(|told| **told != last) {
-                    let what = format!("attempt {told} was told that it completed it, and {last} is the last");
+                    let what =
+                        format!("attempt {told} was told that it completed it, and {last} is the last");
                     return broken(place, Some(task), what);
                 }
             }

@@ -38,9 +38,12 @@ fn look(history: &[Record]) -> Verdict {
                 leases.open.clear();
                 None
             }
-            Fact::Stands(standing) => {
-                leases.stands(standing.task, standing.attempt, standing.phase.is_some(), standing.holder.is_some())
-            }
+            Fact::Stands(standing) => leases.stands(
+                standing.task,
+                standing.attempt,
+                standing.phase.is_some(),
+                standing.holder.is_some(),
+            ),
             Fact::Happened { event: Event::TaskLeased { task, attempt, .. }, .. } => {
                 checked += 1;
                 leases.granted(*task, *attempt)

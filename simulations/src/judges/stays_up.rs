@@ -27,9 +27,7 @@ fn look(history: &[Record]) -> Verdict {
             },
             Fact::Healed(Kind::FullDisk) => full = false,
             Fact::Starting { .. } => (full_in_this_life, checked) = (full, checked + 1),
-            Fact::NodeFailed { reason } if full_in_this_life => {
-                let _excused = reason;
-            }
+            Fact::NodeFailed { .. } if full_in_this_life => {}
             Fact::NodeFailed { .. } if failed_syncs > 0 => failed_syncs -= 1,
             Fact::NodeFailed { reason } => return broken(place, None, format!("the node failed: {reason}")),
             Fact::Panicked { message } => return broken(place, None, format!("a panic: {message}")),

@@ -108,10 +108,9 @@ impl Client {
             tokio::spawn(async move {
                 let call = node.wait(task);
                 // A crash leaves it without an answer.
-                let _ = ask(&shared, &name, Request::Wait { task }, call, |ended| {
-                    Answer::Ended(ended.phase())
-                })
-                .await;
+                let _ =
+                    ask(&shared, &name, Request::Wait { task }, call, |ended| Answer::Ended(ended.phase()))
+                        .await;
             });
         }
     }

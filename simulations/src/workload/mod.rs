@@ -73,10 +73,20 @@ pub(crate) async fn start(
     node.put_pool(Pool::native(INSIDE, NATIVE)?.size(4).concurrency(4)).await?;
     node.put_pool(Pool::external(OUTSIDE)?).await?;
     for number in 0..CLIENTS {
-        tasks.spawn(client::run(Arc::clone(node), Arc::clone(shared), format!("client-{number}").into(), life));
+        tasks.spawn(client::run(
+            Arc::clone(node),
+            Arc::clone(shared),
+            format!("client-{number}").into(),
+            life,
+        ));
     }
     for number in 0..AGENTS {
-        tasks.spawn(outside::run(Arc::clone(node), Arc::clone(shared), format!("agent-{number}").into(), life));
+        tasks.spawn(outside::run(
+            Arc::clone(node),
+            Arc::clone(shared),
+            format!("agent-{number}").into(),
+            life,
+        ));
     }
     Ok(())
 }

@@ -73,8 +73,7 @@ impl Agent {
     async fn claim(&mut self) {
         let call = self.node.claim(self.id, CONCURRENCY);
         let leases = |given: &Vec<_>| {
-            let lease =
-                |one: &synod::node::domain::reply::Assignment| (one.spec.id, one.attempt);
+            let lease = |one: &synod::node::domain::reply::Assignment| (one.spec.id, one.attempt);
             Answer::Claimed(given.iter().map(lease).collect())
         };
         let Ok(given) = self.ask(Request::Claim { agent: self.id }, call, leases).await else {

@@ -31,6 +31,8 @@ impl Wish {
         let mut stream = Streams::new(content).open("wish");
         let pool = if stream.happens(25) { OUTSIDE } else { INSIDE };
         let silent = pool == OUTSIDE || stream.happens(50);
+        // One limit at least, or an attempt that hangs would hang for ever.
+        let limited = !silent || stream.happens(60);
         Self {
             pool,
             script: Script::draw(&mut stream),
@@ -38,7 +40,7 @@ impl Wish {
             deadline: stream.happens(10).then(|| stream.millis(1_000, 20_000)),
             timeouts: Timeouts {
                 waiting: stream.happens(10).then(|| stream.millis(500, 10_000)),
-                running: Some(RUNNING),
+                running: limited.then_some(RUNNING),
                 silence: silent.then_some(SILENCE),
             },
             retry: RetryPolicy {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use synod_domain::task::Phase;
 
+use crate::cli::print;
 use crate::run::Progress;
 
 /// What the bars of a run show. Draws only on a terminal.
@@ -23,6 +24,9 @@ struct Bar {
 /// How many notices are shown as they come; the table at the end has them all.
 const NOTICES_MAX: usize = 20;
 
+/// How much of a notice is shown.
+const NOTICE_CHARS_MAX: usize = 200;
+
 impl Bars {
     pub(super) fn new() -> Self {
         Self { all: MultiProgress::new(), by_pool: BTreeMap::new(), resumed: 0, notices: 0 }
@@ -34,7 +38,8 @@ impl Bars {
             bar.bar.finish();
         }
         if continued {
-            eprintln!("{} tasks had ended before this run was continued; none was redone", self.resumed);
+            let ended = self.resumed;
+            print::note(&format!("{ended} tasks had ended before this run was continued; none was redone"));
         }
     }
 
@@ -72,7 +77,8 @@ impl Progress for Bars {
     fn notice(&mut self, text: &str) {
         self.notices += 1;
         if self.notices <= NOTICES_MAX {
-            self.all.suspend(|| eprintln!("{text}"));
+            let line = print::first_line(&print::harmless(text), NOTICE_CHARS_MAX);
+            self.all.suspend(|| print::note(&line));
         }
     }
 }

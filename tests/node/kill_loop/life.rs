@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use synod::native::{AgentError, Context, NativeAgent};
 use synod::node::domain::command::Command;
 use synod::node::domain::id::TaskId;
+use synod::node::domain::retry::RetryPolicy;
 use synod::node::domain::state::State;
 use synod::node::domain::task::{Timeouts, Usage};
 use synod::node::{Error, NewTask, Node, Pool};
@@ -33,6 +34,9 @@ pub(super) const SUBMITTERS: usize = 4;
 
 /// Work that may wait before submitters pause, so that a life leaves some to the next but not too much.
 const BACKLOG_MAX: u64 = 150;
+
+/// Long enough that a checkpoint and a kill fall into it now and then.
+const BACKOFF: Duration = Duration::from_millis(200);
 
 const NATIVES: &str = "natives";
 const EXTERNALS: &str = "externals";
@@ -73,7 +77,11 @@ pub(super) async fn start(folder: &Path, ledger: &Arc<Ledger>) -> Node {
     let node = builder.native("worker", worker).unwrap().start().await.unwrap();
     node.put_pool(Pool::native(NATIVES, "worker").unwrap().size(4)).await.unwrap();
     node.put_pool(Pool::external(EXTERNALS).unwrap().between(0, 10)).await.unwrap();
-    node.register_agent(external(EXTERNALS, 8)).await.unwrap();
+    // What an external agent holds stays its own when the node restarts, unless it registers anew.
+    let agent = external(EXTERNALS, 8);
+    if node.read(|state| state.agent(agent.id).is_none()) {
+        node.register_agent(agent).await.unwrap();
+    }
     node
 }
 
@@ -133,7 +141,7 @@ fn described(number: u64) -> NewTask {
     NewTask::to_pool(pool, "work", &json!({ "number": number }))
         .unwrap()
         .timeouts(Timeouts::default())
-        .retry(quick_retry(100))
+        .retry(RetryPolicy { initial: BACKOFF, max: BACKOFF, ..quick_retry(100) })
 }
 
 /// Submits for ever, every second task under a key, and writes down what was acknowledged.
