@@ -9,6 +9,8 @@
 //! [`consensus::Consensus`] starts all of it. A single node is a group of one and takes the same path.
 //! Deliberately absent: actors, rules (they are the domain's), clocks and randomness of the system.
 
+#![forbid(unsafe_code)]
+
 pub mod consensus;
 pub mod proposer;
 

@@ -7,6 +7,7 @@
 
 #![allow(unsafe_code, reason = "counting allocations needs a global allocator")]
 #![allow(clippy::unwrap_used, reason = "a bench may stop at the first surprise")]
+#![expect(clippy::disallowed_methods, reason = "a bench measures real time")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;

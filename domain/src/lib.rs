@@ -8,6 +8,8 @@
 //! that applies the same entries has the same state. Deliberately absent: actors, networks, disks and
 //! every wall clock; the shells around this crate bring them.
 
+#![forbid(unsafe_code)]
+
 pub mod chance;
 pub mod id;
 pub mod name;

@@ -31,6 +31,8 @@ impl BlobFiles {
     pub(crate) fn open(folder: &Folder, room: Arc<RoomWatch>) -> Result<Self, Error> {
         let path = folder.blobs();
         durable::create_folder(&path)?;
+        // An earlier start may have ended between making a folder in it and syncing its entry.
+        durable::sync_folder(&path)?;
         Ok(Self { path, room, writing: Mutex::new(()), _folder: folder.clone() })
     }
 

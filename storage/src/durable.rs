@@ -72,17 +72,62 @@ fn private_options() -> OpenOptions {
     options
 }
 
-/// Creates a folder that only its owner may enter, with its parents, and syncs its entry.
+/// Creates a folder that only its owner may enter, with its parents, and syncs the entry of each.
+///
+/// After an error, what was made and not synced is removed again, so that the next call syncs it.
 pub(crate) fn create_folder(path: &Path) -> Result<(), Error> {
+    create_levels(path, sync_folder_of)
+}
+
+/// One level after the other: a crash in between leaves at most the deepest one without its sync.
+fn create_levels(path: &Path, mut sync_entry: impl FnMut(&Path) -> Result<(), Error>) -> Result<(), Error> {
     if path.is_dir() {
         return Ok(());
     }
+    let is_missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
+    let parents: Vec<_> = path.ancestors().skip(1).take_while(is_missing).collect();
+    for folder in parents.into_iter().rev().chain([path]) {
+        create_level(folder)?;
+        sync_entry(folder).inspect_err(|_| {
+            // Best effort: the sync failed already, and that is what the caller is told.
+            let _ = fs::remove_dir(folder);
+        })?;
+    }
+    Ok(())
+}
+
+fn create_level(path: &Path) -> Result<(), Error> {
     let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(|error| Error::io("create folder", path, error))?;
-    sync_folder_of(path)
+    match builder.create(path) {
+        // Somebody else was faster, or the path leads through `..`.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        created => created.map_err(|error| Error::io("create folder", path, error)),
+    }
+}
+
+/// Syncs the entry of `path`, or of the deepest folder above it that exists.
+///
+/// An earlier start may have ended between making that folder and syncing its entry. Where the folder
+/// above it cannot be opened or synced at all, it was not us who made the entry.
+pub(crate) fn sync_existing(path: &Path) -> Result<(), Error> {
+    let Some(existing) = path.ancestors().find(|folder| folder.is_dir()) else { return Ok(()) };
+    let existing = existing.canonicalize().map_err(|error| Error::io("look up", existing, error))?;
+    let Some(parent) = existing.parent() else { return Ok(()) };
+    match File::open(parent).and_then(|folder| folder.sync_all()) {
+        Err(error) if !cannot_sync(&error) => Err(Error::io("sync folder", parent, error)),
+        _ => Ok(()),
+    }
+}
+
+/// Whether an error says that a folder is not ours to sync, or on a file system that has no such call.
+fn cannot_sync(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        error.kind(),
+        Kind::PermissionDenied | Kind::ReadOnlyFilesystem | Kind::InvalidInput | Kind::Unsupported
+    )
 }
 
 /// Makes the entries of a folder (new, renamed and removed names) durable.
@@ -128,4 +173,63 @@ pub(crate) fn names(path: &Path) -> Result<Vec<String>, Error> {
     }
     names.sort();
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_new_level_is_synced_before_the_next_is_made() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("a/b/c");
+        let mut synced = Vec::new();
+        let mut watch = |folder: &Path| {
+            assert!(folder.is_dir() && fs::read_dir(folder).unwrap().next().is_none());
+            synced.push(folder.to_owned());
+            sync_folder_of(folder)
+        };
+        create_levels(&path, &mut watch).unwrap();
+        create_levels(&path, &mut watch).unwrap();
+        assert_eq!(synced, ["a", "a/b", "a/b/c"].map(|name| root.path().join(name)));
+    }
+
+    #[test]
+    fn folder_whose_sync_failed_is_made_and_synced_again() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("a/b");
+        let failing = |folder: &Path| match folder == path {
+            true => Err(Error::io("sync folder", folder, io::Error::other("broken"))),
+            false => Ok(()),
+        };
+        create_levels(&path, failing).unwrap_err();
+        assert!(root.path().join("a").is_dir() && !path.exists());
+        let mut synced = 0;
+        create_levels(&path, |_| {
+            synced += 1;
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(synced, 1);
+    }
+
+    #[test]
+    fn file_in_the_way_is_named_with_its_cause() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("a"), "").unwrap();
+        let refused = create_folder(&root.path().join("a/b/c")).unwrap_err().to_string();
+        assert!(refused.starts_with("cannot create folder "), "{refused}");
+        assert!(refused.ends_with("a/b: Not a directory (os error 20)"), "{refused}");
+        let refused = create_folder(&root.path().join("a")).unwrap_err().to_string();
+        assert!(refused.ends_with("a: File exists (os error 17)"), "{refused}");
+    }
+
+    #[test]
+    fn existing_entries_are_synced_wherever_the_path_begins_to_exist() {
+        let root = tempfile::tempdir().unwrap();
+        sync_existing(root.path()).unwrap();
+        sync_existing(&root.path().join("not/there")).unwrap();
+        sync_existing(Path::new("not-there")).unwrap();
+        sync_existing(Path::new("/")).unwrap();
+    }
 }

@@ -3,7 +3,7 @@
 //! Each variant says in its first sentence what happened to the stored data, and in its last
 //! whether trying again can help.
 
-use std::{fmt, io, path::PathBuf, sync::Arc};
+use std::{ffi::OsString, fmt, io, path::PathBuf, sync::Arc};
 
 use crate::blobs::BlobId;
 
@@ -90,6 +90,20 @@ pub enum Error {
         place: Place,
     },
 
+    /// The folder holds files, and none of them is ours. Nothing in it was touched, its mode neither;
+    /// use an empty or new folder.
+    #[error(
+        "data folder {folder} is not empty and holds nothing of synod ({found:?} is there); nothing in it \
+         was changed; choose an empty or new folder with --data",
+        folder = folder.display()
+    )]
+    Foreign {
+        /// The folder.
+        folder: PathBuf,
+        /// One of the names in it.
+        found: OsString,
+    },
+
     /// Another process uses this data folder. Nothing was opened; stop it, or use another folder.
     #[error(
         "data folder {folder} is in use by {holder}; stop that process or choose another folder",
@@ -136,16 +150,16 @@ pub enum Error {
     Closed,
 
     /// The operating system refused a call. What was acknowledged before is untouched; a retry
-    /// may help once the cause is gone.
-    #[error("cannot {doing} {path}", path = path.display())]
+    /// may help once the cause is gone. The text names the cause, so it is not the error's `source` as
+    /// well: whoever prints the chain would say it twice.
+    #[error("cannot {doing} {path}: {cause}", path = path.display())]
     Io {
         /// What was being done.
         doing: &'static str,
         /// To which file or folder.
         path: PathBuf,
         /// What the system said.
-        #[source]
-        source: Arc<io::Error>,
+        cause: Arc<io::Error>,
     },
 }
 
@@ -158,11 +172,11 @@ impl Error {
     }
 
     /// Wraps a system error, keeping "disk full" apart because it heals.
-    pub(crate) fn io(doing: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
-        if source.kind() == io::ErrorKind::StorageFull {
+    pub(crate) fn io(doing: &'static str, path: impl Into<PathBuf>, cause: io::Error) -> Self {
+        if cause.kind() == io::ErrorKind::StorageFull {
             return Self::NoSpace { needed: 0, available: 0 };
         }
-        Self::Io { doing, path: path.into(), source: Arc::new(source) }
+        Self::Io { doing, path: path.into(), cause: Arc::new(cause) }
     }
 
     /// Says that the bytes at `place` are not what was written.

@@ -2,10 +2,14 @@
 //!
 //! The lock belongs to the open file, so it ends with the process however that ends; the file
 //! itself stays, and holds the number of the process for the error message of the next one.
+//!
+//! A folder that somebody else uses is refused before anything in it changes: making `/tmp` or a home
+//! readable by one user only would harm more than this node.
 
 use std::{
+    ffi::OsStr,
     fs::{self, File, TryLockError},
-    io::{Read, Seek, SeekFrom, Write},
+    io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     sync::Arc,
     thread,
@@ -13,6 +17,26 @@ use std::{
 };
 
 use crate::{durable, error::Error};
+
+/// The file that holds the lock; it makes a folder ours.
+const LOCK: &str = "lock";
+
+/// What a node, `synod doctor`, and the making of a file system put into a data folder.
+const NAMES: [&str; 10] = [
+    LOCK,
+    "log",
+    "log.floor",
+    "applied.marker",
+    "snapshots",
+    "blobs",
+    "ballast",
+    "logs",
+    ".doctor",
+    "lost+found",
+];
+
+/// How the numbered ones begin: states, and damaged ones that were moved aside.
+const PREFIXES: [&str; 2] = ["state-", "state.damaged-"];
 
 /// A data folder that is ours until the last clone is dropped.
 #[derive(Clone, Debug)]
@@ -23,11 +47,13 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// Creates the folder (readable by its owner only) and takes its lock.
+    /// Creates the folder (readable by its owner only) and takes its lock, unless it is somebody else's.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        refuse_foreign(path)?;
+        durable::sync_existing(path)?;
         durable::create_folder(path)?;
         restrict(path)?;
-        let lock_path = path.join("lock");
+        let lock_path = path.join(LOCK);
         let mut lock =
             durable::open_private(&lock_path).map_err(|error| Error::io("open", &lock_path, error))?;
         let taken = patiently(|| match lock.try_lock() {
@@ -74,6 +100,34 @@ impl Folder {
     pub(crate) fn ballast(&self) -> PathBuf {
         self.path.join("ballast")
     }
+}
+
+/// Refuses a folder that is somebody else's: it has no lock file of ours, and something that we did not put
+/// there. A file of ours beside strangers' proves nothing: many a folder has something named `log`.
+fn refuse_foreign(path: &Path) -> Result<(), Error> {
+    let entries = match fs::read_dir(path) {
+        // Creating the folder says what is in the way, if anything is.
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(());
+        }
+        entries => entries.map_err(|error| Error::io("list", path, error))?,
+    };
+    if fs::symlink_metadata(path.join(LOCK)).is_ok_and(|lock| lock.is_file()) {
+        return Ok(());
+    }
+    let mut foreign = None;
+    for entry in entries {
+        let name = entry.map_err(|error| Error::io("list", path, error))?.file_name();
+        if !is_ours(&name) {
+            foreign = Some(name);
+        }
+    }
+    foreign.map_or(Ok(()), |found| Err(Error::Foreign { folder: path.to_owned(), found }))
+}
+
+fn is_ours(name: &OsStr) -> bool {
+    let Some(name) = name.to_str() else { return false };
+    NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// How long a lock that is held is asked for again.

@@ -16,8 +16,9 @@
 //!  ├── state.damaged-<n>/   one that was damaged and rebuilt, for somebody to look at
 //!  ├── snapshots/
 //!  │   └── snapshot-<applied>.rows
-//!  └── blobs/
-//!      └── ab/cdef…         payloads over 64 KiB, by their SHA-256
+//!  ├── blobs/
+//!  │   └── ab/cdef…         payloads over 64 KiB, by their SHA-256
+//!  └── logs/                left to the node: what its programs wrote to standard error
 //! ```
 //!
 //! How the parts cover for each other:
@@ -31,6 +32,7 @@
 //! Everything is behind a trait with two implementations: on a disk ([`open()`]), and deterministic in
 //! memory with faults on demand ([`MemoryDisk`]). One suite, [`conformance`], holds for both.
 
+#![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on should say so"))]
 
 mod blob_files;

@@ -61,6 +61,7 @@ pub struct Repair {
 ///
 /// # Errors
 ///
+/// [`Error::Foreign`] for a folder with content that is not ours, which is left as it is;
 /// [`Error::Locked`] while another process uses it; [`Error::LogShort`] and [`Error::LogHole`] when
 /// acknowledged records are missing and this node must not go on under its old id; [`Error::Damaged`]
 /// for a log that cannot be read.

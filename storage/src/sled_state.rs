@@ -239,13 +239,13 @@ impl StateStore for SledState {
 fn damaged_or(error: Error) -> Result<Found, Error> {
     use rustix::io::Errno;
 
-    let refused = |source: &std::io::Error| {
+    let refused = |cause: &std::io::Error| {
         let passing = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::ACCESS, Errno::PERM];
-        passing.iter().any(|errno| source.raw_os_error() == Some(errno.raw_os_error()))
+        passing.iter().any(|errno| cause.raw_os_error() == Some(errno.raw_os_error()))
     };
     match &error {
         Error::NoSpace { .. } => Err(error),
-        Error::Io { source, .. } if refused(source) || generation::is_locked(&error) => Err(error),
+        Error::Io { cause, .. } if refused(cause) || generation::is_locked(&error) => Err(error),
         _ => Ok(Found::Damaged(error.to_string())),
     }
 }

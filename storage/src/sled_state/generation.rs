@@ -197,7 +197,7 @@ fn sync_once(path: &Path) -> Result<(), Error> {
 
 /// Whether an error says that the database is in use, which is no damage.
 pub(super) fn is_locked(error: &Error) -> bool {
-    matches!(error, Error::Io { source, .. } if source.to_string().contains("could not acquire lock"))
+    matches!(error, Error::Io { cause, .. } if cause.to_string().contains("could not acquire lock"))
 }
 
 fn row_key(key: &[u8]) -> Vec<u8> {

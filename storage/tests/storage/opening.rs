@@ -1,6 +1,6 @@
 //! What opening a data folder refuses, repairs and promises.
 
-use std::{fs, os::unix::fs::PermissionsExt, time::Instant};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Instant};
 
 use bytes::Bytes;
 use synod_storage::{
@@ -8,7 +8,7 @@ use synod_storage::{
     conformance::{append, batch, pairs, records},
 };
 
-use crate::support::{Folder, files, options};
+use crate::support::{Folder, entries, files, options};
 
 #[test]
 fn second_opening_is_refused_and_says_who_holds_the_folder() {
@@ -42,6 +42,70 @@ fn everything_is_readable_by_its_owner_only() {
         let mode = fs::metadata(&file).unwrap().permissions().mode() & 0o777;
         assert!(foreign || mode == 0o600, "{} has mode {mode:o}", file.display());
     }
+}
+
+#[test]
+fn nested_data_folder_is_made_for_its_owner_only() {
+    let folder = Folder::new();
+    synod_storage::open(&folder.join("a/b/c"), &options()).unwrap();
+    for made in ["a", "a/b", "a/b/c"] {
+        assert_eq!(mode(&folder.join(made)), 0o700, "{made}");
+    }
+}
+
+#[test]
+fn folder_of_somebody_else_is_refused_and_left_as_it_is() {
+    let folder = Folder::new();
+    fs::write(folder.join("theirs"), "precious").unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+    let refused = folder.try_open().unwrap_err();
+    assert!(matches!(&refused, Error::Foreign { folder: named, .. } if named == folder.path()));
+    let text = refused.to_string();
+    for part in [folder.path().to_str().unwrap(), "theirs", "choose an empty or new folder with --data"] {
+        assert!(text.contains(part), "{text}");
+    }
+    assert_eq!(mode(folder.path()), 0o1777);
+    assert_eq!(entries(folder.path()), [folder.join("theirs")]);
+}
+
+#[test]
+fn folder_that_is_empty_or_has_only_what_is_ours_is_taken() {
+    let empty = Folder::new();
+    fs::set_permissions(empty.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    empty.open();
+    assert_eq!(mode(empty.path()), 0o700);
+    for ours in [".doctor", "logs", "state.damaged-3", "lost+found"] {
+        let folder = Folder::new();
+        fs::write(folder.join(ours), "").unwrap();
+        folder.open();
+    }
+}
+
+#[test]
+fn strangers_files_are_tolerated_beside_our_lock_and_not_beside_a_name_like_ours() {
+    let folder = Folder::new();
+    folder.open();
+    fs::write(folder.join("theirs"), "").unwrap();
+    folder.open();
+    let like_ours = Folder::new();
+    fs::create_dir(like_ours.join("log")).unwrap();
+    fs::create_dir(like_ours.join("lock")).unwrap();
+    fs::write(like_ours.join("theirs"), "").unwrap();
+    assert!(matches!(like_ours.try_open().unwrap_err(), Error::Foreign { .. }));
+}
+
+#[test]
+fn refusal_of_the_system_names_its_cause() {
+    let folder = Folder::new();
+    fs::write(folder.join("file"), "").unwrap();
+    let refused = synod_storage::open(&folder.join("file/data"), &options()).unwrap_err();
+    let text = refused.to_string();
+    assert!(text.ends_with("file/data: Not a directory (os error 20)"), "{text}");
+    assert!(std::error::Error::source(&refused).is_none(), "the cause would be printed twice");
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
 }
 
 #[test]
