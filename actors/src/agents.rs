@@ -17,7 +17,7 @@ use synod_domain::restart::{Decision, Exit, RestartHistory, RestartPolicy, decid
 use crate::address::{Address, AskError, Gone, Reply};
 use crate::pool::{self, Directory};
 use crate::propose::World;
-use crate::supervisor::{STOP_PATIENCE, start_at};
+use crate::supervisor::{STOP_PATIENCE, start_at, why_not_started};
 use crate::tether::Tether;
 
 /// What a start or a restart needs.
@@ -207,7 +207,7 @@ impl State {
                 child.running = Some(cell);
                 Ok(())
             }
-            Err(error) => self.failed(me, pool, &error.to_string()),
+            Err(error) => self.failed(me, pool, &why_not_started(error)),
         }
     }
 

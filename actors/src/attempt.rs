@@ -147,7 +147,7 @@ impl Attempt {
                     return Some(refusal);
                 }
                 Err(error) => {
-                    tracing::info!(%task, attempt, %error, "the end of an attempt was not recorded")
+                    tracing::info!(%task, attempt, %error, "the end of an attempt was not recorded");
                 }
             }
             // The lease ends with the node; then the task is redelivered.

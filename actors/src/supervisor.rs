@@ -81,6 +81,14 @@ pub(crate) async fn start_at<A: Actor>(
     }
 }
 
+/// Says why an actor did not start; ractor says of every error that it was a panic.
+pub(crate) fn why_not_started(error: SpawnErr) -> String {
+    match error {
+        SpawnErr::StartupFailed(error) => error.to_string(),
+        SpawnErr::ActorAlreadyStarted | SpawnErr::ActorAlreadyRegistered(_) => error.to_string(),
+    }
+}
+
 /// What a supervisor needs.
 #[derive(Clone)]
 pub struct Args {
@@ -259,7 +267,7 @@ impl State {
                 self.children[place].running = Some(cell);
                 Ok(())
             }
-            Err(error) => self.decide(me, place, Exit::Failed, &error.to_string()),
+            Err(error) => self.decide(me, place, Exit::Failed, &why_not_started(error)),
         }
     }
 

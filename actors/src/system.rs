@@ -15,7 +15,7 @@ pub use crate::propose::World;
 
 use crate::address::Address;
 use crate::pool::Directory;
-use crate::supervisor::{self, ChildSpec, STOP_PATIENCE, Supervisor, child};
+use crate::supervisor::{self, ChildSpec, STOP_PATIENCE, Supervisor, child, why_not_started};
 use crate::{agents, clockwork, router, scheduler, steward};
 
 /// Restarts of one system actor: five in a minute, then its branch fails and with it the node.
@@ -160,7 +160,7 @@ async fn start_branch(
     };
     match Supervisor::spawn(None, Supervisor, args).await {
         Ok((supervisor, _)) => Ok(supervisor),
-        Err(error) => Err(Error::Start { branch, reason: error.to_string() }),
+        Err(error) => Err(Error::Start { branch, reason: why_not_started(error) }),
     }
 }
 

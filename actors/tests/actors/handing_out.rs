@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use synod_domain::agent::{PoolSpec, Standing};
@@ -120,7 +121,8 @@ async fn open_work_goes_to_whoever_can_do_it() {
     stage.until_all_ended().await;
     assert!(tasks.iter().all(|task| stage.phase(*task) == Phase::Completed));
     let special = stage.only_agent("special").spec.id;
-    let by_special = stage.puppet.seen(|seen| seen.begun.iter().filter(|begun| begun.agent == special).count());
+    let by_special =
+        stage.puppet.seen(|seen| seen.begun.iter().filter(|begun| begun.agent == special).count());
     assert!(by_special >= 2);
 }
 
@@ -148,7 +150,10 @@ async fn free_agent_gets_the_work_that_a_refused_claim_left() {
     // The claim for the first agent is on its way; before it arrives, that agent stops taking work.
     tokio::task::yield_now().await;
     pass(Duration::from_millis(5)).await;
-    assert_eq!(stage.asked_for(|command| matches!(command, Command::Claim { agent, .. } if *agent == first)), 1);
+    assert_eq!(
+        stage.asked_for(|command| matches!(command, Command::Claim { agent, .. } if *agent == first)),
+        1
+    );
     let reason = "by hand".into();
     stage.apply(Command::SetStanding { agent: first, standing: Standing::Draining, reason }).unwrap();
     stage.until_all_ended().await;
@@ -171,29 +176,53 @@ async fn free_agent_gets_the_work_of_one_whose_claim_brought_more_urgent_work() 
     assert!(stage.read(|state| state.tasks().all(|task| task.lease().is_some())));
 }
 
+/// Lets whoever is ready now run once.
+async fn step() {
+    let mut stepped = false;
+    std::future::poll_fn(|context| {
+        if stepped {
+            return Poll::Ready(());
+        }
+        stepped = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn agent_that_left_unnoticed_does_not_stand_before_one_that_is_free() {
-    let stage = Stage::start(|work| complete_after(work, SECOND)).await;
-    stage.pool(PoolSpec { strategy: Strategy::RoundRobin, ..pool("coders", 2) }).await;
-    let first = stage.agents("coders")[0].spec.id;
-    // In one moment: the scheduler plans before it has heard of either.
-    stage.submit_burst("coders", 1);
-    let reason = "by hand".into();
-    stage.apply(Command::SetStanding { agent: first, standing: Standing::Draining, reason }).unwrap();
-    stage.until_all_ended().await;
+    // At every moment between the submit and the claim; at some the scheduler has not heard of it yet.
+    for moments in 0..8 {
+        let stage = Stage::start(|work| complete_after(work, SECOND)).await;
+        stage.pool(PoolSpec { strategy: Strategy::RoundRobin, ..pool("coders", 2) }).await;
+        let first = stage.agents("coders")[0].spec.id;
+        settle().await;
+        // As one of the runtime's tasks, which takes its turn among the actors.
+        let turns = tokio::spawn(async move {
+            stage.submit_burst("coders", 1);
+            for _ in 0..moments {
+                step().await;
+            }
+            let reason = "by hand".into();
+            stage.apply(Command::SetStanding { agent: first, standing: Standing::Draining, reason }).unwrap();
+            stage.until_all_ended().await;
+        });
+        turns.await.unwrap();
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn journal_without_room_is_asked_calmly_and_the_work_goes_on_when_there_is_room() {
     let stage = Stage::start(|work| complete_after(work, SECOND)).await;
     stage.pool(pool("coders", 2)).await;
-    stage.faults(|faults| faults.refuse = Some(crate::journal::Refuse::NoSpace));
+    stage.faults(|faults| faults.no_room = true);
     let tasks = stage.submit_burst("coders", 4);
     let before = stage.asked();
     pass(60 * SECOND).await;
     let asked = stage.asked() - before;
     assert!((2..=2 * 61).contains(&asked), "{asked} proposals in a minute");
-    stage.faults(|faults| faults.refuse = None);
+    stage.faults(|faults| faults.no_room = false);
     stage.until_all_ended().await;
     assert!(tasks.iter().all(|task| stage.phase(*task) == Phase::Completed));
 }

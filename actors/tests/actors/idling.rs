@@ -119,7 +119,7 @@ async fn time_passes_again_after_the_journal_was_out_of_room() {
     let stage = Stage::start(|work| complete_after(work, SECOND)).await;
     let mut task = stage.task("coders");
     stage.pool(PoolSpec { max: 1, ..pool("coders", 0) }).await;
-    stage.faults(|faults| faults.refuse = Some(crate::journal::Refuse::NoSpace));
+    stage.faults(|faults| faults.no_room = true);
     task.timeouts.waiting = Some(5 * SECOND);
     let id = task.id;
     stage.apply(synod_domain::command::Command::Submit { spec: task.into() }).unwrap();
@@ -127,6 +127,6 @@ async fn time_passes_again_after_the_journal_was_out_of_room() {
     pass(30 * SECOND).await;
     let ticks = stage.journal.core().asked.lock().ticks - before;
     assert!((1..=51).contains(&ticks), "{ticks} ticks");
-    stage.faults(|faults| faults.refuse = None);
+    stage.faults(|faults| faults.no_room = false);
     assert_eq!(stage.until_ended(id).await.phase(), Phase::TimedOut);
 }

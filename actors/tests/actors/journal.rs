@@ -60,14 +60,8 @@ pub(crate) struct Faults {
     pub(crate) lost: u64,
     /// Of a hundred commands, how many are written and answered as unknown.
     pub(crate) unsure: u64,
-    /// Answers everything at once with this.
-    pub(crate) refuse: Option<Refuse>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refuse {
-    NoSpace,
-    Stopped,
+    /// Answers everything at once that there is no room.
+    pub(crate) no_room: bool,
 }
 
 struct Waiting {
@@ -123,10 +117,8 @@ impl FakeJournal {
     }
 
     async fn ask(&self, request: Option<Request>) -> Result<Option<Answer>, JournalError> {
-        match self.core.faults.lock().refuse {
-            Some(Refuse::NoSpace) => return Err(JournalError::NoSpace),
-            Some(Refuse::Stopped) => return Err(JournalError::Stopped),
-            None => {}
+        if self.core.faults.lock().no_room {
+            return Err(JournalError::NoSpace);
         }
         let (caller, answer) = oneshot::channel();
         self.queue.send(Waiting { request, caller }).map_err(|_| JournalError::Stopped)?;
@@ -211,7 +203,8 @@ impl Journal for FakeJournal {
     }
 
     fn read(&self, look: &mut dyn FnMut(&State)) {
-        let broken = self.broken_reads.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        let broken =
+            self.broken_reads.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
         assert!(broken.is_err(), "the test wants this look at the state to panic");
         look(&self.core.state.read());
     }

@@ -1,6 +1,6 @@
 //! A runtime that does what the test says, and remembers what it was told to do.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use parking_lot::Mutex;
 use synod_actors::ports::{AgentRuntime, Finish, Runtimes, Work};
 use synod_domain::agent::PoolSpec;
 use synod_domain::id::{AgentId, TaskId};
-use synod_domain::name::Name;
 use synod_domain::time::Timestamp;
+use tokio_util::sync::CancellationToken;
 
 type Acting = Arc<dyn Fn(Work) -> BoxFuture<'static, Finish> + Send + Sync>;
 
@@ -34,10 +34,12 @@ pub(crate) struct Seen {
     pub(crate) prepared: usize,
     /// What the next tries to prepare come to; they succeed when there is nothing.
     pub(crate) preparing: VecDeque<Prepare>,
-    /// What each agent works on, until nothing of it runs any more.
-    pub(crate) running: BTreeMap<AgentId, BTreeSet<TaskId>>,
+    /// What each agent works on, until nothing of it runs any more; with what tells it to stop.
+    pub(crate) running: BTreeMap<AgentId, BTreeMap<(TaskId, u32), CancellationToken>>,
     /// The most that any agent worked on at a time.
     pub(crate) running_most: usize,
+    /// The same without what was told to stop and is only winding down.
+    pub(crate) wanted_most: usize,
     /// Attempts that were told to stop.
     pub(crate) stopped: Vec<(TaskId, u32)>,
 }
@@ -47,7 +49,6 @@ pub(crate) struct Begun {
     pub(crate) task: TaskId,
     pub(crate) attempt: u32,
     pub(crate) agent: AgentId,
-    pub(crate) agent_name: Name,
     pub(crate) deadline: Option<Timestamp>,
 }
 
@@ -82,13 +83,13 @@ impl Runtimes for Puppet {
 struct Presence {
     seen: Arc<Mutex<Seen>>,
     agent: AgentId,
-    task: TaskId,
+    attempt: (TaskId, u32),
 }
 
 impl Drop for Presence {
     fn drop(&mut self) {
         if let Some(tasks) = self.seen.lock().running.get_mut(&self.agent) {
-            tasks.remove(&self.task);
+            tasks.remove(&self.attempt);
         }
     }
 }
@@ -111,18 +112,14 @@ impl AgentRuntime for Puppet {
     async fn run(&self, work: Work) -> Finish {
         let (task, attempt, agent, stop) = (work.spec.id, work.attempt, work.agent, work.stop.clone());
         self.seen(|seen| {
-            seen.begun.push(Begun {
-                task,
-                attempt,
-                agent,
-                agent_name: work.agent_name.clone(),
-                deadline: work.deadline,
-            });
+            seen.begun.push(Begun { task, attempt, agent, deadline: work.deadline });
             let running = seen.running.entry(agent).or_default();
-            assert!(running.insert(task), "{agent} works twice on {task}");
+            running.insert((task, attempt), stop.clone());
+            let wanted = running.values().filter(|stop| !stop.is_cancelled()).count();
             seen.running_most = seen.running_most.max(running.len());
+            seen.wanted_most = seen.wanted_most.max(wanted);
         });
-        let _presence = Presence { seen: self.seen.clone(), agent, task };
+        let _presence = Presence { seen: self.seen.clone(), agent, attempt: (task, attempt) };
         let finish = (self.acting)(work).await;
         if stop.is_cancelled() {
             self.seen(|seen| seen.stopped.push((task, attempt)));

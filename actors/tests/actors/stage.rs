@@ -23,7 +23,7 @@ use synod_domain::retry::RetryPolicy;
 use synod_domain::state::State;
 use synod_domain::task::{Lane, MailboxId, Phase, Task, TaskSpec, Timeouts};
 
-use crate::journal::{Faults, FakeJournal, PausedClock, SeededEntropy};
+use crate::journal::{FakeJournal, Faults, PausedClock, SeededEntropy};
 use crate::puppet::Puppet;
 
 /// Nothing that a test waits for takes this long, in simulated time.
@@ -227,7 +227,8 @@ impl Stage {
         self.read(|state| {
             let agents: Vec<_> = state.agents().map(|agent| (agent.status(), agent.held.len())).collect();
             let tasks: Vec<_> = state.tasks().map(|task| task.status.clone()).take(5).collect();
-            let waiting: Vec<_> = state.mailboxes().map(|(id, mailbox)| (id.clone(), mailbox.depth())).collect();
+            let waiting: Vec<_> =
+                state.mailboxes().map(|(id, mailbox)| (id.clone(), mailbox.depth())).collect();
             format!("agents {agents:?}, waiting {waiting:?}, the first tasks {tasks:?}")
         })
     }
@@ -243,7 +244,8 @@ pub(crate) async fn pass(time: Duration) {
     tokio::time::sleep(time).await;
 }
 
-/// Lets everything happen that can happen without waiting for a time.
+/// Lets everything happen that can happen without waiting for a time. Timers keep to milliseconds, so even a
+/// wait of no time at all may take one.
 pub(crate) async fn settle() {
-    pass(Duration::from_millis(1)).await;
+    pass(Duration::from_millis(5)).await;
 }

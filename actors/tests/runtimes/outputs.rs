@@ -52,6 +52,31 @@ async fn standard_error_is_the_log_and_can_be_read_later() {
 }
 
 #[tokio::test]
+async fn a_silent_program_leaves_no_log() {
+    let world = World::new().await;
+    assert_eq!(completed(world.run("echo '\"done\"'").await), json!("done"));
+    assert_eq!(world.node.read_log(task(), 2).await.unwrap(), None);
+    assert_eq!(world.node.attempts(task()).await.unwrap(), [0_u32; 0]);
+    assert_eq!(world.path("logs").read_dir().unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_log_that_keeps_only_its_end_is_made_when_the_program_ended() {
+    let world = World::with(|settings| settings.log_bytes_max = 0).await;
+    completed(world.run("echo the end >&2; ls logs/* >&2 || true").await);
+    let log = world.log().await;
+    assert!(log.starts_with("the end\n") && !log.contains("2.log"), "{log}");
+}
+
+#[tokio::test]
+async fn an_attempt_whose_log_the_disk_refuses_goes_on_and_keeps_its_last_words() {
+    let world = World::new().await;
+    std::fs::write(world.path("logs").join(task().to_string()), "where a folder should be").unwrap();
+    let (reason, _) = failed(world.run("echo the cause >&2; exit 4").await);
+    assert_eq!(reason, "exit code 4: the cause");
+}
+
+#[tokio::test]
 async fn a_long_log_is_bounded_and_keeps_both_ends() {
     let world = World::new().await;
     let script = "echo first >&2; yes filler | head -c 5000000 >&2; echo the last words >&2; exit 4";

@@ -51,8 +51,7 @@ pub(super) async fn attempt(node: &ProcessNode, spec: &ProcessSpec, work: Work) 
         return Finish::Stopped;
     }
     let settings = node.settings();
-    let mut log =
-        Log::open(&log::path(&settings.logs, work.spec.id, work.attempt), settings.log_bytes_max).await;
+    let mut log = Log::new(log::path(&settings.logs, work.spec.id, work.attempt), settings.log_bytes_max);
     let finish = match start(node, spec, &work).await {
         Ok((started, input, reports)) => see_through(node, started, input, reports, &work, &mut log).await,
         Err(reason) => {

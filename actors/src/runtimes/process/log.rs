@@ -2,7 +2,8 @@
 //!
 //! The beginning goes to the file as it comes, so that a running attempt can be watched; then nothing until the
 //! end, when a line says how much was left out and the last part follows. Kept under
-//! `<logs>/<task>/<attempt>.log`, readable by the node's user only.
+//! `<logs>/<task>/<attempt>.log`, readable by the node's user only; made at the first byte, so a silent program
+//! leaves neither a file nor a folder.
 //!
 //! A log is a help and not a promise: if the disk refuses it, the attempt goes on without one.
 
@@ -39,7 +40,7 @@ pub(super) async fn create_private_folder(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder).await
 }
 
-/// Reads a log back, or `None` when there is none.
+/// Reads a log back, or `None` when there is none, because nothing was written or it is not here.
 pub(super) async fn read(logs: &Path, task: TaskId, attempt: u32) -> io::Result<Option<Bytes>> {
     match fs::read(path(logs, task, attempt)).await {
         Ok(bytes) => Ok(Some(bytes.into())),
@@ -75,7 +76,7 @@ pub(super) async fn remove(logs: &Path, task: TaskId) -> io::Result<()> {
 /// A log being written.
 #[derive(Debug)]
 pub(super) struct Log {
-    file: Option<File>,
+    target: Target,
     /// How many bytes may still go to the file as they come.
     head_left: usize,
     /// How many bytes came after the head was full.
@@ -84,14 +85,22 @@ pub(super) struct Log {
     tail: Vec<u8>,
 }
 
+/// Where a log's bytes go.
+#[derive(Debug)]
+enum Target {
+    /// Nothing came yet: this file is made for the first byte.
+    Unmade(PathBuf),
+    /// There is a file.
+    Open(File),
+    /// The disk refused the file or a part of it; the rest goes nowhere.
+    Refused,
+}
+
 impl Log {
-    /// Opens the file; on failure goes on without one.
-    pub(super) async fn open(path: &Path, bytes_max: usize) -> Self {
-        let file = create(path).await.inspect_err(|error| {
-            warn!(%error, path = %path.display(), "an attempt goes on without a log file");
-        });
+    /// Makes a log that will be in the file `path` once there is something in it.
+    pub(super) fn new(path: PathBuf, bytes_max: usize) -> Self {
         let head_left = bytes_max.saturating_sub(LOG_TAIL_BYTES);
-        Self { file: file.ok(), head_left, beyond: 0, tail: Vec::new() }
+        Self { target: Target::Unmade(path), head_left, beyond: 0, tail: Vec::new() }
     }
 
     /// Takes in standard error and notes until both have ended.
@@ -168,14 +177,33 @@ impl Log {
     }
 
     async fn write(&mut self, bytes: &[u8]) {
-        let Some(file) = self.file.as_mut().filter(|_| !bytes.is_empty()) else { return };
+        if bytes.is_empty() {
+            return;
+        }
+        if let Target::Unmade(path) = &self.target {
+            self.target = Target::make(path).await;
+        }
+        let Target::Open(file) = &mut self.target else { return };
         let written = async {
             file.write_all(bytes).await?;
             file.flush().await
         };
         if let Err(error) = written.await {
             warn!(%error, "an attempt's log ends early");
-            self.file = None;
+            self.target = Target::Refused;
+        }
+    }
+}
+
+impl Target {
+    /// Makes the file; on failure the attempt goes on without one.
+    async fn make(path: &Path) -> Self {
+        match create(path).await {
+            Ok(file) => Self::Open(file),
+            Err(error) => {
+                warn!(%error, path = %path.display(), "an attempt goes on without a log file");
+                Self::Refused
+            }
         }
     }
 }
@@ -195,7 +223,7 @@ mod tests {
     async fn a_long_log_keeps_its_beginning_a_note_and_its_end() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("task").join("1.log");
-        let mut log = Log::open(&path, LOG_TAIL_BYTES + 100).await;
+        let mut log = Log::new(path.clone(), LOG_TAIL_BYTES + 100);
         for number in 0..50_000 {
             log.append(format!("line {number}\n").as_bytes()).await;
         }
@@ -213,7 +241,7 @@ mod tests {
     async fn a_log_just_over_its_head_is_kept_whole() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("1.log");
-        let mut log = Log::open(&path, LOG_TAIL_BYTES + 4).await;
+        let mut log = Log::new(path.clone(), LOG_TAIL_BYTES + 4);
         log.append(b"abcdefgh").await;
         log.finish().await;
         assert_eq!(std::fs::read(&path).expect("the log"), b"abcdefgh");

@@ -84,8 +84,8 @@ impl ProcessNode {
         sweep(&self.0.settings.node).await
     }
 
-    /// Reads an attempt's log, or `None` when there is none here. The log of a running attempt ends early if it
-    /// is long.
+    /// Reads an attempt's log, or `None` when there is none here: a program that wrote nothing to standard error
+    /// leaves none. The log of a running attempt ends early if it is long.
     ///
     /// # Errors
     /// When the disk does.
@@ -93,7 +93,7 @@ impl ProcessNode {
         log::read(&self.0.settings.logs, task, attempt).await
     }
 
-    /// Lists the attempts of a task that have a log here, in order.
+    /// Lists the attempts of a task that have a log here, in order; silent ones are not among them.
     ///
     /// # Errors
     /// When the disk does.
