@@ -59,6 +59,11 @@ impl std::fmt::Display for Verdict {
 /// removes it again; creates the folder if need be.
 pub fn examine(data: &Path) -> Vec<Finding> {
     let mut findings = Vec::new();
+    // Before anything is written there: advice about somebody else's folder would only do harm.
+    if let Err(error) = synod_storage::refuse_foreign(data) {
+        let seen = error.to_string();
+        return vec![Finding { check: "data folder", verdict: Verdict::Bad, seen, advice: None }];
+    }
     if let Err(error) = create_private(data) {
         findings.push(Finding {
             check: "data folder",

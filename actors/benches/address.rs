@@ -23,8 +23,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use synod_actors::address::{Address, Reply};
+use synod_actors::ports::Finish;
 use synod_actors::system::System;
 use synod_domain::agent::{AgentSpec, Host, PoolSpec, RuntimeSpec, Standing};
 use synod_domain::capability::Capabilities;
@@ -44,6 +46,8 @@ const AGENTS: u32 = 10_000;
 /// Tasks submitted, claimed and completed in one entry each, as a proposer under load batches them.
 const BATCH: usize = 64;
 const BATCHES: usize = 300;
+/// Tasks for hosted agents.
+const TASKS: usize = 5_000;
 
 /// Counts the bytes that are allocated.
 struct Counting;
@@ -119,6 +123,12 @@ fn main() {
     println!("| submit, claim, complete by external agents, {BATCH} an entry | µs a command |");
     println!("|---|---:|");
     one().block_on(external_work());
+    println!();
+    println!("| a task from submit to end, ten at a time, in a pool of | µs a task |");
+    println!("|---|---:|");
+    for agents in [10, AGENTS] {
+        one().block_on(hosted_work(agents));
+    }
 }
 
 async fn messages(threads: &str) {
@@ -295,6 +305,19 @@ async fn external_work() {
     println!("| applied, with nobody who listens | {without:.2} |");
     println!("| applied, with the whole tree | {with:.2} |");
     println!("| what the tree adds | {:.2} |", with - without);
+}
+
+/// Lives of tasks in the hands of hosted agents, nearly all of which stay idle: idle agents should cost nothing.
+async fn hosted_work(agents: u32) {
+    let completed = || Finish::Completed { result: Bytes::from_static(b"null") };
+    let stage = Stage::start(move |_| async move { completed() }).await;
+    stage.pool(pool("idle", agents)).await;
+    let began = Instant::now();
+    for _ in 0..TASKS / 10 {
+        stage.submit_burst("idle", 10);
+        stage.until_all_ended().await;
+    }
+    println!("| {agents} agents | {:.1} |", began.elapsed().as_secs_f64() * 1e6 / TASKS as f64);
 }
 
 fn task(world: &synod_actors::system::World) -> synod_domain::task::TaskSpec {

@@ -75,13 +75,13 @@ pub(crate) struct Handle {
 
 impl Handle {
     /// Notes what was touched, and wakes it unless a wake-up waits already.
-    pub(crate) fn touch(&self, mut touched: Touched) {
+    pub(crate) fn touch(&self, touched: Touched) {
         if touched.is_empty() {
             return;
         }
         let mut notes = self.notes.lock();
-        notes.touched.agents.append(&mut touched.agents);
-        notes.touched.mailboxes.append(&mut touched.mailboxes);
+        notes.touched.agents.extend(touched.agents);
+        notes.touched.mailboxes.extend(touched.mailboxes);
         notes.touched.everything |= touched.everything;
         if !notes.woken {
             notes.woken = self.address.tell(Message::Woken).is_ok();

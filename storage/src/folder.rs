@@ -104,7 +104,11 @@ impl Folder {
 
 /// Refuses a folder that is somebody else's: it has no lock file of ours, and something that we did not put
 /// there. A file of ours beside strangers' proves nothing: many a folder has something named `log`.
-fn refuse_foreign(path: &Path) -> Result<(), Error> {
+///
+/// # Errors
+///
+/// [`Error::Foreign`] for such a folder, [`Error::Io`] when it cannot be listed. One that is not there is fine.
+pub fn refuse_foreign(path: &Path) -> Result<(), Error> {
     let entries = match fs::read_dir(path) {
         // Creating the folder says what is in the way, if anything is.
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {

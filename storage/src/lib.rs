@@ -61,6 +61,7 @@ pub use blobs::{BLOB_MAX, BlobId, Blobs, INLINE_MAX};
 pub use codec::{VERSION, decode, encode};
 pub use engine_log::LogOptions;
 pub use error::{Error, Place};
+pub use folder::refuse_foreign;
 pub use log::{Bounds, Done, Log, Record, Room};
 pub use memory::{MemoryDisk, Part};
 pub use open::{Opened, Options, Repair, open};

@@ -108,3 +108,15 @@ tasks: [{name: fails, pool: p, retry: {max_attempts: 1}, for_each: {list: [1, 2,
     said.assert_code(1);
     assert_eq!(tasks(&said.json()).len(), 3);
 }
+
+#[tokio::test]
+async fn doctor_gives_no_advice_about_a_folder_that_is_somebody_elses() {
+    let fleet = Fleet::new("");
+    let data = fleet.file("theirs");
+    std::fs::create_dir(&data).unwrap();
+    std::fs::write(data.join("precious"), "").unwrap();
+    let said = say(&["doctor", "--data", data.to_str().unwrap()]).await;
+    said.assert_code(3);
+    assert!(said.out.contains("precious") && !said.out.contains("chmod"), "{said:#?}");
+    assert_eq!(std::fs::read_dir(&data).unwrap().count(), 1, "nothing was written there");
+}

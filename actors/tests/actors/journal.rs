@@ -51,6 +51,10 @@ impl Entropy for SeededEntropy {
     }
 }
 
+/// How often a test's node may be told that there is no room. Simulated time stands still while somebody asks
+/// again and again, so that would end in a test that hangs and not in one that fails.
+const TURNED_AWAY_MAX: usize = 100_000;
+
 /// What is to go wrong.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Faults {
@@ -75,6 +79,7 @@ pub(crate) struct FakeJournal {
     core: Arc<Core>,
     /// How many of the next reads panic.
     pub(crate) broken_reads: AtomicUsize,
+    turned_away: AtomicUsize,
 }
 
 /// What the writer and its callers share.
@@ -109,7 +114,7 @@ impl FakeJournal {
             asked: Mutex::default(),
         });
         tokio::spawn(core.clone().write(waiting));
-        Self { queue, core, broken_reads: AtomicUsize::new(0) }
+        Self { queue, core, broken_reads: AtomicUsize::new(0), turned_away: AtomicUsize::new(0) }
     }
 
     pub(crate) fn core(&self) -> &Core {
@@ -118,6 +123,8 @@ impl FakeJournal {
 
     async fn ask(&self, request: Option<Request>) -> Result<Option<Answer>, JournalError> {
         if self.core.faults.lock().no_room {
+            let turned_away = self.turned_away.fetch_add(1, Ordering::SeqCst);
+            assert!(turned_away < TURNED_AWAY_MAX, "somebody asks without a pause");
             return Err(JournalError::NoSpace);
         }
         let (caller, answer) = oneshot::channel();
