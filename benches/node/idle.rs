@@ -5,8 +5,6 @@ use std::time::Duration;
 use synod::native::{AgentError, Context, NativeAgent};
 use synod::node::{Node, Pool};
 
-use crate::start::resident_bytes;
-
 const AGENTS: u32 = 1000;
 const WATCHED: Duration = Duration::from_secs(30);
 
@@ -26,21 +24,19 @@ pub(crate) async fn run() {
     let folder = crate::folder();
     let builder = Node::builder().data(folder.path().join("data"));
     let node = builder.native("idle", Idle).expect("a name").start().await.expect("a node");
-    let before = resident_bytes();
     node.put_pool(Pool::native("idle", "idle").expect("a pool").size(AGENTS)).await.expect("the pool");
     while node.read(|state| state.agents().filter(|agent| agent.takes_work()).count()) < AGENTS as usize {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let each = resident_bytes().saturating_sub(before) / u64::from(AGENTS);
     // The checkpoint of their registration is not idleness.
     tokio::time::sleep(Duration::from_secs(3)).await;
     let begun = processor_time();
     tokio::time::sleep(WATCHED).await;
     let used = processor_time().saturating_sub(begun);
     let share = used.as_secs_f64() / WATCHED.as_secs_f64() * 100.0;
-    println!("| resident bytes an idle agent | user + system time, ms | share of a core, % |");
-    println!("|---:|---:|---:|");
-    println!("| {each} | {} | {share:.3} |", used.as_millis());
+    println!("| user + system time, ms | share of a core, % |");
+    println!("|---:|---:|");
+    println!("| {} | {share:.3} |", used.as_millis());
     node.stop().await;
 }
 

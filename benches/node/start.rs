@@ -40,7 +40,7 @@ pub(crate) async fn run() {
 }
 
 /// Resident memory of this process, from the operating system; 0 where it does not say.
-pub(crate) fn resident_bytes() -> u64 {
+fn resident_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kibibytes = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());

@@ -13,7 +13,7 @@ use synod_actors::runtimes::native::{NativeAgent, NativeRuntime};
 use synod_actors::runtimes::process::{ProcessNode, ProcessSettings};
 use synod_actors::system::{System, World};
 use synod_cluster::checkpointer::Policy;
-use synod_cluster::consensus::{Consensus, Options, Timing};
+use synod_cluster::consensus::{self, Consensus, Options, Timing};
 use synod_cluster::records::live_prefixes;
 use synod_domain::command::Command;
 use synod_domain::id::{IdGenerator, NodeId};
@@ -158,7 +158,9 @@ impl Builder {
             Some(entropy) => entropy,
             None => Arc::new(SeededEntropy::from_system().map_err(Error::Start)?),
         };
-        let (storage, repaired, folder) = open(self.home)?;
+        // The start reads every row of the state once, when it loads it; a second reading only to check them
+        // would double its time.
+        let (mut storage, mut repaired, folder) = open(self.home, Verify::Prefixes(Vec::new()))?;
         let node = node_id(&storage, &*self.clock, &*entropy).await?;
         let processes = match &folder {
             Some(folder) => {
@@ -172,19 +174,29 @@ impl Builder {
             None => None,
         };
         let hub = EventHub::default();
-        let blobs = storage.blobs.clone();
-        let consensus = Consensus::start(Options {
+        let options = |storage: &Storage| Options {
             node: ONLY_VOTER,
-            storage,
+            storage: storage.clone(),
             clock: self.clock.clone(),
             entropy: entropy.clone(),
             events: Arc::new(HubSink(hub.clone())),
             timing: Timing::default(),
-            policy: self.policy,
+            policy: self.policy.clone(),
             inline: self.inline,
             peers: None,
-        })
-        .await?;
+        };
+        let consensus = match (Consensus::start(options(&storage)).await, &folder) {
+            (Err(consensus::Error::Machine(error)), Some(folder)) => {
+                tracing::warn!(%error, "the state does not load; it is checked and rebuilt");
+                // The folder is free again when nobody has its parts any more.
+                drop(storage);
+                let home = Home::Folder(folder.clone());
+                (storage, repaired, _) = open(home, Verify::Prefixes(live_prefixes()))?;
+                Consensus::start(options(&storage)).await?
+            }
+            (started, _) => started?,
+        };
+        let blobs = storage.blobs.clone();
         let consensus = Arc::new(consensus);
         wait_to_lead(&consensus).await?;
         let journal = RaftJournal { proposer: consensus.proposer(), state: consensus.state() };
@@ -222,11 +234,11 @@ impl Builder {
     }
 }
 
-fn open(home: Home) -> Result<(Storage, Option<Repair>, Option<PathBuf>), Error> {
+/// Opens the home, with as much of the state checked as `verify` says. History may be large and is checked
+/// row by row when it is read.
+fn open(home: Home, verify: Verify) -> Result<(Storage, Option<Repair>, Option<PathBuf>), Error> {
     match home {
         Home::Folder(folder) => {
-            // History may be large and is checked row by row when it is read.
-            let verify = Verify::Prefixes(live_prefixes());
             let options = synod_storage::Options { verify, ..synod_storage::Options::default() };
             let opened = synod_storage::open(&folder, &options)?;
             Ok((opened.storage, opened.repaired, Some(folder)))
