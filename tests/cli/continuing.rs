@@ -186,7 +186,7 @@ fn answering(name: &str, pause: &str) -> String {
         "
 name: {name}
 pools:
-  w: {{command: [sh, -c, '{pause}; echo from-{name}'], capabilities: [answer]}}
+  w: {{command: [sh, -c, '{pause}; echo x >> {{{{fleet.dir}}}}/done; echo from-{name}'], capabilities: [answer]}}
 tasks:
   - {{name: by-pool, pool: w, for_each: {{list: [1, 2, 3, 4]}}}}
   - {{name: by-capability, capabilities: [answer], for_each: {{list: [1, 2, 3, 4]}}}}
@@ -200,9 +200,8 @@ async fn fleets_that_share_a_folder_and_a_pool_name_never_do_each_others_work() 
     let data = first.file("shared");
     let data = data.to_str().unwrap();
     let mut child = first.call(&["--data", data]).spawn().unwrap();
-    let log = first.file("shared/log");
-    eventually("the first run is on its way", || log.exists().then_some(())).await;
-    tokio::time::sleep(Duration::from_millis(900)).await;
+    eventually("some of the first fleet's work is done", || (first.lines("done").len() >= 2).then_some(()))
+        .await;
     child.start_kill().unwrap();
     assert_eq!(ending(child).await.status.code(), None, "the kill came too late");
 
