@@ -24,6 +24,20 @@ test *args:
 tidy:
     cargo test --locked --test tidy
 
+# The public Python client of the older control plane against a server, with its table of methods.
+sdk:
+    cargo test --locked --test sdk -- --nocapture
+
+# A real server asked at random by its own OpenAPI document, for five minutes unless told otherwise.
+fuzz-api *args="--seconds 300":
+    cargo build --release --locked
+    tests/contract/run {{args}}
+
+# synod beside Redis and PostgreSQL, as far as they are installed; docs/BENCHMARKS.md.
+peers *args:
+    cargo build --release --locked
+    cargo run --release --locked --manifest-path benches/peers/Cargo.toml -- {{args}}
+
 # The documentation, links in it checked; a link to a private item is for readers of the source.
 doc:
     RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --workspace --no-deps --locked

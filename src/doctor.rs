@@ -1,5 +1,9 @@
 //! Looks at the machine and says what would keep a node from working well.
 
+mod serving;
+
+pub use serving::examine_serving;
+
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;

@@ -34,6 +34,10 @@ pub mod fleet;
 pub mod node;
 pub mod run;
 
+pub mod api;
+pub mod client;
+pub mod http;
+
 pub mod cli;
 pub mod clock;
 pub mod doctor;

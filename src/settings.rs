@@ -3,15 +3,26 @@
 //! Data only, checked once at the start. An unknown key is an error. Each field says what raising it
 //! costs; `synod config show --origin` says where each value came from.
 
+mod file;
+mod http;
+mod older;
+mod sense;
+mod serving;
 mod show;
+mod work;
 
+pub use http::{HttpSettings, TlsSettings};
+pub use older::{ENV_EXTRA_TOKEN, EXTRA_TOKEN_LEN_MIN};
 pub use show::{Origin, Shown};
+pub use work::{AgentSettings, TaskSettings};
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use figment::Figment;
-use figment::providers::{Env, Format, Serialized, Toml};
+use figment::providers::{Env, Serialized};
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use synod_cluster::checkpointer::Policy;
 use synod_domain::limits::Limits;
@@ -22,8 +33,21 @@ use crate::period::Period;
 /// Begins the names of environment variables; `__` goes one level down, as in `SYNOD_LOG__LEVEL`.
 const ENV_PREFIX: &str = "SYNOD_";
 
-/// Variables of that prefix that are not settings: what agents are given, and where the file is.
-const ENV_OTHERS: [&str; 6] = ["TASK_ID", "ATTEMPT", "AGENT", "NODE", "CONFIG", "BENCH_DIR"];
+/// Variables of that prefix that are not settings: what agents are given, where the file is, and what belongs to
+/// the client.
+const ENV_OTHERS: [&str; 11] = [
+    "TASK_ID",
+    "ATTEMPT",
+    "AGENT",
+    "NODE",
+    "CONFIG",
+    "BENCH_DIR",
+    "URL",
+    "TOKEN",
+    "TOKEN_FILE",
+    "CA",
+    "CONTEXT",
+];
 
 /// Where the environment names the settings file.
 pub const ENV_CONFIG: &str = "SYNOD_CONFIG";
@@ -42,6 +66,12 @@ pub struct Settings {
     pub history: HistorySettings,
     /// Bounds on what waits.
     pub limits: LimitSettings,
+    /// The API.
+    pub http: HttpSettings,
+    /// External agents.
+    pub agents: AgentSettings,
+    /// Tasks.
+    pub tasks: TaskSettings,
 }
 
 /// How a node stops.
@@ -161,6 +191,34 @@ pub struct Flags {
     /// `--log`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log: Option<LogFlags>,
+    /// Of `server` and `dev`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http: Option<HttpFlags>,
+}
+
+/// What the command line sets about the API.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct HttpFlags {
+    /// `--listen`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<SocketAddr>,
+    /// `--allow-host`, in place of those of the file.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allow_hosts: Vec<String>,
+    /// `--tls-cert` and `--tls-key`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsFlags>,
+}
+
+/// What the command line sets about TLS.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct TlsFlags {
+    /// `--tls-cert`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cert: Option<PathBuf>,
+    /// `--tls-key`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
 }
 
 /// What the command line sets about logs.
@@ -175,6 +233,10 @@ pub struct LogFlags {
 pub struct Loaded {
     /// The settings.
     pub settings: Settings,
+    /// A token that the environment gave; no setting, because it is a secret.
+    pub extra_token: Option<SecretString>,
+    /// What to tell the operator about names of the older control plane.
+    pub notes: Vec<String>,
     figment: Figment,
 }
 
@@ -185,33 +247,24 @@ impl Loaded {
     /// When the file cannot be read, a key is unknown or a value is wrong; the text names key and source.
     pub fn read(file: Option<&Path>, flags: &Flags) -> Result<Self, Error> {
         let mut figment = Figment::from(Serialized::defaults(Settings::default()));
+        let mut notes = Vec::new();
         if let Some(path) = file {
-            figment = merge_file(figment, path)?;
+            let mut value = file::read(path)?;
+            let (older, told) = older::translate(&mut value)?;
+            notes = told;
+            figment = figment.merge(file::named(path, older)).merge(file::named(path, value));
+        }
+        let look = |name: &str| std::env::var(name).ok();
+        for (name, value) in older::environment(look)? {
+            figment = figment.merge(file::named_variable(name, value));
         }
         let figment = figment
             .merge(Env::prefixed(ENV_PREFIX).ignore(&ENV_OTHERS).split("__"))
             .merge(Serialized::defaults(flags));
-        let settings = figment.extract().map_err(|error| Error::Invalid(show::mistakes(error)))?;
-        Ok(Self { settings, figment })
-    }
-}
-
-fn merge_file(figment: Figment, path: &Path) -> Result<Figment, Error> {
-    let unreadable = |reason: String| Error::File { path: path.to_owned(), reason };
-    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    match extension {
-        "toml" => {
-            // Figment takes a file that is not there for an empty one.
-            std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?;
-            Ok(figment.merge(Toml::file_exact(path)))
-        }
-        "yaml" | "yml" | "json" => {
-            let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
-            let value: serde_json::Value =
-                serde_saphyr::from_str(&text).map_err(|error| unreadable(error.to_string()))?;
-            Ok(figment.merge(show::named_file(path, value)))
-        }
-        _ => Err(unreadable("it must end in .toml, .yaml, .yml or .json".to_owned())),
+        let settings: Settings = figment.extract().map_err(|error| Error::Invalid(show::mistakes(error)))?;
+        sense::check(&settings)?;
+        let extra_token = look(ENV_EXTRA_TOKEN).filter(|text| !text.is_empty()).map(SecretString::from);
+        Ok(Self { settings, extra_token, notes, figment })
     }
 }
 
@@ -234,5 +287,6 @@ impl Settings {
             .policy(policy)
             .drain(self.stop.drain.0)
             .kill_grace(self.stop.kill_grace.0)
+            .agent_timeout(self.agents.timeout.0)
     }
 }

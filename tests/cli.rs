@@ -17,5 +17,7 @@ mod orphans;
 mod refusing;
 #[path = "cli/running.rs"]
 mod running;
+#[path = "cli/serving.rs"]
+mod serving;
 #[path = "cli/settings.rs"]
 mod settings;

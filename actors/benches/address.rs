@@ -225,6 +225,8 @@ fn agent(raw: u128, pool: Option<&str>, host: Host) -> AgentSpec {
         region: None,
         concurrency: 1_000,
         host,
+        heartbeat_timeout: None,
+        metadata: None,
     }
 }
 
@@ -281,7 +283,8 @@ async fn external_work() {
             let ids: Vec<TaskId> = specs.iter().map(|spec| spec.id).collect();
             apply(specs.into_iter().map(|spec| Command::Submit { spec }).collect());
             tokio::task::yield_now().await;
-            let claim = |agent: &AgentId| Command::Claim { agent: *agent, max: 2, start: true };
+            let claim =
+                |agent: &AgentId| Command::Claim { agent: *agent, max: 2, start: true, offered: None };
             apply(agents.iter().map(claim).collect());
             tokio::task::yield_now().await;
             let complete = |task| Command::Complete {
@@ -336,5 +339,6 @@ fn task(world: &synod_actors::system::World) -> synod_domain::task::TaskSpec {
         labels: BTreeMap::new(),
         run: None,
         redriven_from: None,
+        metadata: None,
     }
 }

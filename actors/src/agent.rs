@@ -59,11 +59,58 @@ impl Handle {
         self.0.tell(Message::LeaseEnded { task })
     }
 
-    /// Lets it finish what it has, for at most `patience`, then gives the rest back and answers.
-    pub(crate) async fn drain(&self, patience: Duration) -> Result<(), AskError> {
+    /// Lets it finish what it has, for at most `patience`, then gives the rest back and answers. The first
+    /// cause counts.
+    pub(crate) async fn drain(&self, patience: Duration, cause: Cause) -> Result<(), AskError> {
         // The agent keeps to its patience itself; this bound is for an agent that hangs.
         let bound = patience + crate::supervisor::STOP_PATIENCE;
-        self.0.ask(bound, |reply| Message::Drain { patience, reply }).await
+        self.0.ask(bound, |reply| Message::Drain { patience, cause, reply }).await
+    }
+
+    /// Lets it give back what it has, and answers when nothing of it runs any more.
+    pub(crate) async fn leave(&self, cause: Cause) -> Result<(), AskError> {
+        let (bound, patience) = (STOP_MAX + crate::supervisor::STOP_PATIENCE, Duration::ZERO);
+        self.0.ask(bound, |reply| Message::Drain { patience, cause, reply }).await
+    }
+}
+
+/// Why an agent leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// Its node stops.
+    NodeStops,
+    /// Its pool has become smaller.
+    Surplus,
+    /// Somebody wants it to begin afresh.
+    Restart,
+}
+
+impl Cause {
+    /// Why it takes nothing new, for a person.
+    fn draining(self) -> &'static str {
+        match self {
+            Self::NodeStops => "its node is stopping",
+            Self::Surplus => "its pool has become smaller",
+            Self::Restart => "it is being restarted",
+        }
+    }
+
+    /// Why its leases go back, for a person.
+    fn gave_back(self) -> &'static str {
+        match self {
+            Self::NodeStops => "its node stopped before it was done",
+            Self::Surplus => "its pool has become smaller, and its agent left before it was done",
+            Self::Restart => "its agent was restarted before it was done",
+        }
+    }
+
+    /// Why it is gone, for a person.
+    fn left(self) -> &'static str {
+        match self {
+            Self::NodeStops => "its node stopped",
+            Self::Surplus => "it left its pool",
+            Self::Restart => "it is being restarted",
+        }
     }
 }
 
@@ -76,7 +123,7 @@ pub(crate) enum Message {
     LeaseEnded { task: TaskId },
     AttemptEnded { task: TaskId, attempt: u32 },
     StopElapsed { task: TaskId, attempt: u32 },
-    Drain { patience: Duration, reply: Reply<()> },
+    Drain { patience: Duration, cause: Cause, reply: Reply<()> },
     DrainRecorded,
     DrainElapsed,
     GaveBack,
@@ -102,6 +149,7 @@ pub(crate) struct State {
     crowded: bool,
     draining: Vec<Reply<()>>,
     leaving: Leaving,
+    cause: Cause,
     beside: Tether,
 }
 
@@ -155,6 +203,7 @@ impl Actor for Agent {
             crowded: false,
             draining: Vec::new(),
             leaving: Leaving::No,
+            cause: Cause::NodeStops,
             beside: Tether::default(),
         })
     }
@@ -167,12 +216,15 @@ impl Actor for Agent {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             Message::Registered { outcome } => state.enter_service(&me, outcome)?,
-            Message::LookAtLeases => state.look_at_leases(&me),
+            Message::LookAtLeases => {
+                state.check_record()?;
+                state.look_at_leases(&me);
+            }
             Message::Leased { task } => state.take_up(&me, task),
             Message::LeaseEnded { task } => state.stop_unless_leased(&me, task),
             Message::AttemptEnded { task, attempt } => state.attempt_ended(&me, task, attempt),
             Message::StopElapsed { task, attempt } => state.drop_attempt(&me, task, attempt),
-            Message::Drain { patience, reply } => state.drain(&me, patience, reply),
+            Message::Drain { patience, cause, reply } => state.drain(&me, patience, cause, reply),
             Message::DrainRecorded => state.finish_first(&me),
             Message::DrainElapsed => state.give_back(&me),
             Message::GaveBack => state.gave_back(&me),
@@ -231,6 +283,17 @@ impl State {
         outcome?;
         self.registered = true;
         self.look_at_leases(me);
+        Ok(())
+    }
+
+    /// Fails when nothing is agreed about it any more, unless it leaves anyway. Its pool then decides whether
+    /// there should be one like it.
+    fn check_record(&self) -> Result<(), ActorProcessingErr> {
+        let id = self.id();
+        let known = self.args.world.read(|state| state.agent(id).is_some());
+        if self.registered && self.leaving == Leaving::No && !known {
+            return Err("it is not registered any more".into());
+        }
         Ok(())
     }
 
@@ -350,17 +413,19 @@ impl State {
         self.leave_when_done(me);
     }
 
-    fn drain(&mut self, me: &ActorRef<Message>, patience: Duration, reply: Reply<()>) {
+    fn drain(&mut self, me: &ActorRef<Message>, patience: Duration, cause: Cause, reply: Reply<()>) {
         self.draining.push(reply);
+        self.give_back_after(me, patience);
         if self.leaving != Leaving::No {
             return;
         }
         self.leaving = Leaving::Asked;
+        self.cause = cause;
         // Its last word would be that it is ready.
         self.registration = None;
         let (world, agent, drained) = (self.args.world.clone(), self.id(), me.clone());
+        let reason = cause.draining().into();
         self.beside.spawn(async move {
-            let reason = "its node is stopping".into();
             let command = Command::SetStanding { agent, standing: Standing::Draining, reason };
             if let Err(error) = propose(&world, command).await {
                 tracing::debug!(%agent, error, "the standing was not recorded");
@@ -368,6 +433,10 @@ impl State {
             // An error means that the agent is gone.
             let _ = drained.send_message(Message::DrainRecorded);
         });
+    }
+
+    /// Whoever asks it to leave brings a patience of its own; the shortest counts.
+    fn give_back_after(&self, me: &ActorRef<Message>, patience: Duration) {
         let me = me.clone();
         self.beside.spawn(async move {
             tokio::time::sleep(patience).await;
@@ -402,8 +471,9 @@ impl State {
             }
         }
         let (world, agent, me) = (self.args.world.clone(), self.id(), me.clone());
+        let cause = self.cause;
         self.beside.spawn(async move {
-            let reason: Arc<str> = "its node stopped before it was done".into();
+            let reason: Arc<str> = cause.gave_back().into();
             // Side by side, so that all share a sync.
             let releases = held.into_iter().map(|(task, attempt)| {
                 let command = Command::Release { task, attempt, reason: reason.clone() };
@@ -412,7 +482,7 @@ impl State {
             for error in futures::future::join_all(releases).await.into_iter().filter_map(Result::err) {
                 tracing::debug!(%agent, error, "a lease was not given back");
             }
-            let reason = "its node stopped".into();
+            let reason = cause.left().into();
             let command = Command::SetStanding { agent, standing: Standing::Offline, reason };
             if let Err(error) = propose(&world, command).await {
                 tracing::debug!(%agent, error, "the standing was not recorded");

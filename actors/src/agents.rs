@@ -20,6 +20,10 @@ use crate::propose::World;
 use crate::supervisor::{STOP_PATIENCE, start_at, why_not_started};
 use crate::tether::Tether;
 
+/// How long a restart that somebody asked for may take: an attempt in hand may take its runtime's grace to
+/// stop, and one that hangs is cut off before this.
+const RESTART_PATIENCE: Duration = Duration::from_secs(90);
+
 /// What a start or a restart needs.
 #[derive(Clone)]
 pub(crate) struct Args {
@@ -47,6 +51,21 @@ impl Handle {
         self.0.tell(Message::Revive { pool, agent })
     }
 
+    /// Tells it that nothing is agreed about an agent of a pool any more: it was retired.
+    pub(crate) fn retired(&self, pool: Name, agent: AgentId) -> Result<(), Gone> {
+        self.0.tell(Message::Retired { pool, agent })
+    }
+
+    /// Tells it not to wait for what an agent that leaves has in hand.
+    pub(crate) fn evict(&self, pool: Name, agent: AgentId) -> Result<(), Gone> {
+        self.0.tell(Message::Evict { pool, agent })
+    }
+
+    /// Lets an agent of this node begin afresh, as [`pool::Handle::restart`] does.
+    pub(crate) async fn restart(&self, pool: Name, agent: AgentId) -> Result<Result<(), String>, AskError> {
+        self.0.ask(RESTART_PATIENCE, |reply| Message::Restart { pool, agent, reply }).await
+    }
+
     /// Drains all agents and answers when they have gone.
     pub(crate) async fn drain(&self, patience: Duration) -> Result<(), AskError> {
         self.0.ask(patience + 3 * STOP_PATIENCE, |reply| Message::Drain { patience, reply }).await
@@ -59,6 +78,9 @@ pub(crate) enum Message {
     LookAtPools,
     LookAtPool { pool: Name },
     Revive { pool: Name, agent: AgentId },
+    Retired { pool: Name, agent: AgentId },
+    Evict { pool: Name, agent: AgentId },
+    Restart { pool: Name, agent: AgentId, reply: Reply<Result<(), String>> },
     RestartElapsed { pool: Name },
     Drain { patience: Duration, reply: Reply<()> },
 }
@@ -104,7 +126,10 @@ impl Actor for Agents {
         match message {
             Message::LookAtPools => state.look_at_pools(&me).await?,
             Message::LookAtPool { pool } => state.look_at_pool(&me, &pool).await?,
-            Message::Revive { pool, agent } => state.revive(&pool, agent),
+            Message::Revive { pool, agent } => state.tell(&pool, |handle| handle.revive(agent)),
+            Message::Retired { pool, agent } => state.tell(&pool, |handle| handle.retired(agent)),
+            Message::Evict { pool, agent } => state.tell(&pool, |handle| handle.evict(agent)),
+            Message::Restart { pool, agent, reply } => state.restart(&pool, agent, reply),
             Message::RestartElapsed { pool } => state.start_pool(&me, &pool).await?,
             Message::Drain { patience, reply } => state.drain(patience, reply),
         }
@@ -249,10 +274,18 @@ impl State {
         }
     }
 
-    fn revive(&self, pool: &Name, agent: AgentId) {
+    fn tell(&self, pool: &Name, what: impl FnOnce(&pool::Handle) -> Result<(), Gone>) {
         if let Some(child) = self.children.get(pool) {
-            // A pool that is being restarted starts all its agents.
-            let _ = child.handle.revive(agent);
+            // A pool that is being restarted looks at the state and starts its agents afresh.
+            let _ = what(&child.handle);
+        }
+    }
+
+    fn restart(&self, pool: &Name, agent: AgentId, reply: Reply<Result<(), String>>) {
+        match self.children.get(pool) {
+            // A pool that is being restarted drops the reply, and starts every agent afresh.
+            Some(child) => drop(child.handle.restart(agent, reply)),
+            None => reply.send(Err(format!("pool {pool} does not run on this node"))),
         }
     }
 

@@ -39,10 +39,11 @@ impl Default for EventHub {
 
 impl EventHub {
     /// Tells all subscribers. Never waits.
-    pub fn publish(&self, happening: Happening) {
+    pub fn publish(&self, happening: impl Into<Arc<Happening>>) {
+        let happening = happening.into();
         if !happening.events.is_empty() {
             // An error means that nobody listens.
-            let _ = self.sender.send(Arc::new(happening));
+            let _ = self.sender.send(happening);
         }
     }
 
@@ -83,11 +84,12 @@ impl Subscription {
 #[cfg(test)]
 mod tests {
     use synod_domain::id::TaskId;
+    use synod_domain::name::Name;
 
     use super::*;
 
     fn happening(index: u64) -> Happening {
-        let events = vec![Event::DeadLetterRemoved { task: TaskId::from_raw(1) }];
+        let events = vec![Event::DeadLetterRemoved { task: TaskId::from_raw(1), workspace: Name::default() }];
         Happening { index, at: Timestamp::ZERO, events }
     }
 

@@ -143,6 +143,8 @@ mod tests {
                 region: None,
                 concurrency: 9,
                 host: Host::Node(NodeId::from_raw(1)),
+                heartbeat_timeout: None,
+                metadata: None,
             }),
             standing: Standing::Ready,
             reason: "".into(),
@@ -152,6 +154,8 @@ mod tests {
             completed: 0,
             failed: 0,
             restarts: 0,
+            worked: std::time::Duration::ZERO,
+            retiring: false,
         }
     }
 

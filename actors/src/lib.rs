@@ -9,10 +9,12 @@
 //! └── leader             only where this node leads
 //!     ├── scheduler          hands waiting tasks to agents; proposes, never decides alone
 //!     ├── clockwork          lets time pass in the log when something is due
-//!     └── steward            replaces agents that failed for good
+//!     ├── steward            replaces agents that failed for good
+//!     └── liveness           takes agents that run elsewhere and are silent for offline
 //! ```
 //!
-//! The table itself is in [`system`]. Actors propose commands to the journal and act on events; what
+//! Beside the tree stands the [`desk`], at which agents that run elsewhere wait for work; the router keeps it
+//! going. The table itself is in [`system`]. Actors propose commands to the journal and act on events; what
 //! is agreed they read from the state, so a restarted actor finds everything it needs there.
 //! Deliberately absent: Raft, networks, disks and HTTP; they come in through [`ports`].
 
@@ -20,8 +22,10 @@ pub mod ports;
 pub mod runtimes;
 
 pub mod address;
+pub mod desk;
 pub mod events;
 pub mod ids;
+pub mod liveness;
 pub mod supervisor;
 pub mod system;
 
@@ -30,6 +34,7 @@ mod agents;
 mod attempt;
 mod clockwork;
 mod free;
+mod hosted;
 mod pool;
 mod propose;
 mod router;

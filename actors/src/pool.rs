@@ -4,6 +4,7 @@
 //! too often is left failed; the steward decides when to try it afresh. Surplus agents are drained:
 //! they finish what they have.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +21,7 @@ use synod_domain::restart::{Decision, Exit, RestartHistory, decide};
 use synod_domain::task::bounded_reason;
 
 use crate::address::{Address, AskError, Gone, Reply};
-use crate::agent;
+use crate::agent::{self, Cause};
 use crate::ports::{AgentRuntime, Finish, Work};
 use crate::propose::World;
 use crate::supervisor::{STOP_PATIENCE, start_at};
@@ -32,28 +33,32 @@ const SURPLUS_PATIENCE: Duration = Duration::from_secs(300);
 /// How much of a pool's name its agents' names keep: room is left for a dash and any number of an agent.
 const POOL_PART_MAX: usize = NAME_BYTES_MAX - 21;
 
-/// Finds the agents that run on this node. Shared by pools, which fill it, and the router.
+/// Finds the agents that run on this node, and their pools. Shared by pools, which fill it, and the router.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Directory(Arc<RwLock<BTreeMap<AgentId, agent::Handle>>>);
+pub(crate) struct Directory(Arc<RwLock<BTreeMap<AgentId, (agent::Handle, Name)>>>);
 
 impl Directory {
     pub(crate) fn get(&self, agent: AgentId) -> Option<agent::Handle> {
-        self.0.read().get(&agent).cloned()
+        self.0.read().get(&agent).map(|(handle, _)| handle.clone())
+    }
+
+    pub(crate) fn pool_of(&self, agent: AgentId) -> Option<Name> {
+        self.0.read().get(&agent).map(|(_, pool)| pool.clone())
     }
 
     pub(crate) fn all(&self) -> Vec<agent::Handle> {
-        self.0.read().values().cloned().collect()
+        self.0.read().values().map(|(handle, _)| handle.clone()).collect()
     }
 
-    fn enter(&self, agent: AgentId, handle: agent::Handle) {
-        self.0.write().insert(agent, handle);
+    fn enter(&self, agent: AgentId, handle: agent::Handle, pool: Name) {
+        self.0.write().insert(agent, (handle, pool));
     }
 
     /// Takes an agent out, unless another pool's actor has entered it anew: the state of a pool that failed
     /// may be dropped after its successor has started.
     fn leave(&self, agent: AgentId, handle: &agent::Handle) {
         let mut agents = self.0.write();
-        if agents.get(&agent).is_some_and(|entered| entered.0.is(&handle.0)) {
+        if agents.get(&agent).is_some_and(|(entered, _)| entered.0.is(&handle.0)) {
             agents.remove(&agent);
         }
     }
@@ -82,6 +87,22 @@ impl Handle {
         self.0.tell(Message::Revive { agent })
     }
 
+    /// Tells it that nothing is agreed about an agent of its any more: it was retired.
+    pub(crate) fn retired(&self, agent: AgentId) -> Result<(), Gone> {
+        self.0.tell(Message::Retired { agent })
+    }
+
+    /// Tells it not to wait for what an agent that leaves has in hand.
+    pub(crate) fn evict(&self, agent: AgentId) -> Result<(), Gone> {
+        self.0.tell(Message::Evict { agent })
+    }
+
+    /// Lets an agent begin afresh: what it has goes back, and it is started again however often it failed.
+    /// Answers when it has been started; with a text for people when it will not be.
+    pub(crate) fn restart(&self, agent: AgentId, reply: Reply<Result<(), String>>) -> Result<(), Gone> {
+        self.0.tell(Message::Restart { agent, reply })
+    }
+
     /// Drains all its agents and answers when they have gone.
     pub(crate) async fn drain(&self, patience: Duration) -> Result<(), AskError> {
         self.0.ask(patience + 2 * STOP_PATIENCE, |reply| Message::Drain { patience, reply }).await
@@ -93,6 +114,10 @@ impl Handle {
 pub(crate) enum Message {
     LookAtSize,
     Revive { agent: AgentId },
+    Retired { agent: AgentId },
+    Evict { agent: AgentId },
+    Restart { agent: AgentId, reply: Reply<Result<(), String>> },
+    Restarted { agent: AgentId },
     FailureRecorded { agent: AgentId, decision: Decision },
     RestartElapsed { agent: AgentId },
     AgentRemoved { agent: AgentId },
@@ -105,6 +130,8 @@ struct Child {
     life: Life,
     history: RestartHistory,
     leaving: bool,
+    /// Who waits for it to begin afresh; while there is anybody, its end is wanted.
+    afresh: Vec<Reply<Result<(), String>>>,
 }
 
 /// Where an agent is between its restarts. It is started only after its last failure is recorded, so that
@@ -175,9 +202,17 @@ impl Actor for Pool {
         match message {
             Message::LookAtSize => state.look_at_size(&me).await?,
             Message::Revive { agent } => state.revive(&me, agent).await?,
+            Message::Retired { agent } => state.retire(&me, agent),
+            Message::Evict { agent } => state.evict(&me, agent),
+            Message::Restart { agent, reply } => state.restart_afresh(&me, agent, reply).await?,
+            Message::Restarted { agent } => state.restarted(&me, agent).await?,
             Message::FailureRecorded { agent, decision } => state.failure_recorded(&me, agent, decision),
             Message::RestartElapsed { agent } => state.restart(&me, agent).await?,
-            Message::AgentRemoved { agent } => state.forget(agent),
+            Message::AgentRemoved { agent } => {
+                state.forget(agent);
+                // Nobody is missed who was surplus; one that was removed by hand is.
+                state.look_at_size(&me).await?;
+            }
             Message::Drain { patience, reply } => state.drain(patience, reply),
         }
         Ok(())
@@ -211,14 +246,37 @@ impl State {
         }
         let pool = self.args.world.read(|state| state.pool(&self.args.pool).cloned());
         let Some(pool) = pool else { return Ok(()) };
-        // The newest agents leave first; the oldest know most.
-        let staying = self.children.iter().rev().filter(|(_, child)| !child.leaving);
+        for id in self.retiring() {
+            self.retire(me, id);
+        }
         let surplus = self.staying().saturating_sub(pool.target as usize);
-        let surplus: Vec<AgentId> = staying.map(|(id, _)| *id).take(surplus).collect();
-        for id in surplus {
+        for id in self.first_to_leave(surplus) {
             self.retire(me, id);
         }
         self.fill(me, &pool).await
+    }
+
+    /// Finds those whose retirement is agreed.
+    fn retiring(&self) -> Vec<AgentId> {
+        let staying = self.children.iter().filter(|(_, child)| !child.leaving).map(|(id, _)| *id);
+        self.args
+            .world
+            .read(|state| staying.filter(|id| state.agent(*id).is_some_and(|agent| agent.retiring)).collect())
+    }
+
+    /// Chooses who leaves a pool that has become smaller: those without work first, and among them the newest;
+    /// the oldest know most.
+    fn first_to_leave(&self, count: usize) -> Vec<AgentId> {
+        if count == 0 {
+            return Vec::new();
+        }
+        let staying = self.children.iter().filter(|(_, child)| !child.leaving).map(|(id, _)| *id);
+        let mut staying: Vec<(usize, Reverse<AgentId>)> = self.args.world.read(|state| {
+            let held = |id| state.agent(id).map_or(0, |agent| agent.held.len());
+            staying.map(|id| (held(id), Reverse(id))).collect()
+        });
+        staying.sort_unstable();
+        staying.into_iter().take(count).map(|(_, Reverse(id))| id).collect()
     }
 
     fn staying(&self) -> usize {
@@ -229,8 +287,9 @@ impl State {
     async fn fill(&mut self, me: &ActorRef<Message>, pool: &PoolRecord) -> Result<(), ActorProcessingErr> {
         let here = Host::Node(self.args.world.node);
         let known: Vec<Arc<AgentSpec>> = self.args.world.read(|state| {
-            let members = state.agents_of(&self.args.pool).map(|agent| &agent.spec);
-            let ours = members.filter(|spec| spec.host == here && !self.children.contains_key(&spec.id));
+            let members = state.agents_of(&self.args.pool).filter(|agent| !agent.retiring);
+            let ours = members.map(|agent| &agent.spec);
+            let ours = ours.filter(|spec| spec.host == here && !self.children.contains_key(&spec.id));
             ours.cloned().collect()
         });
         let mut missing = (pool.target as usize).saturating_sub(self.staying());
@@ -290,11 +349,14 @@ impl State {
             region: None,
             concurrency: pool.spec.concurrency,
             host: Host::Node(self.args.world.node),
+            heartbeat_timeout: None,
+            metadata: None,
         });
         let handle = agent::Handle::default();
-        self.args.directory.enter(id, handle.clone());
+        self.args.directory.enter(id, handle.clone(), self.args.pool.clone());
         let history = RestartHistory::default();
-        self.children.insert(id, Child { spec, handle, life: Life::Restarting, history, leaving: false });
+        let life = Life::Restarting;
+        self.children.insert(id, Child { spec, handle, life, history, leaving: false, afresh: Vec::new() });
         self.start_child(me, id).await
     }
 
@@ -331,18 +393,80 @@ impl State {
         }
     }
 
+    async fn restart_afresh(
+        &mut self,
+        me: &ActorRef<Message>,
+        id: AgentId,
+        reply: Reply<Result<(), String>>,
+    ) -> Result<(), ActorProcessingErr> {
+        let Some(child) = self.children.get_mut(&id).filter(|child| !child.leaving) else {
+            reply.send(Err(format!("{id} is leaving its pool")));
+            return Ok(());
+        };
+        child.history = RestartHistory::default();
+        match child.life {
+            Life::Running(_) => {
+                child.afresh.push(reply);
+                if child.afresh.len() == 1 {
+                    let handle = child.handle.clone();
+                    self.beside.spawn(async move {
+                        if let Err(error) = handle.leave(Cause::Restart).await {
+                            tracing::warn!(agent = %id, %error, "an agent that is restarted is stopped where it is");
+                            handle.0.stop();
+                        }
+                    });
+                }
+            }
+            // It is about to be started anyway.
+            Life::Restarting => reply.send(Ok(())),
+            Life::GivenUp | Life::Over => {
+                self.start_child(me, id).await?;
+                reply.send(Ok(()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts an agent whose earlier life has ended because somebody wanted it to begin afresh.
+    async fn restarted(&mut self, me: &ActorRef<Message>, id: AgentId) -> Result<(), ActorProcessingErr> {
+        self.restart(me, id).await?;
+        let Some(child) = self.children.get_mut(&id) else { return Ok(()) };
+        let outcome = match child.life {
+            Life::Running(_) => Ok(()),
+            Life::Restarting | Life::GivenUp | Life::Over => Err(format!("{id} is leaving its pool")),
+        };
+        for reply in child.afresh.drain(..) {
+            reply.send(outcome.clone());
+        }
+        Ok(())
+    }
+
     /// Lets an agent finish and then removes it.
     fn retire(&mut self, me: &ActorRef<Message>, id: AgentId) {
-        let Some(child) = self.children.get_mut(&id) else { return };
+        let Some(child) = self.children.get_mut(&id).filter(|child| !child.leaving) else { return };
         child.leaving = true;
         let (handle, world, me) = (child.handle.clone(), self.args.world.clone(), me.clone());
         self.beside.spawn(async move {
-            if let Err(error) = handle.drain(SURPLUS_PATIENCE).await {
+            if let Err(error) = handle.drain(SURPLUS_PATIENCE, Cause::Surplus).await {
                 tracing::debug!(agent = %id, %error, "a surplus agent did not drain");
             }
             remove_record(&world, id).await;
             // An error means that the pool is gone.
             let _ = me.send_message(Message::AgentRemoved { agent: id });
+        });
+    }
+
+    /// Does not wait for the work of an agent that leaves.
+    fn evict(&mut self, me: &ActorRef<Message>, id: AgentId) {
+        // That it retires may be heard of later than this.
+        if self.retiring().contains(&id) {
+            self.retire(me, id);
+        }
+        let Some(child) = self.children.get(&id).filter(|child| child.leaving) else { return };
+        let handle = child.handle.clone();
+        self.beside.spawn(async move {
+            // The one who lets it leave tells of what goes wrong.
+            let _ = handle.leave(Cause::Surplus).await;
         });
     }
 
@@ -392,6 +516,11 @@ impl State {
         }
         child.life = Life::Restarting;
         let id = child.spec.id;
+        if !child.afresh.is_empty() {
+            // An error means that the pool is stopping.
+            let _ = me.send_message(Message::Restarted { agent: id });
+            return;
+        }
         let decision = decide(&policy, &mut child.history, Exit::Failed, now, &mut chance);
         tracing::warn!(agent = %child.spec.name, error = reason, ?decision, "an agent failed");
         let (world, me, reason) = (self.args.world.clone(), me.clone(), bounded_reason(reason));
@@ -421,7 +550,7 @@ impl State {
         let running = self.children.values().filter(|child| matches!(child.life, Life::Running(_)));
         let handles: Vec<agent::Handle> = running.map(|child| child.handle.clone()).collect();
         self.beside.spawn(async move {
-            let drains = handles.iter().map(|handle| handle.drain(patience));
+            let drains = handles.iter().map(|handle| handle.drain(patience, Cause::NodeStops));
             for error in futures::future::join_all(drains).await.into_iter().filter_map(Result::err) {
                 tracing::warn!(%error, "an agent did not drain");
             }

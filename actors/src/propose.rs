@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use synod_domain::command::Command;
-use synod_domain::id::NodeId;
+use synod_domain::id::{NodeId, RequestId};
 use synod_domain::reply::Answer;
 use synod_domain::sources::{Clock, Entropy};
 use synod_domain::state::State;
@@ -40,6 +40,8 @@ pub struct World {
     pub ids: Arc<Ids>,
     /// What happened.
     pub hub: EventHub,
+    /// How long an agent that runs elsewhere may be silent, unless it says otherwise itself.
+    pub agent_timeout: Duration,
 }
 
 impl fmt::Debug for World {
@@ -54,7 +56,15 @@ impl World {
     /// # Errors
     /// When the node stops, does not lead, or has no room for new work.
     pub async fn propose(&self, command: Command) -> Result<Answer, JournalError> {
-        let id = self.ids.request();
+        self.propose_as(self.ids.request(), command).await
+    }
+
+    /// Proposes a command as [`World::propose`] does, under a request id that the caller has. The same id is
+    /// applied once, however often and by whomever it is proposed.
+    ///
+    /// # Errors
+    /// When the node stops, does not lead, or has no room for new work.
+    pub async fn propose_as(&self, id: RequestId, command: Command) -> Result<Answer, JournalError> {
         let mut wait = RETRY_FIRST;
         loop {
             match self.journal.propose(id, command.clone()).await {

@@ -14,12 +14,13 @@ use synod_domain::id::{AgentId, TaskId};
 use synod_domain::state::State as Agreed;
 use synod_domain::task::{MailboxId, TaskStatus};
 
+use crate::desk::Desk;
 use crate::events::{Happening, Heard, Subscription};
 use crate::pool::Directory;
 use crate::propose::World;
 use crate::scheduler::Touched;
 use crate::tether::Tether;
-use crate::{agents, clockwork, scheduler, steward};
+use crate::{agents, clockwork, liveness, scheduler, steward};
 
 /// What a start or a restart needs.
 #[derive(Clone)]
@@ -30,6 +31,8 @@ pub(crate) struct Args {
     pub(crate) scheduler: scheduler::Handle,
     pub(crate) clockwork: clockwork::Handle,
     pub(crate) steward: steward::Handle,
+    pub(crate) liveness: liveness::Handle,
+    pub(crate) desk: Desk,
 }
 
 /// It is told one thing: that it does not listen any more.
@@ -98,6 +101,14 @@ impl Args {
     fn route(&self, happening: &Happening) {
         let mut touched = Touched::default();
         let mut moved = Vec::new();
+        // Before a pool hears that it has become smaller, so that it knows whom to let go.
+        for event in &happening.events {
+            if let Event::AgentRemoved { agent } = event
+                && let Some(pool) = self.directory.pool_of(*agent)
+            {
+                let _ = self.agents.retired(pool, *agent);
+            }
+        }
         for event in &happening.events {
             self.route_event(event, &mut touched, &mut moved);
         }
@@ -106,6 +117,7 @@ impl Args {
             state.next_due()
         });
         self.clockwork.due(due);
+        self.desk.touch(&touched);
         self.scheduler.touch(touched);
     }
 
@@ -114,9 +126,7 @@ impl Args {
     fn route_event(&self, event: &Event, touched: &mut Touched, moved: &mut Vec<TaskId>) {
         match event {
             Event::TaskSubmitted { mailbox, .. } | Event::TaskReady { mailbox, .. } => {
-                if let Some(mailbox) = mailbox
-                    && !touched.mailboxes.contains(mailbox)
-                {
+                if !touched.mailboxes.contains(mailbox) {
                     touched.mailboxes.insert(mailbox.clone());
                 }
             }
@@ -134,17 +144,15 @@ impl Args {
                     self.lease_ended(*task, *agent, touched);
                 }
             }
-            Event::AgentRegistered { agent, .. } => {
-                touched.agents.insert(*agent);
-            }
+            Event::AgentRegistered { agent, .. } => self.agent_changed(*agent, touched),
             Event::AgentChanged { agent, status, .. } => {
-                touched.agents.insert(*agent);
+                self.agent_changed(*agent, touched);
                 if *status == AgentStatus::Failed {
                     let _ = self.steward.agent_failed(*agent);
                 }
             }
             Event::AgentRemoved { agent } => {
-                touched.agents.insert(*agent);
+                self.agent_changed(*agent, touched);
                 let _ = self.steward.agent_removed(*agent);
             }
             Event::PoolChanged { pool, .. } | Event::PoolRemoved { pool } => {
@@ -152,11 +160,26 @@ impl Args {
                 let _ = self.agents.look_at(pool.clone());
             }
             Event::TaskRose { task, .. } => moved.push(*task),
+            // Whatever was held back may be given out, by agents that were passed over. It is rare.
+            Event::Resumed { .. } => touched.everything = true,
             Event::TaskStarted { .. }
             | Event::TaskProgressed { .. }
             | Event::DeadLetterRemoved { .. }
             | Event::RunStarted { .. }
-            | Event::RunEnded { .. } => {}
+            | Event::RunEnded { .. }
+            // What is paused is not given out because the scheduler does not see it any more.
+            | Event::Paused { .. }
+            | Event::TokenCreated { .. }
+            | Event::TokenRotated { .. }
+            | Event::TokenRevoked { .. } => {}
+        }
+    }
+
+    fn agent_changed(&self, agent: AgentId, touched: &mut Touched) {
+        touched.agents.insert(agent);
+        // Those that run here live by their supervision.
+        if self.directory.pool_of(agent).is_none() {
+            let _ = self.liveness.touch(agent);
         }
     }
 
@@ -173,8 +196,11 @@ impl Args {
         }
         let _ = self.agents.look();
         let _ = self.steward.look();
+        let _ = self.liveness.look();
         self.clockwork.due(self.world.read(Agreed::next_due));
-        self.scheduler.touch(Touched { everything: true, ..Touched::default() });
+        let everything = Touched { everything: true, ..Touched::default() };
+        self.desk.touch(&everything);
+        self.scheduler.touch(everything);
     }
 }
 

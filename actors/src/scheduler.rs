@@ -194,7 +194,7 @@ impl State {
             for id in agents {
                 match state.agent(*id) {
                     // One whose claim is on its way is looked at when that has ended.
-                    Some(agent) if takes_work(agent) && !claims.contains_key(id) => {
+                    Some(agent) if takes_work(state, agent) && !claims.contains_key(id) => {
                         free.put(agent);
                         let pool = agent.spec.pool.clone().map(MailboxId::Pool);
                         let sources = [Some(MailboxId::Agent(*id)), pool, Some(MailboxId::Open)];
@@ -241,7 +241,12 @@ impl State {
             if let (MailboxId::Pool(name), None) = (mailbox, pool) {
                 cursors.remove(name);
             }
-            let Some(found) = state.mailbox(mailbox) else { return Outlook::default() };
+            // What is paused is not among it: a claim for that would come back empty, again and again.
+            let waiting = state.claimable(mailbox);
+            if waiting.is_empty() {
+                return Outlook::default();
+            }
+            let depth = waiting.iter().map(|work| work.count).sum();
             let strategy = pool.map_or(Strategy::default(), |pool| pool.spec.strategy);
             let cursor = pool.and_then(|pool| cursors.get(&pool.spec.name).copied());
             let order = match strategy {
@@ -249,16 +254,17 @@ impl State {
                 Strategy::LeastBusy | Strategy::CapabilityAware => Order::Load,
                 Strategy::Random => Order::Lot(seed),
             };
-            let picked = free.pick(mailbox, found.depth(), order);
+            let picked = free.pick(mailbox, depth, order);
             let pool =
                 pool.filter(|pool| pool.spec.runtime != RuntimeSpec::External && pool.target < pool.spec.max);
             if picked.is_empty() && pool.is_none() {
                 return Outlook::default();
             }
-            let agents = picked.iter().map(|id| (*id, state.agent(*id).filter(|agent| takes_work(agent))));
+            let agents =
+                picked.iter().map(|id| (*id, state.agent(*id).filter(|agent| takes_work(state, agent))));
             let (known, stale): (Vec<_>, Vec<_>) = agents.partition(|(_, agent)| agent.is_some());
             let problem = Problem {
-                waiting: found.demands().map(|(demand, count)| WaitingWork { demand, count }).collect(),
+                waiting,
                 candidates: known
                     .iter()
                     .filter_map(|(_, agent)| agent.map(|agent| candidate(agent)))
@@ -279,7 +285,7 @@ impl State {
         self.claims.insert(agent, claim);
         let (world, me) = (self.args.world.clone(), me.clone());
         self.beside.spawn(async move {
-            match world.propose(Command::Claim { agent, max, start: true }).await {
+            match world.propose(Command::Claim { agent, max, start: true, offered: None }).await {
                 // The agent hears of its leases through the events.
                 Ok(Ok(_)) => {}
                 Ok(Err(refusal)) => tracing::debug!(%agent, %refusal, "a claim was refused"),
@@ -324,8 +330,8 @@ impl State {
 }
 
 /// Tells whether claims are proposed for an agent. One that runs elsewhere on its own claims for itself.
-fn takes_work(agent: &Agent) -> bool {
-    matches!(agent.spec.host, Host::Node(_)) && agent.takes_work()
+fn takes_work(state: &Agreed, agent: &Agent) -> bool {
+    matches!(agent.spec.host, Host::Node(_)) && state.may_claim(agent)
 }
 
 fn candidate(agent: &Agent) -> Candidate<'_> {

@@ -11,12 +11,14 @@ use synod_domain::command::Command;
 use synod_domain::restart::RestartPolicy;
 use tokio::sync::watch;
 
+pub use crate::hosted::{Hosted, RestartError};
 pub use crate::propose::World;
 
 use crate::address::Address;
+use crate::desk::Desk;
 use crate::pool::Directory;
 use crate::supervisor::{self, ChildSpec, STOP_PATIENCE, Supervisor, child, why_not_started};
-use crate::{agents, clockwork, router, scheduler, steward};
+use crate::{agents, clockwork, liveness, router, scheduler, steward};
 
 /// Restarts of one system actor: five in a minute, then its branch fails and with it the node.
 fn restart() -> RestartPolicy {
@@ -49,14 +51,30 @@ pub struct System {
     failed: watch::Sender<Option<String>>,
 }
 
-/// Handles of everything in the tables.
-#[derive(Debug, Clone, Default)]
+/// Handles of everything in the tables, and of the desk, which the router keeps going.
+#[derive(Debug, Clone)]
 struct Handles {
     directory: Directory,
     agents: agents::Handle,
     scheduler: scheduler::Handle,
     clockwork: clockwork::Handle,
     steward: steward::Handle,
+    liveness: liveness::Handle,
+    desk: Desk,
+}
+
+impl Handles {
+    fn new(world: &World) -> Self {
+        Self {
+            directory: Directory::default(),
+            agents: agents::Handle::default(),
+            scheduler: scheduler::Handle::default(),
+            clockwork: clockwork::Handle::default(),
+            steward: steward::Handle::default(),
+            liveness: liveness::Handle::new(world.clone()),
+            desk: Desk::new(world.clone()),
+        }
+    }
 }
 
 /// What runs on every node, in order of start.
@@ -68,6 +86,8 @@ fn node_table(world: &World, handles: &Handles) -> Vec<ChildSpec> {
         scheduler: handles.scheduler.clone(),
         clockwork: handles.clockwork.clone(),
         steward: handles.steward.clone(),
+        liveness: handles.liveness.clone(),
+        desk: handles.desk.clone(),
     };
     let agents = agents::Args { world: world.clone(), directory: handles.directory.clone() };
     vec![
@@ -81,10 +101,16 @@ fn leader_table(world: &World, handles: &Handles) -> Vec<ChildSpec> {
     let scheduler = scheduler::Args { world: world.clone(), notes: handles.scheduler.notes.clone() };
     let clockwork = clockwork::Args { world: world.clone(), armed_for: handles.clockwork.armed_for.clone() };
     let steward = steward::Args { world: world.clone(), agents: handles.agents.clone() };
+    let liveness = liveness::Args {
+        world: world.clone(),
+        heard: handles.liveness.heard.clone(),
+        desk: handles.desk.clone(),
+    };
     vec![
         child("scheduler", restart(), scheduler::Scheduler, scheduler, handles.scheduler.address.clone()),
         child("clockwork", restart(), clockwork::Clockwork, clockwork, handles.clockwork.address.clone()),
         child("steward", restart(), steward::Steward, steward, handles.steward.0.clone()),
+        child("liveness", restart(), liveness::Liveness, liveness, handles.liveness.address.clone()),
     ]
 }
 
@@ -101,7 +127,7 @@ impl System {
             Ok(Err(refusal)) => return Err(Error::Record(refusal.to_string())),
             Err(error) => return Err(Error::Record(error.to_string())),
         }
-        let handles = Handles::default();
+        let handles = Handles::new(&world);
         let failed = watch::Sender::new(None);
         let table = node_table(&world, &handles);
         let node = start_branch("node", table, &world, failed.clone()).await?;
@@ -132,9 +158,25 @@ impl System {
         self.failed.subscribe()
     }
 
+    /// Returns where agents that run elsewhere wait for work.
+    pub fn desk(&self) -> &Desk {
+        &self.handles.desk
+    }
+
+    /// Returns where signs of life of agents that run elsewhere are noted.
+    pub fn liveness(&self) -> &liveness::Handle {
+        &self.handles.liveness
+    }
+
+    /// Returns how agents that this node runs are restarted.
+    pub fn hosted(&self) -> Hosted {
+        Hosted { world: self.world.clone(), agents: self.handles.agents.clone() }
+    }
+
     /// Stops in order: no new work is handed out, agents finish what they have for at most `patience`
     /// and give the rest back, then everything stops.
     pub async fn stop(mut self, patience: Duration) {
+        self.handles.desk.close();
         self.step_down().await;
         if let Err(error) = self.handles.agents.drain(patience).await {
             tracing::warn!(%error, "the agents did not drain");

@@ -12,6 +12,8 @@ mod stage;
 mod attempts;
 #[path = "actors/chaos.rs"]
 mod chaos;
+#[path = "actors/desk.rs"]
+mod desk;
 #[path = "actors/falling_behind.rs"]
 mod falling_behind;
 #[path = "actors/handing_out.rs"]
@@ -20,6 +22,12 @@ mod handing_out;
 mod idling;
 #[path = "actors/leaving.rs"]
 mod leaving;
+#[path = "actors/liveness.rs"]
+mod liveness;
+#[path = "actors/one_agent.rs"]
+mod one_agent;
+#[path = "actors/pausing.rs"]
+mod pausing;
 #[path = "actors/pools.rs"]
 mod pools;
 #[path = "actors/restarts.rs"]

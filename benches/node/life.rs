@@ -11,6 +11,7 @@ use synod_domain::agent::{AgentSpec, Host};
 use synod_domain::capability::Capabilities;
 use synod_domain::id::AgentId;
 use synod_domain::name::Name;
+use synod_domain::task::Usage;
 
 use crate::reference::GroupCommitLog;
 
@@ -70,7 +71,9 @@ async fn node_round(in_flight: usize) -> f64 {
             node.submit(task).await.expect("the submit");
             let agent = agent(worker).id;
             for one in node.claim(agent, 1).await.expect("the claim") {
-                node.complete(one.spec.id, one.attempt, b"null").await.expect("the completion");
+                node.complete(one.spec.id, one.attempt, b"null", Usage::default())
+                    .await
+                    .expect("the completion");
             }
         }
     })
@@ -91,6 +94,8 @@ fn agent(worker: usize) -> AgentSpec {
         region: None,
         concurrency: 4,
         host: Host::External,
+        heartbeat_timeout: None,
+        metadata: None,
     }
 }
 

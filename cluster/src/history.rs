@@ -88,7 +88,9 @@ fn task_of(row: Row) -> Option<Arc<Task>> {
         | Row::Key { .. }
         | Row::Requests(..)
         | Row::Endings(..)
-        | Row::Run(_) => None,
+        | Row::Run(_)
+        | Row::Token(_)
+        | Row::Pause(_) => None,
     }
 }
 

@@ -103,6 +103,7 @@ impl Proposer {
             settled: Arc::new(Notify::new()),
             in_flight: Vec::with_capacity(IN_FLIGHT_MAX),
             last: Timestamp::ZERO,
+            crowded: false,
         };
         (handle, tokio::spawn(batcher.run(parts.stop)))
     }
@@ -168,6 +169,8 @@ struct Batcher {
     settled: Arc<Notify>,
     in_flight: Vec<InFlight>,
     last: Timestamp,
+    /// Whether the last batch was of several callers: then more of them are likely to be on their way.
+    crowded: bool,
 }
 
 /// How openraft tells the outcome of an entry.
@@ -219,6 +222,11 @@ impl Batcher {
                 () = conclude_one(&mut self.in_flight) => {}
             }
         }
+        if self.crowded {
+            // Callers that are about to ask run first and share the entry and its sync. This waits for no timer
+            // and for no more than what is ready to run.
+            tokio::task::yield_now().await;
+        }
         while self.ready.len() < BATCH_COMMANDS_MAX {
             let Ok(waiting) = self.queue.try_recv() else { break };
             self.ready.push_back(waiting);
@@ -260,6 +268,7 @@ impl Batcher {
             }
         }
         self.bytes.fetch_sub(size, Ordering::Relaxed);
+        self.crowded = commands.len() > 1;
         callers.append(&mut ticks);
         self.last = self.last.max(self.clock.now());
         let entry = Entry { at: self.last, seed: self.entropy.draw(), commands };
@@ -334,7 +343,14 @@ fn creates_work(command: &Command) -> bool {
         | Command::Cancel { .. }
         | Command::Purge { .. }
         | Command::SetLane { .. }
-        | Command::EndRun { .. } => false,
+        | Command::EndRun { .. }
+        | Command::RetireAgent { .. }
+        | Command::RetirePool { .. }
+        | Command::Pause { .. }
+        | Command::Resume { .. }
+        | Command::PutToken { .. }
+        | Command::RotateToken { .. }
+        | Command::RevokeToken { .. } => false,
     }
 }
 
@@ -345,26 +361,35 @@ fn weight(command: &Command) -> usize {
     REST + match command {
         Command::Submit { spec } => {
             let labels: usize = spec.labels.values().map(|value| value.len() + REST).sum();
-            spec.payload.weight() + labels + REST
+            spec.weight() + labels + REST
         }
         Command::Complete { result, .. } => result.weight(),
         Command::StartRun { plan, .. } => plan.weight(),
         Command::Fail { reason, .. }
         | Command::Release { reason, .. }
         | Command::Cancel { reason, .. }
-        | Command::SetStanding { reason, .. } => reason.len(),
+        | Command::SetStanding { reason, .. }
+        | Command::Pause { reason, .. }
+        | Command::RevokeToken { reason, .. } => reason.len(),
         Command::EndRun { summary, .. } => summary.len(),
-        Command::PutPool { .. } | Command::RegisterAgent { .. } | Command::Heartbeat { .. } => 4 * REST,
+        Command::RegisterAgent { spec } => {
+            spec.metadata.as_ref().map_or(0, |metadata| metadata.len()) + 4 * REST
+        }
+        Command::PutPool { .. } | Command::Heartbeat { .. } | Command::PutToken { .. } => 4 * REST,
+        Command::Claim { offered, .. } => offered.as_ref().map_or(0, |offered| offered.len() * REST),
         Command::SetLimits { .. }
         | Command::SetWeight { .. }
         | Command::StartNode { .. }
         | Command::ScalePool { .. }
         | Command::RemovePool { .. }
         | Command::RemoveAgent { .. }
-        | Command::Claim { .. }
         | Command::Start { .. }
         | Command::Redrive { .. }
         | Command::Purge { .. }
-        | Command::SetLane { .. } => 0,
+        | Command::SetLane { .. }
+        | Command::RetireAgent { .. }
+        | Command::RetirePool { .. }
+        | Command::Resume { .. }
+        | Command::RotateToken { .. } => 0,
     }
 }

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use synod_domain::capability::Capabilities;
 use synod_domain::chance::Chance;
 use synod_domain::id::TaskId;
-use synod_domain::mailbox::{Mailbox, Waiting, Weights};
+use synod_domain::mailbox::{Mailbox, Paused, Waiting, Weights};
 use synod_domain::name::Name;
 use synod_domain::task::Lane;
 use synod_domain::time::Timestamp;
@@ -148,7 +148,10 @@ fn steady_takes(source: &mut Source, backlog: usize, offered: &Capabilities, dem
         adding += start.elapsed();
         let start = Instant::now();
         for _ in 0..BATCH {
-            assert!(black_box(mailbox.take(offered, &weights)).is_some(), "the mailbox ran empty");
+            assert!(
+                black_box(mailbox.take(offered, &weights, &Paused::new())).is_some(),
+                "the mailbox ran empty"
+            );
         }
         taking += start.elapsed();
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,13 @@ pub const CONCURRENCY_MAX: u32 = 10_000;
 
 /// The most agents of one pool.
 pub const POOL_SIZE_MAX: u32 = 10_000;
+
+/// The most agents in all. Each takes some kilobytes with its labels and metadata on every replica, and a name once
+/// given is never forgotten by itself: without a bound one careless client could fill the memory.
+pub const AGENTS_MAX: usize = 100_000;
+
+/// The most pools in all. Each has a mailbox and, with a program's environment, some kilobytes on every replica.
+pub const POOLS_MAX: usize = 10_000;
 
 /// Who runs an agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +55,12 @@ pub struct AgentSpec {
     pub concurrency: u32,
     /// Who runs it.
     pub host: Host,
+    /// How long an agent that runs elsewhere may be silent before it is taken for gone; `None` is what the node
+    /// is set to. Whoever listens to heartbeats looks at it; the rules do not.
+    pub heartbeat_timeout: Option<Duration>,
+    /// What its owner attached, as JSON text; never looked at. At most
+    /// [`METADATA_BYTES_MAX`](crate::payload::METADATA_BYTES_MAX) bytes.
+    pub metadata: Option<Arc<str>>,
 }
 
 /// The states of an agent, as people see them.
@@ -116,6 +130,10 @@ pub struct Agent {
     pub failed: u64,
     /// How often it was restarted.
     pub restarts: u64,
+    /// How long it worked: from start to end, summed over its ended attempts.
+    pub worked: Duration,
+    /// Whether it retires: it takes nothing new and is removed with the end of its last lease.
+    pub retiring: bool,
 }
 
 impl Agent {
@@ -194,4 +212,6 @@ pub struct Pool {
     pub target: u32,
     /// When it was first put.
     pub created_at: Timestamp,
+    /// Since when it retires; then it takes no new work and is removed when it has neither work nor agents.
+    pub retiring: Option<Timestamp>,
 }

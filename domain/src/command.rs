@@ -9,12 +9,15 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::{AgentSpec, PoolSpec, Standing};
-use crate::id::{AgentId, NodeId, RequestId, RunId, TaskId};
+use crate::capability::Capabilities;
+use crate::id::{AgentId, NodeId, RequestId, RunId, TaskId, TokenId};
 use crate::limits::Limits;
 use crate::name::Name;
+use crate::pause::Pausable;
 use crate::payload::Payload;
 use crate::task::{Lane, Progress, TaskSpec, Usage};
 use crate::time::Timestamp;
+use crate::token::{TokenHash, TokenSpec};
 
 /// One record of the log.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -105,6 +108,8 @@ pub enum Command {
         max: u32,
         /// Whether the claim also starts them.
         start: bool,
+        /// What the agent offers for this claim, in place of what it registered with.
+        offered: Option<Capabilities>,
     },
     /// Says that work on a leased task has begun.
     Start {
@@ -196,5 +201,48 @@ pub enum Command {
         run: RunId,
         /// In one line, for a person.
         summary: Arc<str>,
+    },
+    /// Lets an agent finish what it has and removes it then; at once when it has nothing.
+    RetireAgent {
+        /// Which agent.
+        agent: AgentId,
+    },
+    /// Lets a pool finish its work, taking no more, and removes it then, its agents before it.
+    RetirePool {
+        /// Which pool.
+        pool: Name,
+    },
+    /// Stops giving work out, until it is resumed. Work in hand goes on, and so do timeouts.
+    Pause {
+        /// What.
+        what: Pausable,
+        /// Why, for a person.
+        reason: Arc<str>,
+    },
+    /// Takes a pause back. What is not paused stays so.
+    Resume {
+        /// What.
+        what: Pausable,
+    },
+    /// Makes a token.
+    PutToken {
+        /// What it shall be.
+        spec: Arc<TokenSpec>,
+    },
+    /// Gives a token a new text.
+    RotateToken {
+        /// Which token.
+        token: TokenId,
+        /// SHA-256 of the new text.
+        hash: TokenHash,
+        /// Until when the present text is still taken; not at all when `None`.
+        keep_old_until: Option<Timestamp>,
+    },
+    /// Ends a token; its text is not taken any more.
+    RevokeToken {
+        /// Which token.
+        token: TokenId,
+        /// Why, for a person. It stands in the log only.
+        reason: Arc<str>,
     },
 }

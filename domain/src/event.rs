@@ -1,14 +1,21 @@
 //! What happened, told to everybody who listens after it is durable.
+//!
+//! In JSON each is an object whose `type` is its [kind](Event::kind). What an event is about, for those who listen
+//! to some only, is in [`about`].
+
+mod about;
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::agent::AgentStatus;
-use crate::id::{AgentId, RunId, TaskId};
+use crate::id::{AgentId, RunId, TaskId, TokenId};
 use crate::name::Name;
+use crate::pause::Pausable;
 use crate::task::{Lane, MailboxId, Phase, Progress};
 use crate::time::Timestamp;
+use crate::{mailbox_path, pause};
 
 /// One fact. Events of one entry are told together and in order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,9 +27,11 @@ pub enum Event {
         task: TaskId,
         /// Whose.
         workspace: Name,
+        /// What sort of work it is.
+        kind: Name,
         /// Where it waits.
-        #[serde(skip)]
-        mailbox: Option<MailboxId>,
+        #[serde(with = "mailbox_path::text")]
+        mailbox: MailboxId,
         /// In which lane.
         lane: Lane,
         /// The run it belongs to.
@@ -32,6 +41,8 @@ pub enum Event {
     TaskLeased {
         /// Which task.
         task: TaskId,
+        /// Whose.
+        workspace: Name,
         /// Who has it.
         agent: AgentId,
         /// Under which attempt.
@@ -41,6 +52,8 @@ pub enum Event {
     TaskStarted {
         /// Which task.
         task: TaskId,
+        /// Whose.
+        workspace: Name,
         /// Who does it.
         agent: AgentId,
         /// Under which attempt.
@@ -50,6 +63,8 @@ pub enum Event {
     TaskProgressed {
         /// Which task.
         task: TaskId,
+        /// Whose.
+        workspace: Name,
         /// How far.
         progress: Progress,
     },
@@ -57,6 +72,8 @@ pub enum Event {
     TaskReturned {
         /// Which task.
         task: TaskId,
+        /// Whose.
+        workspace: Name,
         /// Who had it.
         agent: AgentId,
         /// The attempt that is over.
@@ -70,14 +87,18 @@ pub enum Event {
     TaskReady {
         /// Which task.
         task: TaskId,
+        /// Whose.
+        workspace: Name,
         /// Where it waits.
-        #[serde(skip)]
-        mailbox: Option<MailboxId>,
+        #[serde(with = "mailbox_path::text")]
+        mailbox: MailboxId,
     },
     /// A waiting task moved to another lane.
     TaskRose {
         /// Which task.
         task: TaskId,
+        /// Whose.
+        workspace: Name,
         /// Its lane.
         lane: Lane,
     },
@@ -100,6 +121,8 @@ pub enum Event {
     DeadLetterRemoved {
         /// Which task.
         task: TaskId,
+        /// Whose.
+        workspace: Name,
     },
     /// An agent was registered.
     AgentRegistered {
@@ -147,5 +170,40 @@ pub enum Event {
     RunEnded {
         /// Which.
         run: RunId,
+    },
+    /// Nothing of it is given out from here on.
+    Paused {
+        /// What.
+        #[serde(with = "pause::text")]
+        what: Pausable,
+        /// Why.
+        reason: Arc<str>,
+    },
+    /// A pause is over.
+    Resumed {
+        /// Of what.
+        #[serde(with = "pause::text")]
+        what: Pausable,
+    },
+    /// A token was made.
+    TokenCreated {
+        /// Which.
+        token: TokenId,
+        /// Its name.
+        name: Name,
+    },
+    /// A token got a new text.
+    TokenRotated {
+        /// Which.
+        token: TokenId,
+        /// Its name.
+        name: Name,
+    },
+    /// A token was ended before its time.
+    TokenRevoked {
+        /// Which.
+        token: TokenId,
+        /// Its name.
+        name: Name,
     },
 }

@@ -139,6 +139,8 @@ ids! {
     RunId = "run";
     /// Names a node; bound to its data folder.
     NodeId = "node";
+    /// Names a token wherever it is spoken of; not secret.
+    TokenId = "token";
 }
 
 #[cfg(test)]

@@ -19,12 +19,17 @@ pub mod time;
 pub mod agent;
 pub mod capability;
 pub mod limits;
+pub mod pause;
 pub mod payload;
+pub mod permission;
 pub mod retry;
 pub mod run;
 pub mod task;
+pub mod token;
+pub mod totals;
 
 pub mod mailbox;
+pub mod mailbox_path;
 pub mod placement;
 pub mod restart;
 
@@ -34,3 +39,4 @@ pub mod refusal;
 pub mod reply;
 pub mod row;
 pub mod state;
+pub mod why;

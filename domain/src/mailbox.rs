@@ -13,7 +13,8 @@
 //! Promises: no operation costs more than O(log n) in the backlog, times the workspaces and distinct demands
 //! that must be passed over; the same calls give the same answers on every replica; and a mailbox rebuilt from
 //! its waiting tasks in any order, with the same [turns](Mailbox::turns), goes on like the original.
-//! Left to others: what a task is, leases, limits, and persisting both the tasks and the turns.
+//! A workspace that is [paused](Paused) is passed over and keeps its place in the turns.
+//! Left to others: what a task is, leases, limits, what is paused, and persisting both the tasks and the turns.
 
 mod lane;
 #[cfg(test)]
@@ -21,7 +22,7 @@ mod laws;
 mod queue;
 mod slots;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +41,9 @@ use slots::{Reach, Slots};
 /// How many tasks rise in one call: a backlog that came due together must not make one claim take seconds.
 /// Fewer let a large backlog rise over more claims.
 pub const RISE_AT_ONCE: usize = 1024;
+
+/// The workspaces whose tasks are not given out. Whoever takes from a mailbox brings them along.
+pub type Paused = BTreeSet<Name>;
 
 /// What the mailbox knows of a waiting task; all of it is rebuilt from the task itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,21 +152,21 @@ impl Mailbox {
     }
 
     /// Returns the lane that the next take would come from.
-    pub fn best(&self, offered: &Capabilities) -> Option<Lane> {
-        self.first(offered).map(|(lane, _)| lane)
+    pub fn best(&self, offered: &Capabilities, paused: &Paused) -> Option<Lane> {
+        self.first(offered, paused).map(|(lane, _)| lane)
     }
 
     /// Returns the task that the next take would give.
-    pub fn peek(&self, offered: &Capabilities) -> Option<TaskId> {
-        self.first(offered).map(|(_, item)| item.task)
+    pub fn peek(&self, offered: &Capabilities, paused: &Paused) -> Option<TaskId> {
+        self.first(offered, paused).map(|(_, item)| item.task)
     }
 
     /// Removes and returns the first task in order that an agent with these capabilities can do.
     ///
     /// O(d + w·d + log n) for w workspaces with work in the lane and d distinct demands; both are walked
-    /// only as far as nothing matches.
-    pub fn take(&mut self, offered: &Capabilities, weights: &Weights) -> Option<TaskId> {
-        let (lane, item) = self.first(offered)?;
+    /// only as far as nothing matches. A paused workspace costs one look.
+    pub fn take(&mut self, offered: &Capabilities, weights: &Weights, paused: &Paused) -> Option<TaskId> {
+        let (lane, item) = self.first(offered, paused)?;
         let weight = weights.of(self.workspaces.get(item.workspace)?);
         let queues = self.queues_mut(lane);
         queues.remove(item.order, item.workspace, item.demand)?;
@@ -210,18 +214,36 @@ impl Mailbox {
 
     /// Returns an upper bound of how many tasks of its lane are taken before this one, if no more arrive.
     ///
-    /// It counts every demand, so an agent that cannot do all of the work may get to it sooner. O(n): for
-    /// people who ask why a task waits, not for rules.
-    pub fn ahead_of(&self, waiting: &Waiting, weights: &Weights) -> usize {
+    /// It counts every demand, so an agent that cannot do all of the work may get to it sooner, and it does not
+    /// count what is paused. O(n): for people who ask why a task waits, not for rules.
+    pub fn ahead_of(&self, waiting: &Waiting, weights: &Weights, paused: &Paused) -> usize {
         let Some(workspace) = self.workspaces.find(&waiting.workspace) else { return 0 };
         let order = Order::new(waiting.deadline, waiting.sequence, waiting.lane_since);
         let weight_of = |slot| self.workspaces.get(slot).map_or(1, |name| weights.of(name) as usize);
-        self.lanes[waiting.lane.rank()].ahead_of(order, workspace, weight_of)
+        self.lanes[waiting.lane.rank()]
+            .ahead_of(order, workspace, weight_of, |slot| self.is_paused(slot, paused))
     }
 
     /// Walks the distinct demands of waiting tasks with how many ask for each, in order; O(distinct demands).
     pub fn demands(&self) -> impl Iterator<Item = (Arc<Capabilities>, usize)> + '_ {
         self.demands.iter().map(|(demand, count)| (Arc::clone(demand), count))
+    }
+
+    /// Returns the demands of waiting tasks whose workspaces are not paused, with how many ask for each, in order.
+    /// O(distinct demands), and that again for each workspace that is paused.
+    pub fn claimable(&self, paused: &Paused) -> Vec<(Arc<Capabilities>, usize)> {
+        let mut held_back: BTreeMap<u32, usize> = BTreeMap::new();
+        for workspace in paused.iter().filter_map(|name| self.workspaces.find(name)) {
+            for queues in &self.lanes {
+                queues.count_demands_of(workspace, &mut held_back);
+            }
+        }
+        let demands = self.demands.iter().map(|(demand, count)| {
+            let slot = self.demands.find(demand);
+            let less = slot.and_then(|slot| held_back.get(&slot)).copied().unwrap_or(0);
+            (Arc::clone(demand), count - less)
+        });
+        demands.filter(|(_, count)| *count > 0).collect()
     }
 
     /// Returns the turns, to be persisted with the tasks. O(workspaces).
@@ -246,9 +268,15 @@ impl Mailbox {
         }
     }
 
-    fn first(&self, offered: &Capabilities) -> Option<(Lane, Item)> {
+    fn first(&self, offered: &Capabilities, paused: &Paused) -> Option<(Lane, Item)> {
         let reach = Reach::new(&self.demands, |demand| offered.satisfy(demand));
-        Lane::ALL.into_iter().find_map(|lane| Some((lane, self.lanes[lane.rank()].first(&reach)?)))
+        let is_paused = |workspace| self.is_paused(workspace, paused);
+        Lane::ALL.into_iter().find_map(|lane| Some((lane, self.lanes[lane.rank()].first(&reach, is_paused)?)))
+    }
+
+    fn is_paused(&self, workspace: u32, paused: &Paused) -> bool {
+        // Mostly nothing is, and then no name is looked at.
+        !paused.is_empty() && self.workspaces.get(workspace).is_some_and(|name| paused.contains(name))
     }
 
     fn queues_mut(&mut self, lane: Lane) -> &mut Queues {

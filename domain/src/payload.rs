@@ -13,6 +13,10 @@ pub const INLINE_BYTES_MAX: usize = 64 * 1024;
 /// The largest payload or result. A higher number lets one task fill a disk and a reader's memory.
 pub const PAYLOAD_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
+/// The most bytes of metadata that a task or an agent may carry for its owner. It is held in memory on every
+/// replica, so what is larger belongs into the payload.
+pub const METADATA_BYTES_MAX: usize = 16 * 1024;
+
 /// Bytes of a payload or result: JSON text unless the sender says otherwise.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Payload {

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{AgentId, RunId, TaskId};
+use crate::id::{AgentId, RunId, TaskId, TokenId};
 use crate::name::Name;
 use crate::task::Phase;
 
@@ -22,6 +22,16 @@ pub enum Bound {
     Node,
     /// Bytes of payload in memory.
     PayloadBytes,
+    /// Agents of one pool.
+    Pool(Name),
+    /// Tokens in all.
+    Tokens,
+    /// Pauses in all.
+    Pauses,
+    /// Agents in all.
+    Agents,
+    /// Pools in all.
+    Pools,
 }
 
 /// Why a command was refused; the state is as it was.
@@ -106,6 +116,26 @@ pub enum Refusal {
         /// Why.
         why: String,
     },
+    /// Another agent that runs elsewhere has the name.
+    #[error("the name {name} belongs to {agent}")]
+    AgentNameTaken {
+        /// The name.
+        name: Name,
+        /// Who has it.
+        agent: AgentId,
+    },
+    /// The pool is being removed.
+    #[error("pool {0} retires: it takes nothing new")]
+    PoolRetiring(Name),
+    /// There is no such token.
+    #[error("there is no token {0}")]
+    TokenUnknown(TokenId),
+    /// A token of that id or text exists.
+    #[error("{0} exists already")]
+    TokenExists(TokenId),
+    /// Without the token nobody could make one any more.
+    #[error("{0} is the last token that allows tokens:write: nobody could make another")]
+    LastToken(TokenId),
 }
 
 impl Refusal {
@@ -125,6 +155,11 @@ impl Refusal {
             Self::RunUnknown(_) => "run_unknown",
             Self::RunOpen { .. } => "run_open",
             Self::Invalid { .. } => "invalid",
+            Self::AgentNameTaken { .. } => "agent_name_taken",
+            Self::PoolRetiring(_) => "pool_retiring",
+            Self::TokenUnknown(_) => "token_unknown",
+            Self::TokenExists(_) => "token_exists",
+            Self::LastToken(_) => "last_token",
         }
     }
 
@@ -134,6 +169,11 @@ impl Refusal {
             Self::TaskUnknown(_) => "check the id; an ended task is found in history",
             Self::AlreadyEnded { .. } => "nothing is left to do; read the task to see how it ended",
             Self::LeaseLost { .. } => "stop this attempt and drop its result; another attempt has the task",
+            Self::Full { bound: Bound::Pool(_), .. } => "raise the pool's most, or remove one of its agents",
+            Self::Full { bound: Bound::Tokens, .. } => "revoke tokens that nobody uses",
+            Self::Full { bound: Bound::Agents, .. } => "remove agents that nobody needs any more",
+            Self::Full { bound: Bound::Pools, .. } => "remove pools that nobody needs any more",
+            Self::Full { bound: Bound::Pauses, .. } => "resume what need not stand still",
             Self::Full { .. } => "wait and submit again, or raise the limit",
             Self::IdempotencyConflict { .. } => "use a new key for new work, or send the same content",
             Self::TaskExists(_) => "make a new id for new work",
@@ -144,6 +184,11 @@ impl Refusal {
             Self::RunUnknown(_) => "the run has ended; start a new one",
             Self::RunOpen { .. } => "continue it, or end it first",
             Self::Invalid { .. } => "correct the field and send again",
+            Self::AgentNameTaken { .. } => "register under another name, or remove that agent first",
+            Self::PoolRetiring(_) => "use another pool, or create it again when it is gone",
+            Self::TokenUnknown(_) => "list the tokens; it may have expired or been revoked",
+            Self::TokenExists(_) => "make a new id and a new text",
+            Self::LastToken(_) => "make another one that does, and revoke this one with it",
         }
     }
 
@@ -160,6 +205,11 @@ impl fmt::Display for Bound {
             Self::Workspace(workspace) => write!(f, "workspace {workspace}"),
             Self::Node => f.write_str("the node"),
             Self::PayloadBytes => f.write_str("the memory for payloads"),
+            Self::Pool(pool) => write!(f, "pool {pool}"),
+            Self::Tokens => f.write_str("the list of tokens"),
+            Self::Pauses => f.write_str("the list of pauses"),
+            Self::Agents => f.write_str("the list of agents"),
+            Self::Pools => f.write_str("the list of pools"),
         }
     }
 }

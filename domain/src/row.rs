@@ -9,14 +9,17 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::{Agent, Pool};
-use crate::id::{AgentId, NodeId, RequestId, RunId, TaskId};
+use crate::id::{AgentId, NodeId, RequestId, RunId, TaskId, TokenId};
 use crate::limits::Limits;
 use crate::mailbox::Turns;
 use crate::name::Name;
+use crate::pause::{Pausable, Pause};
 use crate::reply::Applied;
 use crate::run::Run;
 use crate::task::{MailboxId, Phase, Task};
 use crate::time::Timestamp;
+use crate::token::Token;
+use crate::totals::{Today, Totals};
 
 /// Names one row.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,6 +48,10 @@ pub enum RowKey {
     Run(RunId),
     /// An ended task, kept as history; never part of the state.
     History(TaskId),
+    /// A token.
+    Token(TokenId),
+    /// A pause in force.
+    Pause(Pausable),
 }
 
 /// Everything but history sorts below this byte; a start reads the keys up to it.
@@ -52,7 +59,7 @@ pub const HISTORY_PREFIX: u8 = b'h';
 
 /// The first bytes of all other keys. A start reads and checks the rows behind them and leaves history,
 /// which may be large, to whoever asks for it.
-pub const LIVE_PREFIXES: [u8; 11] = *b"ADEGKMPRTUW";
+pub const LIVE_PREFIXES: [u8; 13] = *b"ACDEGHKMPRTUW";
 
 impl RowKey {
     /// Returns the key's bytes; they sort as the keys do within a kind.
@@ -74,15 +81,17 @@ impl RowKey {
             Self::Agent(agent) => with_id(b'G', agent.raw()),
             Self::Pool(pool) => with_text(b'P', pool.as_str()),
             Self::Workspace(workspace) => with_text(b'W', workspace.as_str()),
-            Self::Turns(MailboxId::Open) => with_text(b'M', "open"),
-            Self::Turns(MailboxId::Pool(pool)) => with_text(b'M', &format!("pool/{pool}")),
-            Self::Turns(MailboxId::Agent(agent)) => with_text(b'M', &agent.to_string()),
+            Self::Turns(mailbox) => with_text(b'M', &mailbox.path()),
             // A name holds no zero byte, so it ends where the key begins.
             Self::Key(workspace, key) => with_text(b'K', &format!("{workspace}\0{key}")),
             Self::Requests(page) => [&[b'R'][..], &page.to_be_bytes()].concat(),
             Self::Endings(page) => [&[b'E'][..], &page.to_be_bytes()].concat(),
             Self::Run(run) => with_id(b'U', run.raw()),
             Self::History(task) => with_id(HISTORY_PREFIX, task.raw()),
+            // A credential.
+            Self::Token(token) => with_id(b'C', token.raw()),
+            // Something held back.
+            Self::Pause(what) => with_text(b'H', &what.path()),
         }
     }
 }
@@ -102,6 +111,10 @@ pub struct Meta {
     pub grace_since: Timestamp,
     /// The nodes that have started here, and when last.
     pub nodes: Vec<(NodeId, Timestamp)>,
+    /// What has been done since ever.
+    pub totals: Totals,
+    /// What has been done on the day of the last entry.
+    pub today: Today,
 }
 
 /// What an ended task leaves behind for those who write about it late.
@@ -151,6 +164,10 @@ pub enum Row {
     Endings(u64, Vec<(TaskId, Ending)>),
     /// An open run.
     Run(Run),
+    /// A token.
+    Token(Arc<Token>),
+    /// A pause in force.
+    Pause(Pause),
 }
 
 /// What changed since it was last asked.
@@ -181,6 +198,8 @@ mod tests {
             RowKey::Requests(1),
             RowKey::Endings(1),
             RowKey::Run(RunId::from_raw(1)),
+            RowKey::Token(TokenId::from_raw(1)),
+            RowKey::Pause(Pausable::Mailbox(MailboxId::Open)),
         ];
         let mut first: Vec<u8> = live.iter().map(|key| key.to_bytes()[0]).collect();
         first.sort_unstable();

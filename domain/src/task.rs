@@ -152,6 +152,16 @@ pub struct TaskSpec {
     pub run: Option<RunId>,
     /// The dead letter it was made from.
     pub redriven_from: Option<TaskId>,
+    /// What its owner attached, as JSON text; never looked at. At most
+    /// [`METADATA_BYTES_MAX`](crate::payload::METADATA_BYTES_MAX) bytes.
+    pub metadata: Option<Arc<str>>,
+}
+
+impl TaskSpec {
+    /// Returns how many bytes of payload and metadata it takes in memory and in the log.
+    pub fn weight(&self) -> usize {
+        self.payload.weight() + self.metadata.as_ref().map_or(0, |metadata| metadata.len())
+    }
 }
 
 /// The exclusive right to work on a task, until it expires or is given back.

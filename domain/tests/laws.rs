@@ -8,14 +8,21 @@
 #![allow(clippy::cast_possible_truncation, reason = "the numbers drawn are small")]
 
 mod laws {
+    mod control;
     mod histories;
     mod world;
 
     mod life;
+    mod lists;
     mod mirror;
     mod order;
+    mod pauses;
     mod replay;
+    mod retiring;
+    mod shapes;
     mod time;
+    mod tokens;
+    mod whys;
 
     mod agents;
     mod cost;

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use synod::node::domain::event::Event;
-use synod::node::domain::id::{AgentId, TaskId};
+use synod::node::domain::id::{AgentId, TaskId, TokenId};
+use synod::node::domain::pause::Pausable;
 use synod::node::domain::task::Phase;
 
 use crate::clock::SimulatedClock;
@@ -74,6 +75,15 @@ pub enum Fact {
     },
     /// How a task stands in the node's state or history, looked up.
     Stands(Standing),
+    /// Everything that is paused, looked up.
+    Paused(Vec<Pausable>),
+    /// A token that was acknowledged, looked up.
+    Token {
+        /// Which.
+        token: TokenId,
+        /// Whether its text is taken.
+        opens: bool,
+    },
     /// The node told an event.
     Happened {
         /// The entry of the log that brought it about.
@@ -178,6 +188,31 @@ pub enum Request {
         /// Of which attempt.
         attempt: u32,
     },
+    /// To give something out no more.
+    Pause {
+        /// What.
+        what: Pausable,
+    },
+    /// To give it out again.
+    Resume {
+        /// What.
+        what: Pausable,
+    },
+    /// To make a token.
+    PutToken {
+        /// Which.
+        token: TokenId,
+    },
+    /// To give a token a new text.
+    RotateToken {
+        /// Which.
+        token: TokenId,
+    },
+    /// To end a token.
+    RevokeToken {
+        /// Which.
+        token: TokenId,
+    },
 }
 
 /// What the node answers.
@@ -233,7 +268,7 @@ impl Fact {
         match self {
             Self::Stands(standing) => standing.task == task,
             Self::Acts { task: of, .. } => *of == task,
-            Self::Happened { event, .. } => task_of(event) == Some(task),
+            Self::Happened { event, .. } => event.task() == Some(task),
             Self::Asked { request, .. } => request.task() == Some(task),
             Self::Answered { answer: Answer::Submitted(of), .. } => *of == task,
             Self::Answered { answer: Answer::Claimed(leases), .. } => {
@@ -249,6 +284,8 @@ impl Fact {
             | Self::NodeFailed { .. }
             | Self::Stopped
             | Self::Panicked { .. }
+            | Self::Paused(_)
+            | Self::Token { .. }
             | Self::Answered { .. }
             | Self::Closed => false,
         }
@@ -264,29 +301,14 @@ impl Request {
             | Self::Heartbeat { task, .. }
             | Self::Complete { task, .. }
             | Self::Fail { task, .. } => Some(*task),
-            Self::Submit { .. } | Self::Register { .. } | Self::Claim { .. } => None,
+            Self::Submit { .. }
+            | Self::Register { .. }
+            | Self::Claim { .. }
+            | Self::Pause { .. }
+            | Self::Resume { .. }
+            | Self::PutToken { .. }
+            | Self::RotateToken { .. }
+            | Self::RevokeToken { .. } => None,
         }
-    }
-}
-
-/// Returns the task that an event is about.
-pub const fn task_of(event: &Event) -> Option<TaskId> {
-    match event {
-        Event::TaskSubmitted { task, .. }
-        | Event::TaskLeased { task, .. }
-        | Event::TaskStarted { task, .. }
-        | Event::TaskProgressed { task, .. }
-        | Event::TaskReturned { task, .. }
-        | Event::TaskReady { task, .. }
-        | Event::TaskRose { task, .. }
-        | Event::TaskEnded { task, .. }
-        | Event::DeadLetterRemoved { task } => Some(*task),
-        Event::AgentRegistered { .. }
-        | Event::AgentChanged { .. }
-        | Event::AgentRemoved { .. }
-        | Event::PoolChanged { .. }
-        | Event::PoolRemoved { .. }
-        | Event::RunStarted { .. }
-        | Event::RunEnded { .. } => None,
     }
 }

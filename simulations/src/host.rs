@@ -14,7 +14,7 @@ use synod::node::{Error, Node};
 use tokio::task::JoinSet;
 
 use crate::agent::ScriptedAgent;
-use crate::history::{Answer, Fact, History, Standing, task_of};
+use crate::history::{Answer, Fact, History, Standing};
 use crate::shared::{Phase, Shared};
 use crate::{disk, workload};
 
@@ -87,7 +87,7 @@ async fn listen(mut events: Subscription, history: History) {
     }
 }
 
-/// Notes how every task stands that anybody ever heard of.
+/// Notes how every task stands that anybody ever heard of, what is paused, and which tokens open.
 fn look(shared: &Shared, node: &Node) {
     let mut known: BTreeSet<TaskId> =
         shared.history.records().iter().filter_map(|record| named(&record.fact)).collect();
@@ -99,11 +99,13 @@ fn look(shared: &Shared, node: &Node) {
         };
         shared.note(Fact::Stands(standing));
     }
+    shared.note(Fact::Paused(node.read(|state| state.pauses().map(|pause| pause.what.clone()).collect())));
+    workload::look(shared, node);
 }
 
 fn named(fact: &Fact) -> Option<TaskId> {
     match fact {
-        Fact::Happened { event, .. } => task_of(event),
+        Fact::Happened { event, .. } => event.task(),
         Fact::Answered { answer: Answer::Submitted(task), .. } => Some(*task),
         Fact::Stands(standing) => Some(standing.task),
         _ => None,

@@ -36,6 +36,11 @@ impl fmt::Display for Record {
             Fact::Stopped => f.write_str("node    stopped"),
             Fact::Panicked { message } => write!(f, "panic   {message}"),
             Fact::Stands(standing) => write!(f, "stands  {standing}"),
+            Fact::Paused(what) => {
+                f.write_str("paused ")?;
+                what.iter().try_for_each(|what| write!(f, " {}", what.path()))
+            }
+            Fact::Token { token, opens } => write!(f, "token   {token} opens {opens}"),
             Fact::Happened { index, event } => match serde_json::to_string(event) {
                 Ok(event) => write!(f, "event   {index} {event}"),
                 Err(error) => write!(f, "event   {index} {error}"),
@@ -78,6 +83,11 @@ impl fmt::Display for Request {
             Self::Heartbeat { task, attempt } => write!(f, "heartbeat {task} attempt {attempt}"),
             Self::Complete { task, attempt } => write!(f, "complete {task} attempt {attempt}"),
             Self::Fail { task, attempt } => write!(f, "fail {task} attempt {attempt}"),
+            Self::Pause { what } => write!(f, "pause {}", what.path()),
+            Self::Resume { what } => write!(f, "resume {}", what.path()),
+            Self::PutToken { token } => write!(f, "put {token}"),
+            Self::RotateToken { token } => write!(f, "rotate {token}"),
+            Self::RevokeToken { token } => write!(f, "revoke {token}"),
         }
     }
 }

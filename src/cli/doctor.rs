@@ -7,7 +7,7 @@ use comfy_table::{Table, presets};
 use serde_json::json;
 
 use super::{Common, exit, print};
-use crate::doctor::{Verdict, examine};
+use crate::doctor::{Verdict, examine, examine_serving};
 
 #[derive(Debug, Args)]
 pub(super) struct DoctorArgs {
@@ -20,15 +20,16 @@ pub(super) struct DoctorArgs {
 }
 
 pub(super) fn main(common: &Common, args: &DoctorArgs) -> u8 {
-    let settings = match common.load(args.data.clone()) {
-        Ok(loaded) => loaded.settings,
+    let loaded = match common.load(args.data.clone()) {
+        Ok(loaded) => loaded,
         Err(error) => {
             print::complain(&error);
             return exit::USAGE;
         }
     };
-    let data = settings.data.unwrap_or_else(|| PathBuf::from(".synod"));
-    let findings = examine(&data);
+    let data = loaded.settings.data.clone().unwrap_or_else(|| PathBuf::from(".synod"));
+    let mut findings = examine(&data);
+    findings.extend(examine_serving(&loaded, &data));
     let worst = findings.iter().map(|finding| finding.verdict).max().unwrap_or(Verdict::Well);
     let code = if worst == Verdict::Bad { exit::DATA } else { exit::OK };
     if args.json {

@@ -4,11 +4,37 @@
 //! error. Exit codes are in [`exit`].
 
 mod config;
+mod dev;
 mod doctor;
 pub mod exit;
 mod print;
 mod run;
 mod schema;
+mod server;
+mod serving;
+mod signals;
+mod tls;
+
+mod confirm;
+mod filter;
+mod output;
+mod pages;
+mod remote;
+
+mod agent;
+mod completions;
+mod context;
+mod dead_letter;
+mod event;
+mod mailbox;
+mod man;
+mod node;
+mod pool;
+mod task;
+mod token;
+mod top;
+#[cfg(unix)]
+mod worker;
 
 use std::path::PathBuf;
 
@@ -41,21 +67,58 @@ struct Common {
 enum Command {
     /// Run a fleet file to its end; the same command continues an interrupted run.
     Run(run::RunArgs),
+    /// Serve a node over HTTP.
+    Server(server::ServerArgs),
+    /// Serve a node for trying things; its data goes away with it.
+    Dev(dev::DevArgs),
+    /// Make certificates.
+    Tls(tls::TlsArgs),
+    /// Submit tasks, look at them, wait for them, change them.
+    Task(task::TaskArgs),
+    /// Look at agents, register and remove them.
+    Agent(agent::AgentArgs),
+    /// Look at pools, create and scale them.
+    Pool(pool::PoolArgs),
+    /// Look at tasks that failed for good, try them again or forget them.
+    DeadLetter(dead_letter::DeadLetterArgs),
+    /// Look at what waits where, pause and resume it.
+    Mailbox(mailbox::MailboxArgs),
+    /// Be a remote worker: claim tasks and run a command for each.
+    #[cfg(unix)]
+    Worker(worker::WorkerArgs),
+    /// Follow events.
+    Event(event::EventArgs),
+    /// Watch what goes on: mailboxes, agents, throughput, events.
+    Top(top::TopArgs),
+    /// Make, rotate and revoke tokens.
+    Token(token::TokenArgs),
+    /// Look at nodes, figures and health.
+    Node(node::NodeArgs),
+    /// Keep the nodes that you work with by name.
+    Context(context::ContextArgs),
     /// Look at the machine: disk, data folder, limits.
     Doctor(doctor::DoctorArgs),
     /// Show the settings in force.
     Config(config::ConfigArgs),
     /// Print the JSON Schema of a file format.
     Schema(schema::SchemaArgs),
+    /// Print what a shell needs to complete commands.
+    Completions(completions::CompletionsArgs),
+    /// Write man pages.
+    Man(man::ManArgs),
     /// Print the version.
     Version,
 }
 
 impl Common {
     fn load(&self, data: Option<PathBuf>) -> Result<Loaded, crate::settings::Error> {
+        self.load_with(Flags { data, ..Flags::default() })
+    }
+
+    fn load_with(&self, flags: Flags) -> Result<Loaded, crate::settings::Error> {
         let file = self.config.clone().or_else(|| std::env::var_os(ENV_CONFIG).map(PathBuf::from));
         let log = self.log.clone().map(|level| LogFlags { level });
-        Loaded::read(file.as_deref(), &Flags { data, log })
+        Loaded::read(file.as_deref(), &Flags { log, ..flags })
     }
 }
 
@@ -72,9 +135,26 @@ pub fn main() -> std::process::ExitCode {
     };
     let code = match cli.command {
         Command::Run(args) => run::main(&cli.common, args),
+        Command::Server(args) => server::main(&cli.common, args),
+        Command::Dev(args) => dev::main(&cli.common, args),
+        Command::Tls(args) => tls::main(&args),
+        Command::Task(args) => task::main(&cli.common, &args),
+        Command::Agent(args) => agent::main(&cli.common, &args),
+        Command::Pool(args) => pool::main(&cli.common, &args),
+        Command::DeadLetter(args) => dead_letter::main(&cli.common, &args),
+        Command::Mailbox(args) => mailbox::main(&cli.common, &args),
+        #[cfg(unix)]
+        Command::Worker(args) => worker::main(&cli.common, &args),
+        Command::Event(args) => event::main(&cli.common, &args),
+        Command::Top(args) => top::main(&cli.common, &args),
+        Command::Token(args) => token::main(&cli.common, &args),
+        Command::Node(args) => node::main(&cli.common, &args),
+        Command::Context(args) => context::main(&args),
         Command::Doctor(args) => doctor::main(&cli.common, &args),
         Command::Config(args) => config::main(&cli.common, &args),
         Command::Schema(args) => schema::main(&args),
+        Command::Completions(args) => completions::main(&args),
+        Command::Man(args) => man::main(&args),
         Command::Version => print::result(&concat!("synod ", env!("CARGO_PKG_VERSION")), exit::OK),
     };
     code.into()

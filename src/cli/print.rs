@@ -12,16 +12,34 @@ use super::exit;
 
 /// Writes a result to standard output; returns `code`, or the code that says why it could not be written.
 pub(super) fn result(text: &dyn Display, code: u8) -> u8 {
-    let mut out = std::io::stdout().lock();
-    match writeln!(out, "{text}").and_then(|()| out.flush()) {
-        Ok(()) => code,
+    match line(text) {
         // Whoever reads has seen enough, as `head` does.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => code,
-        Err(error) => {
-            note(&format!("error: the result cannot be written: {error}"));
-            exit::OUTPUT
-        }
+        Ok(()) | Err(exit::OK) => code,
+        Err(failed) => failed,
     }
+}
+
+/// Writes a line of a stream to standard output. The error is the exit code to stop with: 0 when nobody reads
+/// any more.
+pub(super) fn line(text: &dyn Display) -> Result<(), u8> {
+    let mut out = std::io::stdout().lock();
+    written(writeln!(out, "{text}").and_then(|()| out.flush()))
+}
+
+/// Writes a piece of a stream to standard output as it is, without an end of line. The error is as in [`line`].
+pub(super) fn piece(text: &str) -> Result<(), u8> {
+    let mut out = std::io::stdout().lock();
+    written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+fn written(written: std::io::Result<()>) -> Result<(), u8> {
+    written.map_err(|error| {
+        if error.kind() == ErrorKind::BrokenPipe {
+            return exit::OK;
+        }
+        note(&format!("error: the result cannot be written: {error}"));
+        exit::OUTPUT
+    })
 }
 
 /// Writes a line to standard error, if somebody reads it.

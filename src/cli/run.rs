@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::print::{self, complain};
+use super::signals::{Signal, Signals};
 use super::{Common, exit};
 use synod_actors::ports::JournalError;
 
@@ -94,6 +95,13 @@ fn plan(args: &RunArgs) -> Result<(Fleet, Plan), Box<crate::fleet::Error>> {
 
 async fn start(settings: &Settings, fleet: &Fleet, plan: Plan, args: &RunArgs) -> u8 {
     let watch = Stopwatch::start();
+    let mut signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => {
+            complain(&error);
+            return exit::NODE_FAILED;
+        }
+    };
     let data = settings.data.clone().unwrap_or_else(|| fleet.dir().join(DATA_BESIDE_FLEET));
     let node = match settings.node().data(&data).start().await {
         Ok(node) => node,
@@ -110,7 +118,10 @@ async fn start(settings: &Settings, fleet: &Fleet, plan: Plan, args: &RunArgs) -
     }
     let ended = tokio::select! {
         biased;
-        stop = stopped() => Err(stop),
+        signal = signals.next() => Err(match signal {
+            Signal::Interrupt => Stop::Interrupted,
+            Signal::Terminate => Stop::Terminated,
+        }),
         ended = go(&node, plan, args.fresh) => ended.map_err(Stop::Failed),
     };
     if matches!(ended, Err(Stop::Interrupted | Stop::Terminated)) {
@@ -122,7 +133,7 @@ async fn start(settings: &Settings, fleet: &Fleet, plan: Plan, args: &RunArgs) -
     tokio::select! {
         biased;
         // Nothing acknowledged is lost by this either; programs end with the node.
-        _ = stopped() => print::note(&"stopped at once"),
+        _ = signals.next() => print::note(&"stopped at once"),
         () = node.stop() => {}
     }
     match ended {
@@ -146,7 +157,7 @@ async fn start(settings: &Settings, fleet: &Fleet, plan: Plan, args: &RunArgs) -
 }
 
 /// Says by an exit code what kept a node from its work.
-fn node_error_code(error: &node::Error) -> u8 {
+pub(super) fn node_error_code(error: &node::Error) -> u8 {
     match error {
         node::Error::Storage(_) | node::Error::Journal(JournalError::NoSpace) => exit::DATA,
         // Mostly a limit; the text names it.
@@ -185,30 +196,5 @@ fn show(outcome: &Outcome, json: bool, watch: &Stopwatch) -> u8 {
         print::result(&document, code)
     } else {
         print::result(&tables::render(outcome, watch.elapsed()), code)
-    }
-}
-
-#[cfg(unix)]
-async fn stopped() -> Stop {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()))
-    else {
-        // Without handlers the system's own apply: the process ends at once, and nothing acknowledged is lost.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        biased;
-        _ = interrupt.recv() => Stop::Interrupted,
-        _ = terminate.recv() => Stop::Terminated,
-        _ = hangup.recv() => Stop::Terminated,
-    }
-}
-
-#[cfg(not(unix))]
-async fn stopped() -> Stop {
-    match tokio::signal::ctrl_c().await {
-        Ok(()) => Stop::Interrupted,
-        Err(_) => std::future::pending().await,
     }
 }

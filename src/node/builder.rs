@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use parking_lot::RwLock;
 use synod_actors::events::EventHub;
 use synod_actors::ids::Ids;
+use synod_actors::liveness::AGENT_TIMEOUT_DEFAULT;
 use synod_actors::ports::AgentRuntime;
 use synod_actors::runtimes::native::{NativeAgent, NativeRuntime};
 use synod_actors::runtimes::process::{ProcessNode, ProcessSettings};
@@ -21,11 +23,12 @@ use synod_domain::limits::Limits;
 use synod_domain::name::Name;
 use synod_domain::sources::{Clock, Entropy};
 use synod_storage::{Repair, Storage, Verify};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Mutex, oneshot, watch};
 
 use crate::clock::{SeededEntropy, SystemClock};
+use crate::node::feed::Feed;
 use crate::node::wiring::{HubSink, NodeRuntimes, RaftJournal, StoredBlobs};
-use crate::node::{Error, Node};
+use crate::node::{Error, Ground, Node, Running};
 
 /// The number of the only voter of a group of one.
 const ONLY_VOTER: u64 = 1;
@@ -55,6 +58,7 @@ pub struct Builder {
     limits: Option<Limits>,
     policy: Policy,
     drain: Duration,
+    agent_timeout: Duration,
     kill_grace: Option<Duration>,
     inline: bool,
 }
@@ -69,6 +73,7 @@ impl Default for Builder {
             limits: None,
             policy: Policy::default(),
             drain: DRAIN_DEFAULT,
+            agent_timeout: AGENT_TIMEOUT_DEFAULT,
             kill_grace: None,
             inline: false,
         }
@@ -142,6 +147,14 @@ impl Builder {
         self
     }
 
+    /// Sets how long an agent that runs outside of the node may be silent before it is offline and its work
+    /// goes to others, unless the agent says otherwise itself.
+    #[must_use]
+    pub fn agent_timeout(mut self, timeout: Duration) -> Self {
+        self.agent_timeout = timeout;
+        self
+    }
+
     /// Sets how long a program may take to end after SIGTERM before it is killed.
     #[must_use]
     pub fn kill_grace(mut self, grace: Duration) -> Self {
@@ -174,12 +187,13 @@ impl Builder {
             None => None,
         };
         let hub = EventHub::default();
+        let feed = Feed::default();
         let options = |storage: &Storage| Options {
             node: ONLY_VOTER,
             storage: storage.clone(),
             clock: self.clock.clone(),
             entropy: entropy.clone(),
-            events: Arc::new(HubSink(hub.clone())),
+            events: Arc::new(HubSink { hub: hub.clone(), feed: feed.clone() }),
             timing: Timing::default(),
             policy: self.policy.clone(),
             inline: self.inline,
@@ -196,19 +210,21 @@ impl Builder {
             }
             (started, _) => started?,
         };
-        let blobs = storage.blobs.clone();
+        let blobs = Arc::new(StoredBlobs::new(storage.blobs.clone()));
+        drop(storage);
         let consensus = Arc::new(consensus);
         wait_to_lead(&consensus).await?;
-        let journal = RaftJournal { proposer: consensus.proposer(), state: consensus.state() };
+        let journal = Arc::new(RaftJournal::new(consensus.proposer(), consensus.state()));
         let world = World {
             node,
-            journal: Arc::new(journal),
-            blobs: Arc::new(StoredBlobs(blobs)),
+            journal: journal.clone(),
+            blobs: blobs.clone(),
             runtimes: Arc::new(NodeRuntimes { processes: processes.clone(), natives: self.natives }),
             clock: self.clock.clone(),
             entropy: entropy.clone(),
             ids: Arc::new(Ids::new(self.clock, entropy)),
             hub,
+            agent_timeout: self.agent_timeout,
         };
         if let Some(limits) = self.limits {
             world.propose(Command::SetLimits { limits }).await??;
@@ -221,15 +237,19 @@ impl Builder {
             tokio::spawn(pass_on(consensus.fatal(), told, "the log has failed: ")),
         ];
         Ok(Node {
-            history: consensus.history(),
+            feed,
+            desk: system.desk().clone(),
+            liveness: system.liveness().clone(),
+            hosted: system.hosted(),
             world,
-            consensus,
-            system,
             processes,
             repaired,
             failed,
             drain: self.drain,
-            watchers,
+            running: Mutex::new(Some(Running { system, watchers })),
+            ground: RwLock::new(Ground::Held { history: consensus.history(), consensus }),
+            journal,
+            blobs,
         })
     }
 }

@@ -1,6 +1,8 @@
 //! What can go wrong between a caller and a node.
 
+use synod_actors::desk::ClaimError;
 use synod_actors::ports::JournalError;
+use synod_actors::system::RestartError;
 use synod_domain::id::TaskId;
 use synod_domain::name::NameError;
 use synod_domain::refusal::Refusal;
@@ -23,6 +25,12 @@ pub enum Error {
     /// The actors did not start.
     #[error(transparent)]
     System(#[from] synod_actors::system::Error),
+    /// A claim was not answered.
+    #[error(transparent)]
+    Claim(ClaimError),
+    /// An agent was not restarted.
+    #[error(transparent)]
+    Restart(RestartError),
     /// A name is not a name.
     #[error(transparent)]
     Name(#[from] NameError),
@@ -49,4 +57,23 @@ pub enum Error {
     /// The node failed while it was asked.
     #[error("the node has failed: {0}")]
     Failed(String),
+}
+
+impl From<ClaimError> for Error {
+    fn from(error: ClaimError) -> Self {
+        match error {
+            ClaimError::Refused(refusal) => Self::Refused(refusal),
+            ClaimError::Journal(error) => Self::Journal(error),
+            ClaimError::Crowded | ClaimError::Superseded => Self::Claim(error),
+        }
+    }
+}
+
+impl From<RestartError> for Error {
+    fn from(error: RestartError) -> Self {
+        match error {
+            RestartError::Refused(refusal) => Self::Refused(refusal),
+            RestartError::Failed { .. } => Self::Restart(error),
+        }
+    }
 }

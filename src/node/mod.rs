@@ -7,15 +7,21 @@
 //! [`Node`] is the embedding facade; the binary uses nothing else. Every verb that changes something
 //! answers after the change is durable.
 
+mod agents;
 mod builder;
 mod error;
+pub mod feed;
+mod leases;
 mod new;
+mod payloads;
+mod pools;
 mod tasks;
 mod wiring;
 
 pub use builder::Builder;
 pub use error::Error;
 pub use new::{NewTask, Pool};
+pub use synod_actors::desk::Ask;
 pub use synod_actors::events;
 pub use synod_domain as domain;
 pub use synod_storage as storage;
@@ -23,31 +29,60 @@ pub use synod_storage as storage;
 use std::sync::Arc;
 use std::time::Duration;
 
-use synod_actors::events::{EventHub, Subscription};
+use parking_lot::RwLock;
+use synod_actors::desk::Desk;
+use synod_actors::events::Subscription;
+use synod_actors::liveness;
 use synod_actors::runtimes::process::ProcessNode;
-use synod_actors::system::{System, World};
+use synod_actors::system::{Hosted, System, World};
 use synod_cluster::consensus::{Consensus, Status};
 use synod_cluster::history::History;
 use synod_domain::command::Command;
-use synod_domain::id::NodeId;
+use synod_domain::id::{NodeId, RequestId};
 use synod_domain::reply::Reply;
+use synod_domain::sources::Entropy;
 use synod_domain::state::State;
+use synod_domain::time::Timestamp;
 use synod_storage::Repair;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
+
+use crate::node::feed::Feed;
+use wiring::{RaftJournal, StoredBlobs};
 
 /// A running node. Dropping it without [`Node::stop`] is like a crash: nothing acknowledged is lost,
 /// and work in hand is redelivered at the next start.
 pub struct Node {
     world: World,
-    consensus: Arc<Consensus>,
-    system: System,
-    history: History,
+    feed: Feed,
+    desk: Desk,
+    liveness: liveness::Handle,
+    hosted: Hosted,
     processes: Option<ProcessNode>,
     repaired: Option<Repair>,
     failed: watch::Receiver<Option<String>>,
     drain: Duration,
+    /// What a stop ends; nothing once it has begun.
+    running: Mutex<Option<Running>>,
+    ground: RwLock<Ground>,
+    journal: Arc<RaftJournal>,
+    blobs: Arc<StoredBlobs>,
+}
+
+/// What runs.
+struct Running {
+    system: System,
     watchers: Vec<JoinHandle<()>>,
+}
+
+/// What holds the data folder. A stop lets go of it although the node may still be asked things.
+enum Ground {
+    Held {
+        consensus: Arc<Consensus>,
+        history: History,
+    },
+    /// Where the node stood at its end.
+    Left(Status),
 }
 
 impl Node {
@@ -66,6 +101,16 @@ impl Node {
         self.repaired.as_ref()
     }
 
+    /// Returns the node's time.
+    pub fn now(&self) -> Timestamp {
+        self.world.clock.now()
+    }
+
+    /// Returns where the node draws chance, as for secrets.
+    pub fn entropy(&self) -> &dyn Entropy {
+        &*self.world.entropy
+    }
+
     /// Reads something from the agreed state. Short: writers wait meanwhile.
     pub fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
         self.world.read(look)
@@ -76,9 +121,17 @@ impl Node {
         self.world.hub.subscribe()
     }
 
+    /// Returns the latest events, kept so that a listener who comes back misses none.
+    pub fn feed(&self) -> &Feed {
+        &self.feed
+    }
+
     /// Returns where the node stands in the log.
     pub fn status(&self) -> Status {
-        self.consensus.status()
+        match &*self.ground.read() {
+            Ground::Held { consensus, .. } => consensus.status(),
+            Ground::Left(status) => status.clone(),
+        }
     }
 
     /// Returns the logs that process agents left, if this node runs any.
@@ -105,25 +158,53 @@ impl Node {
     /// # Errors
     /// When it is refused, or the node cannot take it.
     pub async fn propose(&self, command: Command) -> Result<Reply, Error> {
-        Ok(self.world.propose(command).await??)
+        self.propose_as(self.new_request_id(), command).await
+    }
+
+    /// Proposes a command as [`Node::propose`] does, under a request id that the caller chose: the same id is
+    /// applied once, and answered again as it was then.
+    ///
+    /// # Errors
+    /// When it is refused, or the node cannot take it.
+    pub async fn propose_as(&self, request: RequestId, command: Command) -> Result<Reply, Error> {
+        self.note_speaker(&command);
+        Ok(self.world.propose_as(request, command).await??)
     }
 
     /// Stops in order, within the bound given at the start: no new work is handed out, agents finish
-    /// what they have, the rest is given back, everything is flushed.
-    pub async fn stop(mut self) {
-        self.system.stop(self.drain).await;
+    /// what they have, the rest is given back, everything is flushed, and the data folder is free again.
+    /// Whoever calls it a second time waits for the first, and nothing more happens. The state can still be
+    /// read afterwards; nothing else can be had.
+    pub async fn stop(&self) {
+        let mut running = self.running.lock().await;
+        let Some(Running { system, watchers }) = running.take() else { return };
+        // Listeners are gone first, so that nobody waits for their streams.
+        self.feed.close();
+        system.stop(self.drain).await;
         if let Some(processes) = &self.processes {
             // What left its group outlives its attempt; it does not outlive an orderly stop.
             processes.sweep().await;
         }
-        for watcher in self.watchers.drain(..) {
+        for watcher in watchers {
             watcher.abort();
         }
-        self.consensus.shutdown().await;
+        let consensus = match &*self.ground.read() {
+            Ground::Held { consensus, .. } => consensus.clone(),
+            Ground::Left(_) => return,
+        };
+        consensus.shutdown().await;
+        let status = consensus.status();
+        drop(consensus);
+        *self.ground.write() = Ground::Left(status);
+        self.journal.close();
+        self.blobs.close();
     }
 
-    fn hub(&self) -> &EventHub {
-        &self.world.hub
+    fn history(&self) -> Result<History, Error> {
+        match &*self.ground.read() {
+            Ground::Held { history, .. } => Ok(history.clone()),
+            Ground::Left(_) => Err(Error::Failed("the node has stopped".to_owned())),
+        }
     }
 }
 

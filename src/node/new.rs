@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use synod_domain::agent::{PoolSpec, ProcessSpec, RuntimeSpec};
+use synod_domain::agent::{POOL_SIZE_MAX, PoolSpec, ProcessSpec, RuntimeSpec};
 use synod_domain::capability::Capabilities;
 use synod_domain::id::{AgentId, RunId};
 use synod_domain::name::Name;
@@ -34,6 +34,7 @@ pub struct NewTask {
     pub(super) idempotency_key: Option<Arc<str>>,
     pub(super) labels: BTreeMap<Name, Arc<str>>,
     pub(super) run: Option<RunId>,
+    pub(super) metadata: Option<Arc<str>>,
 }
 
 impl NewTask {
@@ -52,7 +53,16 @@ impl NewTask {
             idempotency_key: None,
             labels: BTreeMap::new(),
             run: None,
+            metadata: None,
         })
+    }
+
+    /// Describes work for whoever takes from a mailbox.
+    ///
+    /// # Errors
+    /// When the kind is not a name or the payload is not JSON.
+    pub fn to_mailbox(mailbox: MailboxId, kind: &str, payload: &impl Serialize) -> Result<Self, Error> {
+        Self::new(mailbox, kind, payload)
     }
 
     /// Describes work for the agents of a pool.
@@ -141,6 +151,13 @@ impl NewTask {
         self.run = Some(run);
         self
     }
+
+    /// Attaches something of the submitter's own, as JSON text; it is kept and never looked at.
+    #[must_use]
+    pub fn metadata(mut self, metadata: impl Into<Arc<str>>) -> Self {
+        self.metadata = Some(metadata.into());
+        self
+    }
 }
 
 /// A pool to create or change. Fields that are left alone get their defaults.
@@ -178,12 +195,14 @@ impl Pool {
         Self::new(name, RuntimeSpec::Process(ProcessSpec { command, cwd: None, env: BTreeMap::new() }))
     }
 
-    /// Describes a pool whose agents register themselves.
+    /// Describes a pool whose agents register themselves, as many as come unless a size is set.
     ///
     /// # Errors
     /// When the name is not a name.
     pub fn external(name: &str) -> Result<Self, Error> {
-        Self::new(name, RuntimeSpec::External)
+        let mut pool = Self::new(name, RuntimeSpec::External)?;
+        (pool.0.min, pool.0.max) = (0, POOL_SIZE_MAX);
+        Ok(pool)
     }
 
     /// Sets how many agents it has.

@@ -1,18 +1,17 @@
-//! A node's verbs about tasks, pools and the agents that serve them.
+//! A node's verbs for those who submit work and wait for it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use synod_actors::events::Heard;
-use synod_domain::agent::{AgentSpec, PoolSpec, RuntimeSpec};
 use synod_domain::command::Command;
 use synod_domain::event::Event;
-use synod_domain::id::{AgentId, TaskId};
-use synod_domain::payload::{INLINE_BYTES_MAX, Payload};
-use synod_domain::reply::{Assignment, Reply};
-use synod_domain::task::{Outcome, Phase, Task, TaskSpec, Usage};
+use synod_domain::id::TaskId;
+use synod_domain::reply::Reply;
+use synod_domain::task::{Outcome, Task, TaskSpec};
 
-use crate::node::{Error, NewTask, Node, Pool};
+use crate::node::{Error, NewTask, Node};
 
 impl Node {
     /// Submits a task and returns its id once it is durable. With an idempotency key that was used
@@ -21,7 +20,26 @@ impl Node {
     /// # Errors
     /// When it is refused (a limit, an unknown pool, a key used for other content) or cannot be stored.
     pub async fn submit(&self, task: NewTask) -> Result<TaskId, Error> {
-        let spec = TaskSpec {
+        let spec = self.spec_of(task)?;
+        let id = spec.id;
+        match self.propose(Command::Submit { spec: Arc::new(spec) }).await? {
+            Reply::Submitted { task, .. } => Ok(task),
+            Reply::Done | Reply::Claimed(_) | Reply::Ended { .. } | Reply::WillRetry { .. } => Ok(id),
+        }
+    }
+
+    /// Submits many tasks at once, so that they share their syncs. Each is accepted or refused by itself; the
+    /// answers come in the order of the tasks.
+    pub async fn submit_many(&self, tasks: Vec<NewTask>) -> Vec<Result<TaskId, Error>> {
+        futures::future::join_all(tasks.into_iter().map(|task| self.submit(task))).await
+    }
+
+    /// Makes a task of what was described: gives it an id, and puts its payload where it belongs.
+    ///
+    /// # Errors
+    /// When the payload cannot be stored.
+    pub fn spec_of(&self, task: NewTask) -> Result<TaskSpec, Error> {
+        Ok(TaskSpec {
             id: self.world.ids.task(),
             workspace: task.workspace,
             kind: task.kind,
@@ -36,12 +54,8 @@ impl Node {
             labels: task.labels,
             run: task.run,
             redriven_from: None,
-        };
-        let id = spec.id;
-        match self.propose(Command::Submit { spec: Arc::new(spec) }).await? {
-            Reply::Submitted { task, .. } => Ok(task),
-            Reply::Done | Reply::Claimed(_) | Reply::Ended { .. } | Reply::WillRetry { .. } => Ok(id),
-        }
+            metadata: task.metadata,
+        })
     }
 
     /// Calls a task off; an attempt in hand is stopped.
@@ -60,7 +74,7 @@ impl Node {
         if let Some(found) = self.read(|state| state.task(task).cloned()) {
             return Ok(found);
         }
-        self.history.task(task)?.ok_or(Error::NoTask(task))
+        self.history()?.task(task)?.ok_or(Error::NoTask(task))
     }
 
     /// Returns ended tasks, latest submit first, below `before`; at most 1000 at a time.
@@ -68,7 +82,7 @@ impl Node {
     /// # Errors
     /// When history cannot be read.
     pub fn ended(&self, before: Option<TaskId>, limit: usize) -> Result<Vec<Arc<Task>>, Error> {
-        Ok(self.history.page(before, limit)?)
+        Ok(self.history()?.page(before, limit)?)
     }
 
     /// Waits until a task has ended, and returns it.
@@ -76,7 +90,7 @@ impl Node {
     /// # Errors
     /// When there is no such task, or the node fails meanwhile.
     pub async fn wait(&self, task: TaskId) -> Result<Arc<Task>, Error> {
-        let mut events = self.hub().subscribe();
+        let mut events = self.events();
         loop {
             let found = self.task(task)?;
             if found.phase().is_end() {
@@ -102,6 +116,17 @@ impl Node {
         }
     }
 
+    /// Waits until a task has ended, but no longer than this, and returns it as it is then.
+    ///
+    /// # Errors
+    /// When there is no such task, or the node fails meanwhile.
+    pub async fn wait_at_most(&self, task: TaskId, patience: Duration) -> Result<Arc<Task>, Error> {
+        match tokio::time::timeout(patience, self.wait(task)).await {
+            Ok(ended) => ended,
+            Err(_) => self.task(task),
+        }
+    }
+
     /// Returns the bytes of a completed task's result: JSON text.
     ///
     /// # Errors
@@ -110,97 +135,6 @@ impl Node {
         match task.end().map(|end| &end.outcome) {
             Some(Outcome::Completed { result }) => self.fetch(result),
             _ => Err(Error::NoResult(task.spec.id, task.phase())),
-        }
-    }
-
-    /// Creates a pool or changes it.
-    ///
-    /// # Errors
-    /// When its sizes are not valid.
-    pub async fn put_pool(&self, pool: impl Into<Pool>) -> Result<(), Error> {
-        self.propose(Command::PutPool { spec: Arc::new(pool.into().0) }).await.map(drop)
-    }
-
-    /// Registers an agent that runs outside of the node and is ready for work.
-    ///
-    /// # Errors
-    /// When its pool does not exist or its numbers are not valid.
-    pub async fn register_agent(&self, spec: AgentSpec) -> Result<(), Error> {
-        let agent = spec.id;
-        self.propose(Command::RegisterAgent { spec: Arc::new(spec) }).await?;
-        let standing = synod_domain::agent::Standing::Ready;
-        self.propose(Command::SetStanding { agent, standing, reason: "registered".into() }).await.map(drop)
-    }
-
-    /// Takes the next tasks for an agent, in order, and starts them; none when nothing fits.
-    ///
-    /// # Errors
-    /// When the agent is unknown or takes no work.
-    pub async fn claim(&self, agent: AgentId, max: u32) -> Result<Vec<Assignment>, Error> {
-        match self.propose(Command::Claim { agent, max, start: true }).await? {
-            Reply::Claimed(assignments) => Ok(assignments),
-            Reply::Done | Reply::Submitted { .. } | Reply::Ended { .. } | Reply::WillRetry { .. } => {
-                Ok(Vec::new())
-            }
-        }
-    }
-
-    /// Completes a task under a lease, with a JSON text as result.
-    ///
-    /// # Errors
-    /// When the attempt does not hold the lease any more; its result is dropped then.
-    pub async fn complete(&self, task: TaskId, attempt: u32, result: &[u8]) -> Result<Phase, Error> {
-        let result = self.store(result)?;
-        let usage = Usage::default();
-        match self.propose(Command::Complete { task, attempt, result, usage }).await? {
-            Reply::Ended { phase } => Ok(phase),
-            Reply::Done | Reply::Submitted { .. } | Reply::Claimed(_) | Reply::WillRetry { .. } => {
-                Ok(Phase::Completed)
-            }
-        }
-    }
-
-    /// Returns the bytes of a payload or result.
-    ///
-    /// # Errors
-    /// When the blob store does not have them whole.
-    pub fn fetch(&self, payload: &Payload) -> Result<Bytes, Error> {
-        match payload {
-            Payload::Inline(bytes) => Ok(Bytes::copy_from_slice(bytes)),
-            Payload::Blob { hash, .. } => self.world.blobs.get(hash).map_err(Error::Blob),
-        }
-    }
-
-    /// Stores bytes as a payload: in the log when they are small, else as a blob, durable on return.
-    ///
-    /// # Errors
-    /// When they are too large or the disk does not take them.
-    pub fn store(&self, bytes: &[u8]) -> Result<Payload, Error> {
-        if bytes.len() <= INLINE_BYTES_MAX {
-            return Ok(Payload::inline(bytes));
-        }
-        let hash = self.world.blobs.put(bytes).map_err(Error::Blob)?;
-        Ok(Payload::Blob { hash, size: bytes.len() as u64 })
-    }
-}
-
-impl Node {
-    /// Makes the id of a new run.
-    pub fn new_run_id(&self) -> synod_domain::id::RunId {
-        self.world.ids.run()
-    }
-
-    /// Checks that agents of such a pool could work on this node: that its program is there, that its
-    /// Rust type is registered.
-    ///
-    /// # Errors
-    /// With a text for people: what is wrong and what to do.
-    pub async fn check_pool(&self, pool: &PoolSpec) -> Result<(), String> {
-        match pool.runtime {
-            RuntimeSpec::External => Ok(()),
-            RuntimeSpec::Process(_) | RuntimeSpec::Native(_) => {
-                self.world.runtimes.runtime_of(pool)?.prepare().await
-            }
         }
     }
 }

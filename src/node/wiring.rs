@@ -21,20 +21,37 @@ use synod_domain::state::State;
 use synod_domain::time::Timestamp;
 use synod_storage::BlobId;
 
-/// The Raft log as the actors' journal.
+use crate::node::feed::Feed;
+
+/// The Raft log as the actors' journal, until the node stops.
 pub(super) struct RaftJournal {
-    pub(super) proposer: Proposer,
-    pub(super) state: Arc<RwLock<State>>,
+    proposer: RwLock<Option<Proposer>>,
+    state: Arc<RwLock<State>>,
+}
+
+impl RaftJournal {
+    pub(super) fn new(proposer: Proposer, state: Arc<RwLock<State>>) -> Self {
+        Self { proposer: RwLock::new(Some(proposer)), state }
+    }
+
+    /// Lets go of the log, and with it of the data folder. The state can still be read.
+    pub(super) fn close(&self) {
+        *self.proposer.write() = None;
+    }
+
+    fn proposer(&self) -> Result<Proposer, JournalError> {
+        self.proposer.read().clone().ok_or(JournalError::Stopped)
+    }
 }
 
 #[async_trait]
 impl Journal for RaftJournal {
     async fn propose(&self, id: RequestId, command: Command) -> Result<Answer, JournalError> {
-        self.proposer.propose(id, command).await.map_err(journal_error)
+        self.proposer()?.propose(id, command).await.map_err(journal_error)
     }
 
     async fn tick(&self) -> Result<(), JournalError> {
-        self.proposer.tick().await.map_err(journal_error)
+        self.proposer()?.tick().await.map_err(journal_error)
     }
 
     fn read(&self, look: &mut dyn FnMut(&State)) {
@@ -52,25 +69,45 @@ fn journal_error(error: ProposeError) -> JournalError {
     }
 }
 
-/// The actors' event hub as the log's event sink.
-pub(super) struct HubSink(pub(super) EventHub);
+/// The actors' event hub and the feed as the log's event sink.
+pub(super) struct HubSink {
+    pub(super) hub: EventHub,
+    pub(super) feed: Feed,
+}
 
 impl EventSink for HubSink {
     fn publish(&self, index: u64, at: Timestamp, events: Vec<Event>) {
-        self.0.publish(Happening { index, at, events });
+        let happening = Arc::new(Happening { index, at, events });
+        self.feed.tell(happening.clone());
+        self.hub.publish(happening);
     }
 }
 
-/// The node's blob store as the actors' blobs.
-pub(super) struct StoredBlobs(pub(super) Arc<dyn synod_storage::Blobs>);
+/// The node's blob store as the actors' blobs, until the node stops.
+pub(super) struct StoredBlobs(RwLock<Option<Arc<dyn synod_storage::Blobs>>>);
+
+impl StoredBlobs {
+    pub(super) fn new(blobs: Arc<dyn synod_storage::Blobs>) -> Self {
+        Self(RwLock::new(Some(blobs)))
+    }
+
+    /// Lets go of the store, and with it of the data folder.
+    pub(super) fn close(&self) {
+        *self.0.write() = None;
+    }
+
+    fn store(&self) -> Result<Arc<dyn synod_storage::Blobs>, String> {
+        self.0.read().clone().ok_or_else(|| "the node has stopped".to_owned())
+    }
+}
 
 impl Blobs for StoredBlobs {
     fn put(&self, bytes: &[u8]) -> Result<[u8; 32], String> {
-        self.0.put(bytes).map(|id| *id.digest()).map_err(|error| error.to_string())
+        self.store()?.put(bytes).map(|id| *id.digest()).map_err(|error| error.to_string())
     }
 
     fn get(&self, hash: &[u8; 32]) -> Result<Bytes, String> {
-        self.0.get(&BlobId::from_digest(*hash)).map_err(|error| error.to_string())
+        self.store()?.get(&BlobId::from_digest(*hash)).map_err(|error| error.to_string())
     }
 }
 

@@ -1,12 +1,9 @@
 //! Shows each setting with where it came from.
 
-use std::path::Path;
+use figment::Metadata;
 
-use figment::providers::Serialized;
-use figment::value::{Dict, Map, Value};
-use figment::{Metadata, Profile, Provider};
-
-use crate::settings::{ENV_PREFIX, Loaded, Settings};
+use crate::settings::file::VARIABLE;
+use crate::settings::{ENV_EXTRA_TOKEN, ENV_PREFIX, Loaded, Settings};
 
 /// One setting as it is in force.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -51,6 +48,10 @@ impl Loaded {
         let values = serde_json::to_value(&self.settings).unwrap_or_default();
         let mut shown = Vec::new();
         self.walk("", &values, &defaults, &mut shown);
+        if self.extra_token.is_some() {
+            let origin = Origin::Environment(ENV_EXTRA_TOKEN.to_owned());
+            shown.push(Shown { key: "http.extra_token".to_owned(), value: "(not shown)".into(), origin });
+        }
         shown.sort_by(|left, right| left.key.cmp(&right.key));
         shown
     }
@@ -82,6 +83,9 @@ fn origin_of(key: &str, metadata: &Metadata) -> Origin {
     if let Some(path) = metadata.source.as_ref().and_then(|source| source.file_path()) {
         return Origin::File(path.display().to_string());
     }
+    if let Some(name) = metadata.name.strip_prefix(VARIABLE) {
+        return Origin::Environment(name.to_owned());
+    }
     if metadata.name.contains("environment") {
         return Origin::Environment(format!("{ENV_PREFIX}{}", key.to_uppercase().replace('.', "__")));
     }
@@ -99,28 +103,4 @@ pub(super) fn mistakes(error: figment::Error) -> String {
         }
     });
     mistakes.collect::<Vec<_>>().join("; ")
-}
-
-/// A file that was read already, as a source of settings that knows its path.
-pub(super) fn named_file(path: &Path, value: serde_json::Value) -> impl Provider {
-    NamedFile { path: path.to_owned(), inner: Serialized::defaults(value) }
-}
-
-struct NamedFile {
-    path: std::path::PathBuf,
-    inner: Serialized<serde_json::Value>,
-}
-
-impl Provider for NamedFile {
-    fn metadata(&self) -> Metadata {
-        Metadata::from("settings file", self.path.as_path())
-    }
-
-    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
-        match Value::serialize(&self.inner.value)? {
-            // An empty file sets nothing.
-            Value::Empty(..) => Ok(Map::new()),
-            _ => self.inner.data(),
-        }
-    }
 }

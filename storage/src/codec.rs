@@ -11,7 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::error::{Error, Place};
 
 /// The format written by this binary.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 
 /// Bytes before the body: the version and the checksum.
 const HEADER: usize = 1 + 4;
@@ -35,8 +35,8 @@ pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
 ///
 /// # Errors
 ///
-/// [`Error::UnknownVersion`] for a record of a newer binary, [`Error::Damaged`] for anything that
-/// is not exactly one whole record.
+/// [`Error::UnknownVersion`] for a record of a newer or an older binary, [`Error::Damaged`] for anything
+/// that is not exactly one whole record.
 pub fn decode<T: DeserializeOwned>(record: &[u8]) -> Result<T, Error> {
     let damaged = |reason: String| Error::Damaged { place: Place::Value, reason };
     let Some((header, body)) = record.split_first_chunk::<HEADER>() else {
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn record_keeps_its_golden_bytes() {
-        let expected = [1, 138, 86, 2, 38, 1, 251, 44, 1, 5, 115, 121, 110, 111, 100, 3, 1, 2, 3, 1, 1];
+        let expected = [2, 14, 13, 152, 117, 1, 251, 44, 1, 5, 115, 121, 110, 111, 100, 3, 1, 2, 3, 1, 1];
         assert_eq!(encode(&sample()).unwrap(), expected);
         assert_eq!(decode::<Sample>(&expected).unwrap(), sample());
         assert_eq!(decode::<Sample>(&encode(&Sample::Empty).unwrap()).unwrap(), Sample::Empty);
@@ -104,12 +104,16 @@ mod tests {
     }
 
     #[test]
-    fn newer_version_is_named() {
-        let mut record = encode(&sample()).unwrap();
-        record[0] = 9;
-        let crc = checksum(9, &record[HEADER..]);
-        record[1..HEADER].copy_from_slice(&crc.to_le_bytes());
-        assert!(matches!(decode::<Sample>(&record), Err(Error::UnknownVersion { found: 9, known: VERSION })));
+    fn newer_and_older_versions_are_named_with_what_to_do() {
+        for (version, word) in [(VERSION + 1, "by a later synod"), (VERSION - 1, "choose a new folder")] {
+            let mut record = encode(&sample()).unwrap();
+            record[0] = version;
+            let crc = checksum(version, &record[HEADER..]);
+            record[1..HEADER].copy_from_slice(&crc.to_le_bytes());
+            let error = decode::<Sample>(&record).unwrap_err();
+            assert!(matches!(error, Error::UnknownVersion { found, known: VERSION } if found == version));
+            assert!(error.to_string().contains(word), "{error}");
+        }
     }
 
     #[test]

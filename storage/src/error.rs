@@ -55,13 +55,13 @@ pub enum Error {
         reason: String,
     },
 
-    /// A record was written by a version this binary does not know. It is left as it is; use the
-    /// newer binary.
-    #[error("record has format version {found}; this binary reads version {known}")]
+    /// A record was written in a format this binary does not read, by a newer or an older one. It is
+    /// left as it is, and a retry gives the same; use the binary that wrote it, or another folder.
+    #[error("{}", unknown_version(*found, *known))]
     UnknownVersion {
         /// The version byte of the record.
         found: u8,
-        /// The newest version known here.
+        /// The only version read here.
         known: u8,
     },
 
@@ -187,6 +187,22 @@ impl Error {
     /// Ends all use of a store whose disk state is unknown.
     pub(crate) fn fatal(cause: impl fmt::Display) -> Self {
         Self::Fatal { cause: Arc::from(cause.to_string()) }
+    }
+}
+
+/// Says of another format who wrote it and what to do.
+fn unknown_version(found: u8, known: u8) -> String {
+    if found < known {
+        format!(
+            "the data was written by an earlier synod (record format {found}; this one reads format {known}), \
+             and nothing in it was changed; finish its work with the synod that wrote it, or choose a new folder \
+             with --data"
+        )
+    } else {
+        format!(
+            "the data was written by a later synod (record format {found}; this one reads format {known}), \
+             and nothing in it was changed; use the synod that wrote it"
+        )
     }
 }
 

@@ -244,7 +244,8 @@ fn damaged_or(error: Error) -> Result<Found, Error> {
         passing.iter().any(|errno| cause.raw_os_error() == Some(errno.raw_os_error()))
     };
     match &error {
-        Error::NoSpace { .. } => Err(error),
+        // Whole, and of another format: to put it aside would hide it from the binary that reads it.
+        Error::NoSpace { .. } | Error::UnknownVersion { .. } => Err(error),
         Error::Io { cause, .. } if refused(cause) || generation::is_locked(&error) => Err(error),
         _ => Ok(Found::Damaged(error.to_string())),
     }

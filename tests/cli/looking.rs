@@ -19,7 +19,7 @@ async fn doctor_looks_at_folder_disk_and_limits_and_leaves_nothing_behind() {
     assert_eq!(document["version"], 1);
     let findings = document["findings"].as_array().unwrap();
     let checks: Vec<&str> = findings.iter().map(|finding| finding["check"].as_str().unwrap()).collect();
-    assert_eq!(checks, ["data folder", "disk sync", "free space", "open files"]);
+    assert_eq!(checks, ["data folder", "disk sync", "free space", "open files", "address"]);
     for finding in findings {
         let verdict = finding["verdict"].as_str().unwrap();
         assert!(["well", "poor", "bad"].contains(&verdict), "{finding}");

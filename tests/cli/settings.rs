@@ -117,3 +117,69 @@ async fn the_data_folder_may_be_a_setting() {
     assert!(fleet.file("from-env/lock").is_file());
     assert!(!fleet.file(".synod").exists());
 }
+
+#[tokio::test]
+async fn names_of_the_older_control_plane_count_less_than_ours_and_say_where_they_are_from() {
+    let fleet = Fleet::new("");
+    fleet.write(
+        "s.yaml",
+        "control_plane: {heartbeat_interval: 7, agent_timeout: 70, max_retries: 1}\ntasks: {max_retries_default: 2}\n",
+    );
+    let path = fleet.file("s.yaml");
+    let file = path.to_str().unwrap();
+    let env = [
+        ("CONTROL_PLANE_AGENT_TIMEOUT", "80"),
+        ("CONTROL_PLANE_HEARTBEAT_INTERVAL", "8"),
+        ("SYNOD_AGENTS__HEARTBEAT_INTERVAL", "9s"),
+        ("ARAGORA_API_TOKEN", "a-secret-of-some-length"),
+    ];
+    let said = show(Some(file), &env, &["--json"]).await;
+    said.assert_code(0);
+    let document = said.json();
+    let expect = |key, value: Value, kind, name: &str| {
+        let found = setting(&document, key);
+        assert_eq!(found["value"], value, "{key}");
+        assert_eq!(
+            (found["origin"]["kind"].as_str(), &found["origin"]["name"]),
+            (Some(kind), &json!(name)),
+            "{key}"
+        );
+    };
+    expect("tasks.max_retries_default", json!(2), "file", file);
+    expect("agents.timeout", json!("1m20s"), "environment", "CONTROL_PLANE_AGENT_TIMEOUT");
+    expect("agents.heartbeat_interval", json!("9s"), "environment", "SYNOD_AGENTS__HEARTBEAT_INTERVAL");
+    expect("http.extra_token", json!("(not shown)"), "environment", "ARAGORA_API_TOKEN");
+    assert!(!said.out.contains("a-secret"), "{said:#?}");
+    for (name, value) in [("CONTROL_PLANE_AGENT_TIMEOUT", "soon"), ("CONTROL_PLANE_MAX_RETRIES", "-1")] {
+        let said = show(None, &[(name, value)], &[]).await;
+        said.assert_code(2);
+        assert!(said.err.contains(name), "{said:#?}");
+    }
+}
+
+#[tokio::test]
+async fn lists_come_from_files_as_lists_and_from_the_environment_as_words() {
+    let fleet = Fleet::new("");
+    fleet.write("s.toml", "[http]\nallow_hosts = [\"a.example\", \"b.example:8443\"]\n");
+    let path = fleet.file("s.toml");
+    let hosts = async |env: &[(&str, &str)]| {
+        let said = show(path.to_str(), env, &["--json"]).await;
+        said.assert_code(0);
+        setting(&said.json(), "http.allow_hosts")["value"].clone()
+    };
+    assert_eq!(hosts(&[]).await, json!(["a.example", "b.example:8443"]));
+    assert_eq!(
+        hosts(&[("SYNOD_HTTP__ALLOW_HOSTS", "c.example, d.example")]).await,
+        json!(["c.example", "d.example"])
+    );
+    assert_eq!(hosts(&[("SYNOD_HTTP__ALLOW_HOSTS", "c.example")]).await, json!(["c.example"]));
+}
+
+#[tokio::test]
+async fn what_belongs_to_the_client_is_no_setting_of_the_node() {
+    let env = ["SYNOD_URL", "SYNOD_TOKEN", "SYNOD_TOKEN_FILE", "SYNOD_CA", "SYNOD_CONTEXT"];
+    let env = env.map(|name| (name, "http://x"));
+    let said = show(None, &env, &["--json"]).await;
+    said.assert_code(0);
+    assert!(!said.out.contains("http://x"), "{said:#?}");
+}

@@ -30,11 +30,15 @@ pub(crate) async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T
 /// Describes a call of the binary that ends with this test, without settings from outside.
 pub(crate) fn synod() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_synod"));
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SYNOD_")) {
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_ours(&name.to_string_lossy())) {
         command.env_remove(name);
     }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     command
+}
+
+fn is_ours(name: &str) -> bool {
+    name.starts_with("SYNOD_") || name.starts_with("CONTROL_PLANE_") || name == "ARAGORA_API_TOKEN"
 }
 
 /// What a call said, and how it ended.

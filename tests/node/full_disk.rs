@@ -9,6 +9,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::json;
+use synod::node::domain::task::Usage;
 use synod::node::{Error, Node, Pool};
 use tokio::process::Command;
 use tokio::time::Instant;
@@ -61,7 +62,9 @@ async fn on_a_small_disk() {
     let filler = disk.join("filler");
     fill(&filler, 30);
     refused(&node).await;
-    node.complete(outside, held[0].attempt, b"1").await.expect("work in hand ends on a full disk");
+    node.complete(outside, held[0].attempt, b"1", Usage::default())
+        .await
+        .expect("work in hand ends on a full disk");
     completed(&node, native).await;
     free(&node, std::slice::from_ref(&filler)).await;
 

@@ -8,12 +8,9 @@ use synod::node::domain::agent::AgentStatus;
 use synod::node::domain::name::Name;
 use synod::node::{NewTask, Node, Pool};
 
-use crate::support::{Script, Scripted, agents, completed, eventually, folder, running, scripted, task};
-
-async fn ready(node: &Node, pool: &str, count: usize) {
-    let what = format!("{count} agents of {pool} are ready");
-    eventually(&what, || (agents(node, pool, AgentStatus::Ready) == count).then_some(())).await;
-}
+use crate::support::{
+    Script, Scripted, agents, completed, eventually, folder, ready, running, scripted, task,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_native_agents_start_and_all_of_them_work() {

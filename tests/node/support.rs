@@ -117,6 +117,8 @@ pub(crate) fn external(pool: &str, concurrency: u32) -> AgentSpec {
         region: None,
         concurrency,
         host: Host::External,
+        heartbeat_timeout: None,
+        metadata: None,
     }
 }
 
@@ -139,6 +141,12 @@ pub(crate) async fn reason(node: &Node, task: TaskId) -> (String, String) {
 pub(crate) fn agents(node: &Node, pool: &str, status: AgentStatus) -> usize {
     let pool = Name::new(pool).unwrap();
     node.read(|state| state.agents_of(&pool).filter(|agent| agent.status() == status).count())
+}
+
+/// Waits until so many agents of a pool are ready.
+pub(crate) async fn ready(node: &Node, pool: &str, count: usize) {
+    let what = format!("{count} agents of {pool} are ready");
+    eventually(&what, || (agents(node, pool, AgentStatus::Ready) == count).then_some(())).await;
 }
 
 /// Waits until an attempt of a task runs.

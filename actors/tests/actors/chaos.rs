@@ -95,7 +95,7 @@ async fn disturb(stage: &Stage, chance: &mut Chance, tasks: &[TaskId]) {
         3 if !agents.is_empty() => {
             let agent = agents[usize::try_from(chance.below(agents.len() as u64)).unwrap()];
             // Somebody claims for an agent of the node without being asked to.
-            let _ = stage.propose(Command::Claim { agent, max: 1, start: true }).await;
+            let _ = stage.propose(Command::Claim { agent, max: 1, start: true, offered: None }).await;
         }
         4 => {
             let delay = Duration::from_millis(chance.below(50));

@@ -67,7 +67,7 @@ async fn lease_that_was_missed_is_taken_up() {
     stage.pool(pool("coders", 1)).await;
     let agent = stage.only_agent("coders").spec.id;
     let task = stage.submit_burst("coders", 1)[0];
-    stage.apply(Command::Claim { agent, max: 1, start: true }).unwrap();
+    stage.apply(Command::Claim { agent, max: 1, start: true, offered: None }).unwrap();
     drown(&stage);
     settle().await;
     assert_eq!(stage.puppet.seen(|seen| seen.begun[0].task), task);

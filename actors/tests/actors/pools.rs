@@ -85,6 +85,8 @@ async fn agents_have_names_that_nobody_else_has() {
         region: None,
         concurrency: 1,
         host: Host::External,
+        heartbeat_timeout: None,
+        metadata: None,
     };
     stage.propose(Command::RegisterAgent { spec: Arc::new(external) }).await.unwrap();
     stage.pool(pool("coders", 3)).await;
@@ -203,6 +205,8 @@ async fn external_agents_are_left_to_claim_for_themselves() {
         region: None,
         concurrency: 1,
         host: Host::External,
+        heartbeat_timeout: None,
+        metadata: None,
     };
     stage.propose(Command::RegisterAgent { spec: Arc::new(spec) }).await.unwrap();
     let standing = synod_domain::agent::Standing::Ready;
@@ -216,4 +220,21 @@ async fn external_agents_are_left_to_claim_for_themselves() {
     pass(60 * SECOND).await;
     assert_eq!(stage.asked() - before, 0);
     assert_eq!(stage.only_agent("far").status(), AgentStatus::Ready);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pool_that_retires_finishes_its_work_drains_its_agents_and_is_gone() {
+    let stage = Stage::start(|work| complete_after(work, SECOND)).await;
+    // Of no agents at first, so that it must grow for its last work although it retires.
+    stage.pool(PoolSpec { min: 0, max: 2, ..pool("growing", 0) }).await;
+    stage.pool(pool("coders", 2)).await;
+    let tasks = [stage.submit_burst("coders", 5), stage.submit_burst("growing", 5)].concat();
+    for retiring in ["coders", "growing"] {
+        stage.propose(Command::RetirePool { pool: name(retiring) }).await.unwrap();
+    }
+    stage.until("the pools are gone", |state| state.pools().count() == 0).await;
+    assert!(tasks.iter().all(|task| stage.phase(*task) == Phase::Completed));
+    assert_eq!(stage.read(|state| state.agents().count()), 0);
+    let scaled = stage.asked_for(|command| matches!(command, Command::ScalePool { .. }));
+    assert!(scaled <= 5, "{scaled} times it was asked to grow");
 }

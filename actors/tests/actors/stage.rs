@@ -9,7 +9,7 @@ use synod_actors::events::{EventHub, Heard};
 use synod_actors::ids::Ids;
 use synod_actors::ports::{Blobs, Finish, Work};
 use synod_actors::system::{System, World};
-use synod_domain::agent::{Agent, AgentStatus, PoolSpec, RuntimeSpec};
+use synod_domain::agent::{Agent, AgentSpec, AgentStatus, Host, PoolSpec, RuntimeSpec, Standing};
 use synod_domain::capability::Capabilities;
 use synod_domain::command::{Command, Request};
 use synod_domain::id::{AgentId, NodeId, TaskId};
@@ -30,6 +30,9 @@ use crate::puppet::Puppet;
 const PATIENCE: Duration = Duration::from_secs(48 * 3600);
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
+
+/// How long an agent that runs elsewhere may be silent on a stage.
+pub(crate) const AGENT_TIMEOUT: Duration = Duration::from_secs(90);
 
 pub(crate) struct Stage {
     pub(crate) world: World,
@@ -103,6 +106,7 @@ impl Stage {
             entropy: entropy.clone(),
             ids: Arc::new(Ids::new(clock, entropy)),
             hub,
+            agent_timeout: AGENT_TIMEOUT,
         };
         (world, journal)
     }
@@ -132,6 +136,44 @@ impl Stage {
         self.until("the pool's agents serve", |state| serving(state, &pool) >= size).await;
     }
 
+    /// An agent that runs elsewhere and belongs to no pool, to be changed and then registered.
+    /// Its name begins with the one given.
+    pub(crate) fn outside(&self, name: &str) -> AgentSpec {
+        let id = self.world.ids.agent();
+        AgentSpec {
+            id,
+            name: self::name(&format!("{name}-{}", id.raw() >> 64)),
+            pool: None,
+            capabilities: Capabilities::default(),
+            labels: BTreeMap::new(),
+            region: None,
+            concurrency: 1,
+            host: Host::External,
+            heartbeat_timeout: None,
+            metadata: None,
+        }
+    }
+
+    /// Registers an agent that runs elsewhere, ready for work.
+    pub(crate) async fn register(&self, spec: AgentSpec) -> AgentId {
+        let agent = spec.id;
+        self.propose(Command::RegisterAgent { spec: Arc::new(spec) }).await.unwrap();
+        let reason = "here".into();
+        let ready = Command::SetStanding { agent, standing: Standing::Ready, reason };
+        self.propose(ready).await.unwrap();
+        agent
+    }
+
+    /// Work for whoever can do it, to be changed and then submitted.
+    pub(crate) fn open_task(&self, demand: &str) -> TaskSpec {
+        TaskSpec { mailbox: MailboxId::Open, demand: capabilities(demand), ..self.task("nowhere") }
+    }
+
+    /// Submits so many tasks for whoever can do them, all in one moment.
+    pub(crate) fn open_burst(&self, demand: &str, count: usize) -> Vec<TaskId> {
+        self.burst((0..count).map(|_| self.open_task(demand)).collect())
+    }
+
     /// Work for a pool, to be changed and then submitted.
     pub(crate) fn task(&self, pool: &str) -> TaskSpec {
         TaskSpec {
@@ -149,6 +191,7 @@ impl Stage {
             labels: BTreeMap::new(),
             run: None,
             redriven_from: None,
+            metadata: None,
         }
     }
 
@@ -163,10 +206,14 @@ impl Stage {
 
     /// Submits so many tasks to a pool, all in one moment.
     pub(crate) fn submit_burst(&self, pool: &str, count: usize) -> Vec<TaskId> {
-        let specs: Vec<_> = (0..count).map(|_| Arc::new(self.task(pool))).collect();
+        self.burst((0..count).map(|_| self.task(pool)).collect())
+    }
+
+    fn burst(&self, specs: Vec<TaskSpec>) -> Vec<TaskId> {
         let ids = specs.iter().map(|spec| spec.id).collect();
+        let specs = specs.into_iter().map(Arc::new);
         let request = |spec| Request { id: self.world.ids.request(), command: Command::Submit { spec } };
-        for answer in self.journal.core().apply(specs.into_iter().map(request).collect()) {
+        for answer in self.journal.core().apply(specs.map(request).collect()) {
             answer.unwrap();
         }
         ids

@@ -65,6 +65,7 @@ pub(crate) fn order(payload: impl Into<Bytes>) -> Order {
         labels: BTreeMap::from([(name("team"), "core".into())]),
         run: None,
         redriven_from: None,
+        metadata: None,
     };
     let work = Work {
         spec: Arc::new(spec),

@@ -6,8 +6,14 @@ use std::sync::Arc;
 use synod_cluster::group::Peer;
 use synod_cluster::records::{Bookkeeping, Content, LogRecord, Members, PlaceRecord, VoteRecord};
 use synod_domain::command::{Command, Entry, Request};
+use synod_domain::id::{AgentId, TokenId};
 use synod_domain::name::Name;
+use synod_domain::pause::{Pausable, Pause};
+use synod_domain::permission::Permissions;
+use synod_domain::row::{Meta, Row};
+use synod_domain::task::MailboxId;
 use synod_domain::time::Timestamp;
+use synod_domain::token::{Token, TokenKind, TokenSpec};
 use synod_storage::{decode, encode};
 
 use super::support::request;
@@ -50,9 +56,9 @@ fn log_records_keep_their_bytes() {
     assert_eq!(
         found,
         [
-            "0152980be7020500",
-            "0161bb7e59020601fbe803090103010764656661756c7404",
-            "014b7e32c002070201020102020103613a310203623a31"
+            "02bc37bef5020500",
+            "02abf6d7f6020601fbe803090103010764656661756c7404",
+            "02e2f8646302070201020102020103613a310203623a31"
         ]
     );
 }
@@ -66,9 +72,75 @@ fn notes_and_bookkeeping_keep_their_bytes() {
     assert_eq!(
         found,
         [
-            "01a31a298603010101",
-            "014ab6501e03fb2c01",
-            "01e42c5e1a0103fb2c010103fb2c0101020102020103613a310203623a31"
+            "02736089c103010101",
+            "029accf05903fb2c01",
+            "021cc109e80103fb2c010103fb2c0101020102020103613a310203623a31"
         ]
     );
+}
+
+fn token() -> TokenSpec {
+    TokenSpec {
+        id: TokenId::from_raw(5),
+        name: Name::default(),
+        kind: TokenKind::Worker,
+        hash: [7; 32],
+        permissions: Permissions::of_worker(),
+        expires_at: Some(Timestamp::from_millis(9)),
+        created_by: None,
+    }
+}
+
+#[test]
+fn commands_and_rows_of_the_control_plane_keep_their_bytes() {
+    let offered = ["rust@1".parse().unwrap()].into_iter().collect();
+    let agent = AgentId::from_raw(2);
+    let what = || Pausable::Mailbox(MailboxId::Pool(Name::default()));
+    let commands = [
+        Command::Claim { agent, max: 1, start: true, offered: Some(offered) },
+        Command::RetireAgent { agent },
+        Command::RetirePool { pool: Name::default() },
+        Command::Pause { what: what(), reason: "why".into() },
+        Command::Resume { what: Pausable::Workspace(Name::default()) },
+        Command::PutToken { spec: Arc::new(token()) },
+        Command::RotateToken { token: TokenId::from_raw(5), hash: [8; 32], keep_old_until: None },
+        Command::RevokeToken { token: TokenId::from_raw(5), reason: "lost".into() },
+    ];
+    let since = Timestamp::from_millis(3);
+    let rotated = Token {
+        spec: Arc::new(token()),
+        created_at: since,
+        rotated_at: None,
+        previous: Some(([6; 32], since)),
+    };
+    let rows = [
+        Row::Token(Arc::new(rotated)),
+        Row::Pause(Pause { what: what(), reason: "why".into(), since }),
+        Row::Meta(Meta::default()),
+    ];
+    let found: Vec<String> = commands.iter().map(bytes_of).chain(rows.iter().map(bytes_of)).collect();
+    let expected = [
+        "027e93f18c0a020101010106727573744031",
+        "0287d9530e1602",
+        "024b41295b170764656661756c74",
+        "02dff0c7a71800010764656661756c7403776879",
+        "02315c51b219020764656661756c74",
+        concat!(
+            "0274dd43831a050764656661756c74020707070707070707070707070707070707070707070707070707070707",
+            "0707070400010407010900",
+        ),
+        "026685c32e1b05080808080808080808080808080808080808080808080808080808080808080800",
+        "026b4235431c05046c6f7374",
+        concat!(
+            "0201ac3b400b050764656661756c74020707070707070707070707070707070707070707070707070707070707",
+            "070707040001040701090003000106060606060606060606060606060606060606060606060606060606060606",
+            "0603",
+        ),
+        "029bc4d66f0c00010764656661756c740377687903",
+        concat!(
+            "02685dfcd3000000fc40420f00fc40420f00fc80841e00fc00000080fca0860100fb2c01001e00fc8051010000",
+            "000000000000000000000000000000000000000000000000",
+        ),
+    ];
+    assert_eq!(found, expected);
 }

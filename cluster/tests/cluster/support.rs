@@ -130,6 +130,7 @@ pub(crate) fn submit(number: u64) -> Command {
         labels: BTreeMap::new(),
         run: None,
         redriven_from: None,
+        metadata: None,
     };
     Command::Submit { spec: Arc::new(spec) }
 }
@@ -149,6 +150,8 @@ pub(crate) fn agent_ready() -> [Command; 2] {
         region: None,
         concurrency: 1000,
         host: Host::External,
+        heartbeat_timeout: None,
+        metadata: None,
     };
     [
         Command::RegisterAgent { spec: Arc::new(spec) },
@@ -157,7 +160,7 @@ pub(crate) fn agent_ready() -> [Command; 2] {
 }
 
 pub(crate) fn claim(max: u32) -> Command {
-    Command::Claim { agent: agent(), max, start: true }
+    Command::Claim { agent: agent(), max, start: true, offered: None }
 }
 
 pub(crate) fn complete(number: u64) -> Command {

@@ -112,9 +112,11 @@ impl Queues {
         }
     }
 
-    /// Returns the task whose turn it is among those in reach.
-    pub(super) fn first(&self, reach: &Reach) -> Option<Item> {
-        self.turns.values().find_map(|workspace| {
+    /// Returns the task whose turn it is among those in reach. A paused workspace is passed over like one whose
+    /// work nobody here can do, so it keeps its place.
+    pub(super) fn first(&self, reach: &Reach, is_paused: impl Fn(u32) -> bool) -> Option<Item> {
+        let mut giving = self.turns.values().filter(|workspace| !is_paused(**workspace));
+        giving.find_map(|workspace| {
             let queues = self.shelves.get(workspace)?.queues.iter();
             let heads = queues.filter(|(demand, _)| reach.holds(**demand)).filter_map(|(demand, queue)| {
                 let (order, task) = queue.first()?;
@@ -159,16 +161,31 @@ impl Queues {
 
     /// Returns how many tasks come before the given one at most: those of its own workspace that precede it,
     /// and what each other workspace may take in as many turns as these need.
-    pub(super) fn ahead_of(&self, order: Order, workspace: u32, weight_of: impl Fn(u32) -> usize) -> usize {
+    /// Paused workspaces take none.
+    pub(super) fn ahead_of(
+        &self,
+        order: Order,
+        workspace: u32,
+        weight_of: impl Fn(u32) -> usize,
+        is_paused: impl Fn(u32) -> bool,
+    ) -> usize {
         let Some(shelf) = self.shelves.get(&workspace) else { return 0 };
         let own: usize = shelf.queues.values().map(|queue| queue.before(order)).sum();
         // One turn may be partly used already.
         let rounds = own / weight_of(workspace) + 2;
-        let others = self.shelves.iter().filter(|(other, _)| **other != workspace).map(|(other, shelf)| {
+        let others = self.shelves.iter().filter(|(other, _)| **other != workspace && !is_paused(**other));
+        let others = others.map(|(other, shelf)| {
             let depth: usize = shelf.queues.values().map(Queue::len).sum();
             depth.min(rounds.saturating_mul(weight_of(*other)))
         });
         own + others.sum::<usize>()
+    }
+
+    /// Adds up the tasks of a workspace by demand.
+    pub(super) fn count_demands_of(&self, workspace: u32, counts: &mut BTreeMap<u32, usize>) {
+        for (demand, queue) in self.shelves.get(&workspace).into_iter().flat_map(|shelf| &shelf.queues) {
+            *counts.entry(*demand).or_default() += queue.len();
+        }
     }
 
     /// Counts the tasks of each workspace.

@@ -33,6 +33,7 @@ fn at(millis: u64) -> Timestamp {
 struct Model {
     waiting: Vec<Waiting>,
     turns: Turns,
+    paused: Paused,
 }
 
 impl Model {
@@ -55,13 +56,15 @@ impl Model {
 
     fn first(&self, offered: &Capabilities) -> Option<usize> {
         Lane::ALL.into_iter().find_map(|lane| {
-            self.turns[lane.rank()].iter().find_map(|turn| {
-                let matching = self.waiting.iter().enumerate().filter(|(_, one)| {
-                    one.lane == lane && one.workspace == turn.workspace && offered.satisfy(&one.demand)
-                });
-                let order = |one: &Waiting| (one.deadline.is_none(), one.deadline, one.sequence);
-                matching.min_by_key(|(_, one)| order(one)).map(|(index, _)| index)
-            })
+            self.turns[lane.rank()].iter().filter(|turn| !self.paused.contains(&turn.workspace)).find_map(
+                |turn| {
+                    let matching = self.waiting.iter().enumerate().filter(|(_, one)| {
+                        one.lane == lane && one.workspace == turn.workspace && offered.satisfy(&one.demand)
+                    });
+                    let order = |one: &Waiting| (one.deadline.is_none(), one.deadline, one.sequence);
+                    matching.min_by_key(|(_, one)| order(one)).map(|(index, _)| index)
+                },
+            )
         })
     }
 
@@ -107,6 +110,8 @@ enum Step {
     Remove(Index),
     Rise(u64),
     SetWeight(usize, u32),
+    Pause(usize),
+    Resume(usize),
     Rebuild(Vec<Index>),
 }
 
@@ -120,6 +125,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => any::<Index>().prop_map(Step::Remove),
         1 => (0..40_u64).prop_map(Step::Rise),
         1 => (0..4_usize, 0..4_u32).prop_map(|(workspace, weight)| Step::SetWeight(workspace, weight)),
+        1 => (0..4_usize).prop_map(Step::Pause),
+        1 => (0..4_usize).prop_map(Step::Resume),
         1 => prop::collection::vec(any::<Index>(), 8).prop_map(Step::Rebuild),
     ];
     prop::collection::vec(step, 1..120)
@@ -151,10 +158,15 @@ fn assert_same(mailbox: &Mailbox, model: &Model) -> Result<(), TestCaseError> {
         *demands.entry(Arc::clone(&one.demand)).or_insert(0) += 1;
     }
     prop_assert_eq!(mailbox.demands().collect::<Vec<_>>(), demands.into_iter().collect::<Vec<_>>());
+    let mut claimable = BTreeMap::new();
+    for one in model.waiting.iter().filter(|one| !model.paused.contains(&one.workspace)) {
+        *claimable.entry(Arc::clone(&one.demand)).or_insert(0) += 1;
+    }
+    prop_assert_eq!(mailbox.claimable(&model.paused), claimable.into_iter().collect::<Vec<_>>());
     for offered in (0..OFFERS).map(offer) {
         let first = model.first(&offered).map(|index| &model.waiting[index]);
-        prop_assert_eq!(mailbox.peek(&offered), first.map(|one| one.task));
-        prop_assert_eq!(mailbox.best(&offered), first.map(|one| one.lane));
+        prop_assert_eq!(mailbox.peek(&offered, &model.paused), first.map(|one| one.task));
+        prop_assert_eq!(mailbox.best(&offered, &model.paused), first.map(|one| one.lane));
     }
     let below = model.waiting.iter().filter(|one| one.lane != Lane::Critical);
     let due = below.map(|one| one.lane_since.after(Duration::from_millis(30))).min();
@@ -188,7 +200,7 @@ proptest! {
                     model.enqueue(waiting);
                 }
                 Step::Take(which) => {
-                    let taken = mailbox.take(&offer(which), &weights);
+                    let taken = mailbox.take(&offer(which), &weights, &model.paused);
                     let expected = model.take(&offer(which), &weights);
                     prop_assert!(expected.iter().all(|one| offer(which).satisfy(&one.demand)));
                     prop_assert_eq!(taken, expected.map(|one| one.task));
@@ -207,6 +219,12 @@ proptest! {
                     prop_assert_eq!(mailbox.rise(at(now), ageing), model.rise(at(now), ageing));
                 }
                 Step::SetWeight(w, weight) => weights.set(workspace(w), weight),
+                Step::Pause(w) => {
+                    model.paused.insert(workspace(w));
+                }
+                Step::Resume(w) => {
+                    model.paused.remove(&workspace(w));
+                }
                 Step::Rebuild(shuffle) => mailbox = rebuild(&model, &mailbox.turns(), &shuffle),
             }
             prop_assert_eq!(mailbox.depth(), entered - left);
@@ -228,7 +246,7 @@ proptest! {
         prop_assert_eq!(one.turns(), other.turns());
         for which in (0..OFFERS).cycle().take(90) {
             let (offered, weights) = (offer(which), Weights::default());
-            prop_assert_eq!(one.take(&offered, &weights), other.take(&offered, &weights));
+            prop_assert_eq!(one.take(&offered, &weights, &Paused::new()), other.take(&offered, &weights, &Paused::new()));
         }
     }
 
@@ -247,7 +265,7 @@ proptest! {
         let table: Weights = weights.iter().enumerate().map(|(which, weight)| (workspace(which), *weight)).collect();
         let before = demand_left(&mailbox, weights.len());
         for _ in 0..weights.iter().sum::<u32>() as usize * rounds {
-            prop_assert!(mailbox.take(&offer(0), &table).is_some());
+            prop_assert!(mailbox.take(&offer(0), &table, &Paused::new()).is_some());
         }
         let after = demand_left(&mailbox, weights.len());
         for (which, weight) in weights.iter().enumerate() {
@@ -270,7 +288,7 @@ proptest! {
         let (mut sequence, mut passed_over) = (100, [0_u32; 4]);
         for which in claims {
             let offered = offer(which);
-            let Some(task) = mailbox.take(&offered, &table) else { continue };
+            let Some(task) = mailbox.take(&offered, &table, &Paused::new()) else { continue };
             let served = owner(task);
             mailbox.enqueue(plain(sequence, served, served, Lane::Normal));
             sequence += 1;
@@ -305,7 +323,7 @@ proptest! {
                 in_critical = true;
                 bound = 4 * (mailbox.depth_of(Lane::Critical) as u64 + 4) + 400;
             }
-            if mailbox.take(&offer(0), &table) == Some(low.task) {
+            if mailbox.take(&offer(0), &table, &Paused::new()) == Some(low.task) {
                 break;
             }
             prop_assert!(in_critical || now <= 3 * ageing, "it did not rise");
@@ -326,13 +344,13 @@ proptest! {
             model.enqueue(one);
         }
         for _ in 0..taken.min(model.waiting.len() - 1) {
-            mailbox.take(&offer(0), &table);
+            mailbox.take(&offer(0), &table, &Paused::new());
             model.take(&offer(0), &table);
         }
         let one = model.waiting[which.index(model.waiting.len())].clone();
-        let bound = mailbox.ahead_of(&one, &table);
+        let bound = mailbox.ahead_of(&one, &table, &Paused::new());
         let mut before = 0;
-        while mailbox.take(&offer(0), &table) != Some(one.task) {
+        while mailbox.take(&offer(0), &table, &Paused::new()) != Some(one.task) {
             before += 1;
         }
         prop_assert!(before <= bound, "{before} came before it, at most {bound} were announced");
@@ -403,8 +421,8 @@ fn workspace_that_only_a_rare_agent_can_serve_gets_its_turns() {
     let weights = Weights::default();
     let mut served = Vec::new();
     for _ in 0..3 {
-        served.push(mailbox.take(&offer(1), &weights).map(owner));
-        served.push(mailbox.take(&offer(2), &weights).map(owner));
+        served.push(mailbox.take(&offer(1), &weights, &Paused::new()).map(owner));
+        served.push(mailbox.take(&offer(2), &weights, &Paused::new()).map(owner));
     }
     assert_eq!(served, [Some(0), Some(2), Some(1), Some(2), Some(0), Some(2)]);
 }
@@ -415,6 +433,7 @@ fn earliest_deadline_goes_first_and_none_goes_last() {
     for (sequence, deadline) in [(1, None), (2, Some(9)), (3, Some(4)), (4, Some(9))] {
         mailbox.enqueue(Waiting { deadline: deadline.map(at), ..plain(sequence, 0, 0, Lane::Normal) });
     }
-    let taken: Vec<_> = std::iter::from_fn(|| mailbox.take(&offer(0), &Weights::default())).collect();
+    let taken: Vec<_> =
+        std::iter::from_fn(|| mailbox.take(&offer(0), &Weights::default(), &Paused::new())).collect();
     assert_eq!(taken, [3, 2, 4, 1].map(|sequence| task(sequence, 0)));
 }

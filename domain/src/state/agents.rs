@@ -2,14 +2,18 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::agent::{Agent, AgentSpec, CONCURRENCY_MAX, Host, Standing};
+use crate::agent::{AGENTS_MAX, Agent, AgentSpec, CONCURRENCY_MAX, Host, RuntimeSpec, Standing};
 use crate::capability::CAPABILITIES_MAX;
 use crate::event::Event;
 use crate::id::{AgentId, TaskId};
-use crate::refusal::Refusal;
+use crate::name::Name;
+use crate::refusal::{Bound, Refusal};
 use crate::reply::{Answer, Reply};
 use crate::row::RowKey;
+use crate::state::retiring::Idle;
+use crate::state::submit::{check_labels, check_metadata};
 use crate::state::{State, Step};
 use crate::task::{MailboxId, Outcome, REASON_BYTES_MAX, bounded_reason};
 
@@ -24,7 +28,8 @@ impl State {
         }
         let known = self.agents.get(&id).cloned();
         if let Some(known) = &known {
-            self.leave_pool(known);
+            self.leave_pool(step, known);
+            self.leave_name(known);
         }
         let agent = match known {
             Some(known) => Agent {
@@ -45,10 +50,15 @@ impl State {
                 completed: 0,
                 failed: 0,
                 restarts: 0,
+                worked: Duration::ZERO,
+                retiring: false,
             },
         };
         if let Some(pool) = &spec.pool {
             self.pool_agents.entry(pool.clone()).or_default().insert(id);
+        }
+        if spec.host == Host::External {
+            self.names.insert(spec.name.clone(), id);
         }
         self.agents.insert(id, Arc::new(agent));
         self.changes.touch(RowKey::Agent(id));
@@ -68,10 +78,43 @@ impl State {
         if spec.capabilities.len() > CAPABILITIES_MAX {
             return refuse("capabilities", format!("at most {CAPABILITIES_MAX} are allowed"));
         }
-        match &spec.pool {
-            Some(pool) if !self.pools.contains_key(pool) => Err(Refusal::PoolUnknown(pool.clone())),
-            Some(_) | None => Ok(()),
+        if spec.heartbeat_timeout.is_some_and(|timeout| timeout < Duration::from_millis(1)) {
+            return refuse("heartbeat_timeout", "it must be at least a millisecond".to_owned());
         }
+        check_labels(&spec.labels)?;
+        check_metadata(spec.metadata.as_deref())?;
+        if let Some(known) = self.agents.get(&spec.id).filter(|known| known.retiring) {
+            return Err(unavailable(known));
+        }
+        if let Some(other) = self.agent_named(&spec.name)
+            && spec.host == Host::External
+            && other.spec.id != spec.id
+        {
+            return Err(Refusal::AgentNameTaken { name: spec.name.clone(), agent: other.spec.id });
+        }
+        if !self.agents.contains_key(&spec.id) && self.agents.len() >= AGENTS_MAX {
+            return Err(Refusal::Full { bound: Bound::Agents, limit: AGENTS_MAX as u64 });
+        }
+        spec.pool.as_ref().map_or(Ok(()), |pool| self.check_member(spec.id, pool))
+    }
+
+    /// Checks that an agent may be of a pool.
+    fn check_member(&self, id: AgentId, name: &Name) -> Result<(), Refusal> {
+        let pool = self.pools.get(name).ok_or_else(|| Refusal::PoolUnknown(name.clone()))?;
+        let members = self.pool_agents.get(name);
+        if members.is_some_and(|members| members.contains(&id)) {
+            return Ok(());
+        }
+        if self.is_closed(name) {
+            return Err(Refusal::PoolRetiring(name.clone()));
+        }
+        // The node keeps a pool that it runs at its target.
+        let most = pool.spec.max;
+        let full = members.is_some_and(|members| members.len() as u64 >= u64::from(most));
+        if full && pool.spec.runtime == RuntimeSpec::External {
+            return Err(Refusal::Full { bound: Bound::Pool(name.clone()), limit: u64::from(most) });
+        }
+        Ok(())
     }
 
     pub(super) fn set_standing(
@@ -82,6 +125,14 @@ impl State {
         reason: &Arc<str>,
     ) -> Answer {
         let agent = self.agents.get_mut(&id).ok_or(Refusal::AgentUnknown(id))?;
+        if agent.retiring {
+            match standing {
+                Standing::Draining => return Ok(Reply::Done),
+                Standing::Starting | Standing::Ready => return Err(unavailable(agent)),
+                // It is gone with all that it has.
+                Standing::Offline | Standing::Failed => {}
+            }
+        }
         let reason = &if reason.len() > REASON_BYTES_MAX { bounded_reason(reason) } else { reason.clone() };
         if agent.standing == standing && agent.reason == *reason {
             return Ok(Reply::Done);
@@ -115,29 +166,50 @@ impl State {
     }
 
     pub(super) fn remove_agent(&mut self, step: &mut Step, id: AgentId) -> Answer {
-        let agent = self.agents.get(&id).ok_or(Refusal::AgentUnknown(id))?.clone();
+        if !self.agents.contains_key(&id) {
+            return Err(Refusal::AgentUnknown(id));
+        }
         self.lose_all(step, id, "its agent was removed");
+        self.forget_agent(step, id);
+        Ok(Reply::Done)
+    }
+
+    /// Removes an agent that holds nothing. What only it could take is called off.
+    pub(super) fn forget_agent(&mut self, step: &mut Step, id: AgentId) {
+        let Some(agent) = self.agents.get(&id).cloned() else { return };
         let reason: Arc<str> = format!("it waited for {id}, which was removed").into();
         for task in self.groups.of_agent(id) {
             self.stop(step, task, Outcome::Cancelled { reason: reason.clone() });
         }
-        self.leave_pool(&agent);
+        self.leave_pool(step, &agent);
+        self.leave_name(&agent);
+        self.forget_pauses(step, &MailboxId::Agent(id));
         self.agents.remove(&id);
         self.mailboxes.remove(&MailboxId::Agent(id));
         self.changes.touch(RowKey::Turns(MailboxId::Agent(id)));
         self.changes.touch(RowKey::Agent(id));
         step.events.push(Event::AgentRemoved { agent: id });
-        Ok(Reply::Done)
     }
 
-    fn leave_pool(&mut self, agent: &Agent) {
+    fn leave_name(&mut self, agent: &Agent) {
+        if agent.spec.host == Host::External {
+            self.names.remove(&agent.spec.name);
+        }
+    }
+
+    fn leave_pool(&mut self, step: &mut Step, agent: &Agent) {
         if let Some(pool) = &agent.spec.pool
             && let Some(members) = self.pool_agents.get_mut(pool)
         {
             members.remove(&agent.spec.id);
             if members.is_empty() {
                 self.pool_agents.remove(pool);
+                step.idle.push(Idle::Pool(pool.clone()));
             }
         }
     }
+}
+
+fn unavailable(agent: &Agent) -> Refusal {
+    Refusal::AgentUnavailable { agent: agent.spec.id, status: agent.status().to_string() }
 }

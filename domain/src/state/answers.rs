@@ -1,5 +1,6 @@
 //! Answers to requests that were applied before.
 
+use crate::id::RequestId;
 use crate::reply::{Applied, Assignment, Reply};
 use crate::state::State;
 
@@ -20,6 +21,12 @@ impl Applied {
 }
 
 impl State {
+    /// Returns what a request was answered that was applied before, as it would be answered again; nothing when
+    /// it was refused, was never asked, or was asked too long ago to be remembered.
+    pub fn answered(&self, request: RequestId) -> Option<Reply> {
+        self.requests.get(&request).map(|applied| self.answer_again(applied.clone()))
+    }
+
     /// Answers a repeated request. A claim answers with those of its leases that are still valid.
     pub(super) fn answer_again(&self, applied: Applied) -> Reply {
         match applied {

@@ -1,8 +1,10 @@
 //! Leases: who takes which task, and what the holder says while it has it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::agent::{Agent, Standing};
+use crate::capability::{CAPABILITIES_MAX, Capabilities};
 use crate::event::Event;
 use crate::id::{AgentId, TaskId};
 use crate::refusal::Refusal;
@@ -13,23 +15,35 @@ use crate::task::{Lease, MailboxId, Progress, Task, TaskStatus, bounded_reason};
 use crate::time::Timestamp;
 
 impl State {
-    pub(super) fn claim(&mut self, step: &mut Step, agent: AgentId, max: u32, start: bool) -> Answer {
+    pub(super) fn claim(
+        &mut self,
+        step: &mut Step,
+        agent: AgentId,
+        max: u32,
+        start: bool,
+        offered: Option<&Capabilities>,
+    ) -> Answer {
         let claimant = self.agents.get(&agent).ok_or(Refusal::AgentUnknown(agent))?.clone();
         if claimant.standing != Standing::Ready {
             let status = claimant.status().to_string();
             return Err(Refusal::AgentUnavailable { agent, status });
         }
-        let sources = sources(&claimant);
+        if offered.is_some_and(|offered| offered.len() > CAPABILITIES_MAX) {
+            let why = format!("at most {CAPABILITIES_MAX} are allowed");
+            return Err(Refusal::Invalid { field: "capabilities".to_owned(), why });
+        }
+        let offered = offered.unwrap_or(&claimant.spec.capabilities);
+        let sources = self.giving(&claimant);
         for source in &sources {
             self.age(step, source);
         }
         let mut assignments = Vec::new();
         for _ in 0..max.min(claimant.free()) {
-            let Some(task) = self.take_next(&sources, &claimant) else { break };
+            let Some(task) = self.take_next(&sources, offered) else { break };
             assignments.push(self.grant(step, task, &claimant, start));
         }
         if !assignments.is_empty() {
-            let holder = Arc::make_mut(self.agents.entry(agent).or_insert(claimant));
+            let holder = Arc::make_mut(self.agents.entry(agent).or_insert_with(|| claimant.clone()));
             holder.held.extend(assignments.iter().map(|one| one.spec.id));
             self.changes.touch(RowKey::Agent(agent));
         }
@@ -49,22 +63,23 @@ impl State {
                 task.lane = lane;
                 task.status = TaskStatus::Waiting { since: step.now };
                 self.changes.task_changed(id);
-                step.events.push(Event::TaskRose { task: id, lane });
+                let workspace = task.spec.workspace.clone();
+                step.events.push(Event::TaskRose { task: id, workspace, lane });
             }
         }
     }
 
     /// Takes the most urgent task that the agent can do: lane first, then its own mailbox before its
     /// pool's before the open one.
-    fn take_next(&mut self, sources: &[MailboxId], claimant: &Agent) -> Option<TaskId> {
-        let offered = &claimant.spec.capabilities;
+    fn take_next(&mut self, sources: &[MailboxId], offered: &Capabilities) -> Option<TaskId> {
+        let paused = self.pauses.workspaces();
         let source = sources
             .iter()
-            .filter_map(|source| Some((self.mailboxes.get(source)?.best(offered)?, source)))
+            .filter_map(|source| Some((self.mailboxes.get(source)?.best(offered, paused)?, source)))
             .min_by_key(|(lane, _)| *lane)
             .map(|(_, source)| source)?;
         let mailbox = self.mailboxes.get_mut(source)?;
-        let task = mailbox.take(offered, &self.weights);
+        let task = mailbox.take(offered, &self.weights, paused);
         if mailbox.depth() == 0 {
             self.mailboxes.remove(source);
         }
@@ -94,16 +109,21 @@ impl State {
             expires_at: lease.expires_at,
         };
         let attempt = lease.attempt;
-        step.events.push(Event::TaskLeased { task: id, agent, attempt });
+        let workspace = task.spec.workspace.clone();
+        step.events.push(Event::TaskLeased { task: id, workspace: workspace.clone(), agent, attempt });
+        let mut waited = None;
         task.status = if start {
-            step.events.push(Event::TaskStarted { task: id, agent, attempt });
-            task.first_started_at.get_or_insert(step.now);
+            step.events.push(Event::TaskStarted { task: id, workspace, agent, attempt });
+            waited = first_start(task, step.now);
             TaskStatus::Running { lease, started_at: step.now }
         } else {
             TaskStatus::Scheduled { lease }
         };
         self.timers.set(task);
         self.changes.task_changed(id);
+        if let Some(waited) = waited {
+            self.count_wait(waited);
+        }
         assignment
     }
 
@@ -115,10 +135,14 @@ impl State {
         let agent = lease.agent;
         let task = Arc::make_mut(task);
         task.status = TaskStatus::Running { lease, started_at: step.now };
-        task.first_started_at.get_or_insert(step.now);
+        let waited = first_start(task, step.now);
+        let workspace = task.spec.workspace.clone();
         self.timers.set(task);
         self.changes.task_changed(id);
-        step.events.push(Event::TaskStarted { task: id, agent, attempt });
+        if let Some(waited) = waited {
+            self.count_wait(waited);
+        }
+        step.events.push(Event::TaskStarted { task: id, workspace, agent, attempt });
         Ok(Reply::Done)
     }
 
@@ -139,11 +163,35 @@ impl State {
         }
         if let Some(progress) = progress.map(bounded_progress) {
             task.progress = Some(progress.clone());
-            step.events.push(Event::TaskProgressed { task: id, progress });
+            let workspace = task.spec.workspace.clone();
+            step.events.push(Event::TaskProgressed { task: id, workspace, progress });
         }
         self.timers.set(task);
         self.changes.task_changed(id);
         Ok(Reply::Done)
+    }
+
+    /// Tells whether a claim for an agent would give it something now, with what it registered or what it offers
+    /// instead. It looks at the heads of at most three mailboxes and never at their backlog.
+    pub fn has_work_for(&self, agent: AgentId, offered: Option<&Capabilities>) -> bool {
+        let Some(claimant) = self.agents.get(&agent).filter(|claimant| claimant.takes_work()) else {
+            return false;
+        };
+        let offered = offered.unwrap_or(&claimant.spec.capabilities);
+        let paused = self.pauses.workspaces();
+        let mut mailboxes =
+            self.giving(claimant).into_iter().filter_map(|source| self.mailboxes.get(&source));
+        mailboxes.any(|mailbox| mailbox.best(offered, paused).is_some())
+    }
+
+    /// Returns the mailboxes that give something to an agent, nearest first; none while its pool is paused.
+    fn giving(&self, claimant: &Agent) -> Vec<MailboxId> {
+        if self.pauses.of_pool(claimant.spec.pool.as_ref()).is_some() {
+            return Vec::new();
+        }
+        let mut sources = sources(claimant);
+        sources.retain(|source| self.pauses.of_mailbox(source).is_none());
+        sources
     }
 
     /// Returns the task if `attempt` holds its valid lease, else says why not.
@@ -160,6 +208,15 @@ impl State {
         let valid = task.lease().is_some_and(|lease| lease.attempt == attempt);
         if valid { Ok(task) } else { Err(Refusal::LeaseLost { task: id, attempt }) }
     }
+}
+
+/// Notes the first start of a task; returns how long it had waited, if this is the first.
+fn first_start(task: &mut Task, now: Timestamp) -> Option<Duration> {
+    if task.first_started_at.is_some() {
+        return None;
+    }
+    task.first_started_at = Some(now);
+    Some(now.since(task.submitted_at))
 }
 
 fn expiry(task: &Task, now: Timestamp) -> Timestamp {

@@ -21,7 +21,7 @@ impl Counts {
             one_more(&mut self.by_pool, pool);
         }
         self.unfinished += 1;
-        self.payload_bytes += task.spec.payload.weight() as u64;
+        self.payload_bytes += task.spec.weight() as u64;
     }
 
     pub(super) fn remove(&mut self, task: &Task) {
@@ -30,7 +30,7 @@ impl Counts {
             one_less(&mut self.by_pool, pool);
         }
         self.unfinished -= 1;
-        self.payload_bytes -= task.spec.payload.weight() as u64;
+        self.payload_bytes -= task.spec.weight() as u64;
     }
 
     pub(super) fn of_workspace(&self, workspace: &Name) -> u64 {

@@ -1,6 +1,7 @@
 //! How attempts and tasks end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::event::Event;
 use crate::id::{AgentId, TaskId};
@@ -9,9 +10,11 @@ use crate::refusal::Refusal;
 use crate::reply::{Answer, Reply};
 use crate::retry::LOSSES_MAX;
 use crate::row::{Ending, RowKey};
+use crate::state::retiring::Idle;
 use crate::state::{State, Step, submit};
 use crate::task::{
-    ATTEMPTS_KEPT, Attempt, AttemptEnd, End, Lease, Outcome, Phase, Task, TaskStatus, Usage, bounded_reason,
+    ATTEMPTS_KEPT, Attempt, AttemptEnd, End, Lease, MailboxId, Outcome, Phase, Task, TaskStatus, Usage,
+    bounded_reason,
 };
 use crate::time::Timestamp;
 
@@ -112,6 +115,7 @@ impl State {
             .map(|task| step.now.after(task.spec.retry.backoff(failures, &mut step.chance)));
         if let Some(until) = until {
             self.put_back(step, id, last.reason().unwrap_or_default(), until);
+            self.count(|totals| totals.retried += 1);
             Reply::WillRetry { until }
         } else {
             let phase = last.phase();
@@ -137,6 +141,10 @@ impl State {
     ) -> Option<AgentId> {
         let task = self.tasks.get_mut(&id).map(Arc::make_mut)?;
         let Lease { agent, attempt, granted_at, .. } = task.lease().cloned()?;
+        let worked = match &task.status {
+            TaskStatus::Running { started_at, .. } => step.now.since(*started_at),
+            _ => Duration::ZERO,
+        };
         add_usage(&mut task.usage, usage);
         if task.attempts.len() >= ATTEMPTS_KEPT {
             task.attempts.remove(0);
@@ -157,8 +165,13 @@ impl State {
             holder.held.remove(&id);
             holder.completed += completed;
             holder.failed += failed;
+            holder.worked = holder.worked.saturating_add(worked);
+            if holder.retiring && holder.held.is_empty() {
+                step.idle.push(Idle::Agent(agent));
+            }
             self.changes.touch(RowKey::Agent(agent));
         }
+        self.count(|totals| totals.worked = totals.worked.saturating_add(worked));
         Some(agent)
     }
 
@@ -169,6 +182,7 @@ impl State {
             Some(last) => (last.agent, last.number),
             None => return,
         };
+        let workspace = task.spec.workspace.clone();
         let backs_off = until > step.now;
         task.status = if backs_off {
             TaskStatus::BackingOff { until }
@@ -183,7 +197,7 @@ impl State {
         }
         self.changes.task_changed(id);
         let reason = reason.into();
-        step.events.push(Event::TaskReturned { task: id, agent, attempt, reason, until });
+        step.events.push(Event::TaskReturned { task: id, workspace, agent, attempt, reason, until });
     }
 
     /// Ends a task for good. The only place that does.
@@ -195,7 +209,13 @@ impl State {
         self.timers.clear(id);
         self.counts.remove(&task);
         self.groups.remove(&task);
+        if let MailboxId::Pool(pool) = &task.spec.mailbox
+            && self.is_closed(pool)
+        {
+            step.idle.push(Idle::Pool(pool.clone()));
+        }
         let phase = outcome.phase();
+        self.count(|totals| totals.count_end(phase));
         let reason = outcome.reason().map(Arc::from);
         let ended = Arc::make_mut(&mut task);
         ended.status = TaskStatus::Ended(End { at: step.now, outcome });

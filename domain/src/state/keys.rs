@@ -113,5 +113,6 @@ pub(super) fn digest(spec: &TaskSpec) -> u64 {
         Payload::Inline(bytes) => feed(bytes),
         Payload::Blob { hash, .. } => feed(hash),
     }
+    feed(spec.metadata.as_deref().unwrap_or_default().as_bytes());
     hash
 }

@@ -50,8 +50,8 @@ impl State {
     }
 
     fn remove_dead_letter(&mut self, step: &mut Step, task: TaskId) {
-        self.dead_letters.remove(&task);
+        let Some(dead) = self.dead_letters.remove(&task) else { return };
         self.changes.touch(RowKey::DeadLetter(task));
-        step.events.push(Event::DeadLetterRemoved { task });
+        step.events.push(Event::DeadLetterRemoved { task, workspace: dead.spec.workspace.clone() });
     }
 }

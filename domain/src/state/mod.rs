@@ -19,12 +19,17 @@ mod keys;
 mod letters;
 mod limits;
 mod nodes;
+mod pauses;
 mod persist;
 mod pools;
+mod retiring;
 mod runs;
 mod submit;
 mod timers;
+mod tokens;
+mod totals;
 mod view;
+mod why;
 mod window;
 
 pub use persist::RestoreError;
@@ -72,6 +77,10 @@ pub struct State {
     pool_agents: BTreeMap<Name, BTreeSet<AgentId>>,
     counts: counts::Counts,
     groups: groups::Groups,
+    /// The agents that run elsewhere, by the name that only one of them has.
+    names: BTreeMap<Name, AgentId>,
+    pauses: pauses::Pauses,
+    tokens: tokens::Tokens,
     changes: changes::ChangeLog,
 }
 
@@ -81,6 +90,8 @@ struct Step {
     now: Timestamp,
     chance: Chance,
     events: Vec<Event>,
+    /// What may have come to rest, to be looked at when the command is done.
+    idle: Vec<retiring::Idle>,
 }
 
 impl State {
@@ -91,8 +102,9 @@ impl State {
     pub fn apply(&mut self, entry: &Entry) -> Effects {
         let now = entry.at.max(self.meta.now);
         self.meta.now = now;
+        self.meta.today.turn(now);
         self.changes.touch_meta();
-        let mut step = Step { now, chance: Chance::new(entry.seed), events: Vec::new() };
+        let mut step = Step { now, chance: Chance::new(entry.seed), events: Vec::new(), idle: Vec::new() };
         self.advance(&mut step);
         let answers = entry.commands.iter().map(|request| self.answer(&mut step, request)).collect();
         Effects { answers, events: step.events }
@@ -103,6 +115,7 @@ impl State {
             return Ok(self.answer_again(applied.clone()));
         }
         let answer = self.judge(step, &request.command);
+        self.settle(step);
         if let Ok(reply) = &answer {
             let dirty = self.requests.push(request.id, Applied::from_reply(reply));
             self.changes.touch_requests(dirty);
@@ -125,7 +138,9 @@ impl State {
             }
             Command::RemoveAgent { agent } => self.remove_agent(step, *agent),
             Command::Submit { spec } => self.submit(step, spec),
-            Command::Claim { agent, max, start } => self.claim(step, *agent, *max, *start),
+            Command::Claim { agent, max, start, offered } => {
+                self.claim(step, *agent, *max, *start, offered.as_ref())
+            }
             Command::Start { task, attempt } => self.start(step, *task, *attempt),
             Command::Heartbeat { task, attempt, progress } => {
                 self.heartbeat(step, *task, *attempt, progress.as_ref())
@@ -143,6 +158,15 @@ impl State {
             Command::SetLane { task, lane } => self.set_lane(step, *task, *lane),
             Command::StartRun { run, fleet, plan } => self.start_run(step, *run, fleet, plan),
             Command::EndRun { run, summary } => self.end_run(step, *run, summary),
+            Command::RetireAgent { agent } => self.retire_agent(step, *agent),
+            Command::RetirePool { pool } => self.retire_pool(step, pool),
+            Command::Pause { what, reason } => self.pause(step, what, reason),
+            Command::Resume { what } => self.resume(step, what),
+            Command::PutToken { spec } => self.put_token(step, spec),
+            Command::RotateToken { token, hash, keep_old_until } => {
+                self.rotate_token(step, *token, *hash, *keep_old_until)
+            }
+            Command::RevokeToken { token, .. } => self.revoke_token(step, *token),
         }
     }
 }

@@ -1,11 +1,12 @@
 //! The state to rows and back.
 //!
-//! Restoring all rows that were ever taken gives an equal state: counts, timers, mailboxes and the
+//! Restoring all rows that were ever taken gives an equal state: counts, timers, mailboxes, names and the
 //! members of pools and runs follow from the rows and are rebuilt.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::agent::Host;
 use crate::id::TaskId;
 use crate::mailbox::Turns;
 use crate::row::{Changes, Meta, Row, RowKey};
@@ -75,6 +76,8 @@ impl State {
         keys.extend(self.requests.pages().map(|(number, _)| RowKey::Requests(number)));
         keys.extend(self.endings.pages().map(|(number, _)| RowKey::Endings(number)));
         keys.extend(self.runs.keys().copied().map(RowKey::Run));
+        keys.extend(self.tokens.iter().map(|token| RowKey::Token(token.spec.id)));
+        keys.extend(self.pauses.iter().map(|pause| RowKey::Pause(pause.what.clone())));
         keys.sort();
         keys.into_iter().filter_map(|key| Some((key.clone(), self.row(&key)?))).collect()
     }
@@ -97,6 +100,8 @@ impl State {
             RowKey::Requests(page) => Some(Row::Requests(*page, self.requests.page(*page)?.clone())),
             RowKey::Endings(page) => Some(Row::Endings(*page, self.endings.page(*page)?.clone())),
             RowKey::Run(run) => self.runs.get(run).cloned().map(Row::Run),
+            RowKey::Token(token) => self.tokens.get(*token).cloned().map(Row::Token),
+            RowKey::Pause(what) => self.pauses.get(what).cloned().map(Row::Pause),
             RowKey::History(_) => None,
         }
     }
@@ -122,6 +127,9 @@ impl State {
                     if let Some(pool) = &agent.spec.pool {
                         state.pool_agents.entry(pool.clone()).or_default().insert(agent.spec.id);
                     }
+                    if agent.spec.host == Host::External {
+                        state.names.insert(agent.spec.name.clone(), agent.spec.id);
+                    }
                     state.agents.insert(agent.spec.id, agent);
                 }
                 Row::Pool(pool) => {
@@ -137,6 +145,8 @@ impl State {
                 Row::Run(run) => {
                     state.runs.insert(run.id, run);
                 }
+                Row::Token(token) => state.tokens.insert(token),
+                Row::Pause(pause) => state.pauses.insert(pause),
             }
         }
         state.meta = match meta {
@@ -183,7 +193,7 @@ fn payload_bytes(row: Option<&Row>) -> usize {
                 TaskStatus::Ended(End { outcome: Outcome::Completed { result }, .. }) => result.weight(),
                 _ => 0,
             };
-            task.spec.payload.weight() + result
+            task.spec.weight() + result
         }
         Some(Row::Run(run)) => run.plan.weight(),
         _ => 0,

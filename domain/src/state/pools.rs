@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::agent::{CONCURRENCY_MAX, POOL_SIZE_MAX, Pool, PoolSpec, RuntimeSpec};
+use crate::agent::{CONCURRENCY_MAX, POOL_SIZE_MAX, POOLS_MAX, Pool, PoolSpec, RuntimeSpec};
 use crate::event::Event;
 use crate::name::Name;
-use crate::refusal::Refusal;
+use crate::refusal::{Bound, Refusal};
 use crate::reply::{Answer, Reply};
 use crate::row::RowKey;
 use crate::state::{State, Step};
@@ -15,15 +15,25 @@ impl State {
     pub(super) fn put_pool(&mut self, step: &mut Step, spec: &Arc<PoolSpec>) -> Answer {
         check_pool(spec)?;
         let known = self.pools.get(&spec.name);
+        if known.is_some_and(|known| known.retiring.is_some()) {
+            return Err(Refusal::PoolRetiring(spec.name.clone()));
+        }
+        if known.is_none() && self.pools.len() >= POOLS_MAX {
+            return Err(Refusal::Full { bound: Bound::Pools, limit: POOLS_MAX as u64 });
+        }
         let target = known.map_or(spec.min, |pool| pool.target).clamp(spec.min, spec.max);
         let created_at = known.map_or(step.now, |pool| pool.created_at);
-        let pool = Pool { spec: spec.clone(), target, created_at };
+        let pool = Pool { spec: spec.clone(), target, created_at, retiring: None };
         self.keep_pool(step, pool);
         Ok(Reply::Done)
     }
 
     pub(super) fn scale_pool(&mut self, step: &mut Step, name: &Name, target: u32) -> Answer {
         let pool = self.pools.get(name).ok_or_else(|| Refusal::PoolUnknown(name.clone()))?;
+        // While it has work it may need agents for it.
+        if self.is_closed(name) {
+            return Err(Refusal::PoolRetiring(name.clone()));
+        }
         let target = target.clamp(pool.spec.min, pool.spec.max);
         if target != pool.target {
             let pool = Pool { target, ..Pool::clone(pool) };
@@ -32,7 +42,7 @@ impl State {
         Ok(Reply::Done)
     }
 
-    fn keep_pool(&mut self, step: &mut Step, pool: Pool) {
+    pub(super) fn keep_pool(&mut self, step: &mut Step, pool: Pool) {
         let (name, target) = (pool.spec.name.clone(), pool.target);
         self.pools.insert(name.clone(), Arc::new(pool));
         self.changes.touch(RowKey::Pool(name.clone()));
@@ -43,19 +53,25 @@ impl State {
         if !self.pools.contains_key(name) {
             return Err(Refusal::PoolUnknown(name.clone()));
         }
-        let mailbox = MailboxId::Pool(name.clone());
         let agents = self.pool_agents.get(name).map_or(0, |members| members.len() as u64);
         // Backing-off and leased work is not in the mailbox now, but may come back to it.
         let waiting = self.counts.of_pool(name);
         if agents > 0 || waiting > 0 {
             return Err(Refusal::PoolInUse { pool: name.clone(), agents, waiting });
         }
+        self.forget_pool(step, name);
+        Ok(Reply::Done)
+    }
+
+    /// Removes a pool that has neither agents nor work.
+    pub(super) fn forget_pool(&mut self, step: &mut Step, name: &Name) {
+        let mailbox = MailboxId::Pool(name.clone());
+        self.forget_pauses(step, &mailbox);
         self.pools.remove(name);
         self.mailboxes.remove(&mailbox);
         self.changes.touch(RowKey::Turns(mailbox));
         self.changes.touch(RowKey::Pool(name.clone()));
         step.events.push(Event::PoolRemoved { pool: name.clone() });
-        Ok(Reply::Done)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Accepting work, and moving it between lanes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,8 @@ use crate::capability::CAPABILITIES_MAX;
 use crate::event::Event;
 use crate::id::{RunId, TaskId};
 use crate::mailbox::Waiting;
-use crate::payload::{INLINE_BYTES_MAX, PAYLOAD_BYTES_MAX, Payload};
+use crate::name::Name;
+use crate::payload::{INLINE_BYTES_MAX, METADATA_BYTES_MAX, PAYLOAD_BYTES_MAX, Payload};
 use crate::refusal::{Bound, Refusal};
 use crate::reply::{Answer, Reply};
 use crate::retry::ATTEMPTS_MAX;
@@ -17,7 +19,7 @@ use crate::state::{State, Step};
 use crate::task::{Lane, MailboxId, Task, TaskSpec, TaskStatus, Timeouts, Usage};
 use crate::time::Timestamp;
 
-/// The most labels of a task; filters walk them.
+/// The most labels of a task or an agent; filters walk them.
 const LABELS_MAX: usize = 64;
 
 /// The longest value of a label: a path of the longest kind fits. Labels are held in memory on every replica.
@@ -30,6 +32,7 @@ impl State {
         }
         check_spec(spec, step.now)?;
         self.check_mailbox(&spec.mailbox)?;
+        self.check_open(&spec.mailbox)?;
         self.check_run(spec.run)?;
         self.check_room(spec)?;
         self.accept(step, spec.clone());
@@ -54,13 +57,30 @@ impl State {
         known.then_some(Err(Refusal::TaskExists(spec.id)))
     }
 
-    fn check_mailbox(&self, mailbox: &MailboxId) -> Result<(), Refusal> {
+    pub(super) fn check_mailbox(&self, mailbox: &MailboxId) -> Result<(), Refusal> {
         match mailbox {
             MailboxId::Open => Ok(()),
             MailboxId::Pool(pool) if self.pools.contains_key(pool) => Ok(()),
             MailboxId::Pool(pool) => Err(Refusal::PoolUnknown(pool.clone())),
             MailboxId::Agent(agent) if self.agents.contains_key(agent) => Ok(()),
             MailboxId::Agent(agent) => Err(Refusal::AgentUnknown(*agent)),
+        }
+    }
+
+    /// What retires takes no new work.
+    fn check_open(&self, mailbox: &MailboxId) -> Result<(), Refusal> {
+        match mailbox {
+            MailboxId::Open => Ok(()),
+            MailboxId::Pool(pool) => match self.pools.get(pool) {
+                Some(known) if known.retiring.is_some() => Err(Refusal::PoolRetiring(pool.clone())),
+                Some(_) | None => Ok(()),
+            },
+            MailboxId::Agent(agent) => match self.agents.get(agent) {
+                Some(known) if known.retiring => {
+                    Err(Refusal::AgentUnavailable { agent: *agent, status: known.status().to_string() })
+                }
+                Some(_) | None => Ok(()),
+            },
         }
     }
 
@@ -85,7 +105,7 @@ impl State {
         if self.counts.unfinished() >= limits.node_depth_max {
             return full(Bound::Node, limits.node_depth_max);
         }
-        if self.counts.payload_bytes() + spec.payload.weight() as u64 > limits.payload_bytes_max {
+        if self.counts.payload_bytes() + spec.weight() as u64 > limits.payload_bytes_max {
             return full(Bound::PayloadBytes, limits.payload_bytes_max);
         }
         Ok(())
@@ -119,13 +139,15 @@ impl State {
         step.events.push(Event::TaskSubmitted {
             task: spec.id,
             workspace: spec.workspace.clone(),
-            mailbox: Some(spec.mailbox.clone()),
+            kind: spec.kind.clone(),
+            mailbox: spec.mailbox.clone(),
             lane: task.lane,
             run: spec.run,
         });
         self.timers.set(&task);
         self.enqueue(&spec.mailbox, waiting(&task, step.now));
         self.tasks.insert(task.spec.id, Arc::new(task));
+        self.count(|totals| totals.submitted += 1);
     }
 
     /// Puts a waiting task into its mailbox.
@@ -166,9 +188,10 @@ impl State {
         if waits {
             self.enqueue(&changed.spec.mailbox, waiting(&changed, step.now));
         }
+        let workspace = changed.spec.workspace.clone();
         self.tasks.insert(task, Arc::new(changed));
         self.changes.task_changed(task);
-        step.events.push(Event::TaskRose { task, lane });
+        step.events.push(Event::TaskRose { task, workspace, lane });
         Ok(Reply::Done)
     }
 
@@ -202,13 +225,8 @@ fn check_spec(spec: &TaskSpec, now: Timestamp) -> Result<(), Refusal> {
     if spec.demand.len() > CAPABILITIES_MAX {
         return refuse("capabilities", format!("at most {CAPABILITIES_MAX} are allowed"));
     }
-    if spec.labels.len() > LABELS_MAX {
-        return refuse("labels", format!("at most {LABELS_MAX} are allowed"));
-    }
-    if let Some((label, value)) = spec.labels.iter().find(|(_, value)| value.len() > LABEL_BYTES_MAX) {
-        let why = format!("{label} has {} bytes; at most {LABEL_BYTES_MAX} are allowed", value.len());
-        return refuse("labels", why);
-    }
+    check_labels(&spec.labels)?;
+    check_metadata(spec.metadata.as_deref())?;
     if let Some(key) = &spec.idempotency_key
         && (key.is_empty() || key.len() > keys::KEY_BYTES_MAX)
     {
@@ -222,6 +240,31 @@ fn check_spec(spec: &TaskSpec, now: Timestamp) -> Result<(), Refusal> {
         return refuse("deadline", "it has passed already".to_owned());
     }
     Ok(())
+}
+
+/// Checks that labels are few and short.
+pub(super) fn check_labels(labels: &BTreeMap<Name, Arc<str>>) -> Result<(), Refusal> {
+    let refuse = |why: String| Err(Refusal::Invalid { field: "labels".to_owned(), why });
+    if labels.len() > LABELS_MAX {
+        return refuse(format!("at most {LABELS_MAX} are allowed"));
+    }
+    match labels.iter().find(|(_, value)| value.len() > LABEL_BYTES_MAX) {
+        Some((label, value)) => {
+            refuse(format!("{label} has {} bytes; at most {LABEL_BYTES_MAX} are allowed", value.len()))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Checks that what an owner attached is within its bound; what it says is nobody's business.
+pub(super) fn check_metadata(metadata: Option<&str>) -> Result<(), Refusal> {
+    match metadata.map(str::len) {
+        Some(size) if size > METADATA_BYTES_MAX => {
+            let why = format!("{size} bytes; at most {METADATA_BYTES_MAX} are allowed");
+            Err(Refusal::Invalid { field: "metadata".to_owned(), why })
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Checks that bytes are where bytes of their size belong.

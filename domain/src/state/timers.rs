@@ -76,11 +76,13 @@ impl State {
                 Some((_, what)) => {
                     self.timers.clear(id);
                     self.happen(step, id, &what);
+                    self.settle(step);
                 }
                 None => self.timers.clear(id),
             }
         }
         self.forget_keys(step.now);
+        self.forget_tokens(step.now);
     }
 
     fn happen(&mut self, step: &mut Step, id: TaskId, what: &Due) {
@@ -116,10 +118,11 @@ impl State {
         let Some(task) = self.tasks.get_mut(&id).map(Arc::make_mut) else { return };
         task.status = TaskStatus::Waiting { since: step.now };
         self.timers.set(task);
-        let (mailbox, waiting) = (task.spec.mailbox.clone(), submit::waiting(task, step.now));
+        let (mailbox, workspace) = (task.spec.mailbox.clone(), task.spec.workspace.clone());
+        let waiting = submit::waiting(task, step.now);
         self.enqueue(&mailbox, waiting);
         self.changes.task_changed(id);
-        step.events.push(Event::TaskReady { task: id, mailbox: Some(mailbox) });
+        step.events.push(Event::TaskReady { task: id, workspace, mailbox });
     }
 
     /// Returns when something may be due next, if anything is. After a tick at that time, what was due has

@@ -1,5 +1,7 @@
 //! What can be asked of the state without changing it.
 
+use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::agent::{Agent, Pool};
@@ -29,6 +31,11 @@ impl State {
             .get(&task)
             .or_else(|| self.changes.ended.get(&task))
             .or_else(|| self.changes.archiving.get(&task))
+    }
+
+    /// Walks the unfinished tasks below an id, the latest first; from the top without one. For pages of a list.
+    pub fn tasks_below(&self, before: Option<TaskId>) -> impl Iterator<Item = &Arc<Task>> {
+        below(&self.tasks, before)
     }
 
     /// Walks the unfinished tasks in order of id.
@@ -61,6 +68,21 @@ impl State {
         self.changes.archiving.values().chain(self.changes.ended.values())
     }
 
+    /// Walks the ended tasks that are not in history yet and are below an id, the latest first.
+    pub fn recently_ended_below(&self, before: Option<TaskId>) -> impl Iterator<Item = &Arc<Task>> {
+        let mut ended = below(&self.changes.ended, before).peekable();
+        let mut archiving = below(&self.changes.archiving, before).peekable();
+        std::iter::from_fn(move || {
+            let id = |task: &&Arc<Task>| task.spec.id;
+            if ended.peek().map(id) > archiving.peek().map(id) { ended.next() } else { archiving.next() }
+        })
+    }
+
+    /// Walks the dead letters below an id, the latest first.
+    pub fn dead_letters_below(&self, before: Option<TaskId>) -> impl Iterator<Item = &Arc<Task>> {
+        below(&self.dead_letters, before)
+    }
+
     /// Walks the dead letters, oldest submit first.
     pub fn dead_letters(&self) -> impl Iterator<Item = &Arc<Task>> {
         self.dead_letters.values()
@@ -69,6 +91,11 @@ impl State {
     /// Returns an agent.
     pub fn agent(&self, agent: AgentId) -> Option<&Arc<Agent>> {
         self.agents.get(&agent)
+    }
+
+    /// Returns the agent of that name that runs elsewhere. Those that nodes run may share theirs.
+    pub fn agent_named(&self, name: &Name) -> Option<&Arc<Agent>> {
+        self.agents.get(self.names.get(name)?)
     }
 
     /// Walks the agents in order of id.
@@ -115,4 +142,9 @@ impl State {
     pub fn open_run_of(&self, fleet: &Name) -> Option<&Run> {
         self.runs.values().find(|run| run.fleet == *fleet)
     }
+}
+
+fn below(tasks: &BTreeMap<TaskId, Arc<Task>>, before: Option<TaskId>) -> impl Iterator<Item = &Arc<Task>> {
+    let end = before.map_or(Bound::Unbounded, Bound::Excluded);
+    tasks.range((Bound::Unbounded, end)).rev().map(|(_, task)| task)
 }

@@ -1,6 +1,6 @@
 //! Examples of agents, pools and runs.
 
-use synod_domain::agent::{Host, Standing};
+use synod_domain::agent::{AgentSpec, Host, Standing};
 use synod_domain::command::Command;
 use synod_domain::limits::Limits;
 use synod_domain::payload::Payload;
@@ -154,4 +154,16 @@ fn a_fleet_has_one_open_run_and_no_run_takes_the_id_of_another() {
     assert_eq!(world.ask(start_run(1, "other")), open());
     world.ask(Command::EndRun { run: run(1), summary: "over".into() }).unwrap();
     assert_eq!(world.ask(start_run(2, "fleet")), Ok(Reply::Done));
+}
+
+#[test]
+fn labels_of_an_agent_are_few_and_short_as_those_of_a_task() {
+    let mut world = world();
+    let many = (0..65).map(|number| (name(&format!("l{number}")), "x".into())).collect();
+    for labels in [[(name("l"), "x".repeat(4097).into())].into(), many] {
+        let refused = world.ask(register(AgentSpec { labels, ..agent_spec(3, None, Host::External) }));
+        assert!(matches!(refused, Err(Refusal::Invalid { field, .. }) if field == "labels"));
+    }
+    let labels = [(name("l"), "x".repeat(4096).into())].into();
+    world.ask(register(AgentSpec { labels, ..agent_spec(3, None, Host::External) })).unwrap();
 }

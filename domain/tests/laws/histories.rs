@@ -1,12 +1,12 @@
 //! Random histories of a small world: two pools, five agents, three workspaces, two runs, small limits.
 //!
-//! Draws are plain numbers; a writer turns them into commands while it looks at a state of its own, so that
+//! What governs (pauses, retirement, tokens) is drawn in [`super::control`]. Draws are plain numbers; a writer turns them into commands while it looks at a state of its own, so that
 //! most name tasks and attempts that exist, and some do not.
 
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use synod_domain::agent::{Host, Standing};
+use synod_domain::agent::{AgentSpec, Host, PoolSpec, Standing};
 use synod_domain::chance::Chance;
 use synod_domain::command::{Command, Entry, Request};
 use synod_domain::id::{RequestId, TaskId};
@@ -16,6 +16,7 @@ use synod_domain::retry::RetryPolicy;
 use synod_domain::state::State;
 use synod_domain::task::{Lane, MailboxId, Progress, TaskSpec, Timeouts};
 
+use super::control;
 use super::world::{
     agent, agent_spec, at, capabilities, complete, fail, millis, name, node, pool_spec, register, run, spec,
     standing, submit, task,
@@ -137,10 +138,16 @@ impl Writer {
 
     fn command(&mut self, draw: &mut Draw) -> Command {
         let who = u128::from(draw.below(6)) + u128::from(!draw.one_in(20));
+        if draw.one_in(8) {
+            return control::command(&self.state, self.now, draw, who);
+        }
         match draw.below(100) {
             0..30 => self.submit(draw),
             30..52 => {
-                Command::Claim { agent: agent(who), max: draw.below(4) as u32, start: draw.below(2) == 0 }
+                let (max, start) = (draw.below(4) as u32, draw.below(2) == 0);
+                let offers: [&[&str]; 3] = [&[], &["rust@1"], &["rust"]];
+                let offered = draw.one_in(5).then(|| capabilities(draw.pick(&offers)));
+                Command::Claim { agent: agent(who), max, start, offered }
             }
             52..56 => self.about(draw, |task, attempt, _| Command::Start { task, attempt }),
             56..60 => self.about(draw, |task, attempt, draw| Command::Heartbeat {
@@ -174,12 +181,15 @@ impl Writer {
                     _ => Standing::Failed,
                 },
             ),
-            87 => register_one(who),
+            87 => control::register(draw, who),
             88 => Command::RemoveAgent { agent: agent(who) },
             // Node 3 hosts nobody: only grace begins anew.
             89..92 => Command::StartNode { node: node(1 + who % 3) },
             92 => Command::RemovePool { pool: name(draw.pick(&["a", "b", "c"])) },
-            93 => Command::PutPool { spec: pool_spec(draw.pick(&["a", "b", "c"])).into() },
+            93 => Command::PutPool {
+                spec: PoolSpec { max: draw.pick(&[1, 2, 10]), ..pool_spec(draw.pick(&["a", "b", "c"])) }
+                    .into(),
+            },
             94 => Command::ScalePool {
                 pool: name(draw.pick(&["a", "b", "nowhere"])),
                 target: draw.below(20) as u32,
@@ -235,6 +245,7 @@ impl Writer {
             spec.mailbox = MailboxId::Open;
             spec.demand = capabilities(&[]);
         }
+        spec.metadata = draw.one_in(6).then(|| draw.pick(&["{}", "[1, 2]"]).into());
         spec.run = draw.one_in(5).then(|| run(1 + u128::from(draw.below(2))));
         submit(spec)
     }
@@ -268,6 +279,10 @@ impl Writer {
 
 /// Agents 1 and 2 are of pool a, 3 and 4 of pool b, 5 of none; 1 and 3 on node 1, 2 on node 2.
 fn register_one(number: u128) -> Command {
+    register(spec_of(number))
+}
+
+pub(super) fn spec_of(number: u128) -> AgentSpec {
     let pool = [None, Some("a"), Some("a"), Some("b"), Some("b"), None, Some("nowhere")][number as usize % 7];
     let host = match number {
         1 | 3 => Host::Node(node(1)),
@@ -277,21 +292,21 @@ fn register_one(number: u128) -> Command {
     let mut spec = agent_spec(number, pool, host);
     spec.capabilities = capabilities([&["rust@1"][..], &["rust@2"], &[], &["rust"]][number as usize % 4]);
     spec.concurrency = 1 + number as u32 % 3;
-    register(spec)
+    spec
 }
 
-struct Draw(Chance);
+pub(super) struct Draw(Chance);
 
 impl Draw {
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
         self.0.below(bound)
     }
 
-    fn one_in(&mut self, bound: u64) -> bool {
+    pub(super) fn one_in(&mut self, bound: u64) -> bool {
         self.0.below(bound) == 0
     }
 
-    fn pick<T: Clone>(&mut self, of: &[T]) -> T {
+    pub(super) fn pick<T: Clone>(&mut self, of: &[T]) -> T {
         of[self.below(of.len() as u64) as usize].clone()
     }
 
@@ -299,7 +314,7 @@ impl Draw {
         self.pick(&Lane::ALL)
     }
 
-    fn workspace(&mut self) -> synod_domain::name::Name {
+    pub(super) fn workspace(&mut self) -> synod_domain::name::Name {
         name(self.pick(&["w1", "w2", "w3"]))
     }
 }

@@ -107,7 +107,7 @@ proptest! {
         for entry in &history {
             state.apply(entry);
             prop_assert_eq!(state.unfinished(), state.tasks().count() as u64);
-            let bytes: usize = state.tasks().map(|task| task.spec.payload.weight()).sum();
+            let bytes: usize = state.tasks().map(|task| task.spec.weight()).sum();
             prop_assert_eq!(state.payload_bytes(), bytes as u64);
             for workspace in ["w1", "w2", "w3"].map(name) {
                 let count = state.tasks().filter(|task| task.spec.workspace == workspace).count();
@@ -177,6 +177,11 @@ fn histories_reach_every_event_every_refusal_and_every_reply() {
         "PoolRemoved",
         "RunStarted",
         "RunEnded",
+        "Paused",
+        "Resumed",
+        "TokenCreated",
+        "TokenRotated",
+        "TokenRevoked",
         "Done",
         "Submitted",
         "Claimed",
@@ -190,6 +195,7 @@ fn histories_reach_every_event_every_refusal_and_every_reply() {
         "full Workspace",
         "full Node",
         "full PayloadBytes",
+        "full Pool",
         "idempotency_conflict",
         "task_exists",
         "agent_unknown",
@@ -199,6 +205,10 @@ fn histories_reach_every_event_every_refusal_and_every_reply() {
         "run_unknown",
         "run_open",
         "invalid",
+        "agent_name_taken",
+        "pool_retiring",
+        "token_unknown",
+        "token_exists",
         "accepted Redrive",
         "refused Redrive",
         "accepted Purge",
@@ -209,6 +219,10 @@ fn histories_reach_every_event_every_refusal_and_every_reply() {
         "accepted EndRun",
         "accepted SetLimits",
         "accepted ScalePool",
+        "accepted RetireAgent",
+        "accepted RetirePool",
+        "accepted Pause",
+        "accepted Resume",
     ];
     let missing: Vec<_> = expected.iter().filter(|word| !seen.contains_key(**word)).collect();
     assert!(missing.is_empty(), "never seen: {missing:?}; seen: {seen:?}");

@@ -2,8 +2,10 @@
 
 use proptest::prelude::*;
 use synod_domain::agent::Agent;
+use synod_domain::capability::Capabilities;
 use synod_domain::command::Command;
 use synod_domain::name::Name;
+use synod_domain::pause::Pausable;
 use synod_domain::reply::Reply;
 use synod_domain::state::State;
 use synod_domain::task::{Lane, MailboxId, Task, TaskStatus};
@@ -22,14 +24,20 @@ struct Waiting {
 }
 
 /// What the agent could take, after those who waited too long rose a lane.
-fn candidates(state: &State, agent: &Agent) -> Vec<Waiting> {
+fn candidates(state: &State, agent: &Agent, offered: &Capabilities) -> Vec<Waiting> {
+    let is_paused = |what| state.pauses().any(|pause| pause.what == what);
+    if agent.spec.pool.clone().is_some_and(|pool| is_paused(Pausable::Pool(pool))) {
+        return Vec::new();
+    }
     let mut sources = vec![MailboxId::Agent(agent.spec.id)];
     sources.extend(agent.spec.pool.clone().map(MailboxId::Pool));
     sources.push(MailboxId::Open);
     let waiting = |task: &Task| {
         let TaskStatus::Waiting { since } = task.status else { return None };
         let source = sources.iter().position(|source| *source == task.spec.mailbox)?;
-        if !agent.spec.capabilities.satisfy(&task.spec.demand) {
+        let paused = is_paused(Pausable::Mailbox(task.spec.mailbox.clone()))
+            || is_paused(Pausable::Workspace(task.spec.workspace.clone()));
+        if paused || !offered.satisfy(&task.spec.demand) {
             return None;
         }
         let rises = since.after(state.limits().ageing) <= state.now();
@@ -53,10 +61,11 @@ proptest! {
     ) {
         let mut state = State::default();
         for entry in &one_by_one(&history) {
-            let before = entry.commands.first().and_then(|request| match request.command {
-                Command::Claim { agent, max, .. } => {
-                    let agent = state.agent(agent)?.clone();
-                    Some((candidates(&state, &agent), agent.free().min(max)))
+            let before = entry.commands.first().and_then(|request| match &request.command {
+                Command::Claim { agent, max, offered, .. } => {
+                    let agent = state.agent(*agent)?.clone();
+                    let offered = offered.as_ref().unwrap_or(&agent.spec.capabilities);
+                    Some((candidates(&state, &agent, offered), agent.free().min(*max)))
                 }
                 _ => None,
             });

@@ -64,9 +64,9 @@ fn a_task_that_nobody_starts_in_time_is_timed_out() {
 fn a_claim_without_a_start_does_not_stop_the_waiting_timeout_and_a_start_does() {
     let mut world = world();
     world.submit(once(waiting(300)));
-    world.ask(Command::Claim { agent: agent(1), max: 1, start: false }).unwrap();
+    world.ask(Command::Claim { agent: agent(1), max: 1, start: false, offered: None }).unwrap();
     world.ask(Command::Release { task: task(1), attempt: 1, reason: "not mine".into() }).unwrap();
-    world.ask(Command::Claim { agent: agent(1), max: 1, start: false }).unwrap();
+    world.ask(Command::Claim { agent: agent(1), max: 1, start: false, offered: None }).unwrap();
     world.pass(300);
     assert_eq!((world.phase(1), world.held(1)), (Phase::TimedOut, 0));
 
@@ -82,7 +82,7 @@ fn a_claim_without_a_start_does_not_stop_the_waiting_timeout_and_a_start_does() 
 fn an_attempt_that_runs_too_long_fails_and_the_time_counts_from_its_start() {
     let mut world = world();
     world.submit(once(running(300)));
-    world.ask(Command::Claim { agent: agent(1), max: 1, start: false }).unwrap();
+    world.ask(Command::Claim { agent: agent(1), max: 1, start: false, offered: None }).unwrap();
     world.pass(200);
     world.ask(Command::Start { task: task(1), attempt: 1 }).unwrap();
     world.pass(299);

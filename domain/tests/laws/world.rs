@@ -8,7 +8,7 @@ use synod_domain::agent::{AgentSpec, Host, PoolSpec, RuntimeSpec, Standing};
 use synod_domain::capability::{Capabilities, Capability};
 use synod_domain::command::{Command, Entry, Request};
 use synod_domain::event::Event;
-use synod_domain::id::{AgentId, NodeId, RequestId, RunId, TaskId};
+use synod_domain::id::{AgentId, NodeId, RequestId, RunId, TaskId, TokenId};
 use synod_domain::limits::Limits;
 use synod_domain::name::Name;
 use synod_domain::payload::Payload;
@@ -19,6 +19,7 @@ use synod_domain::retry::RetryPolicy;
 use synod_domain::state::{Effects, State};
 use synod_domain::task::{Lane, MailboxId, Phase, Task, TaskSpec, Timeouts, Usage};
 use synod_domain::time::Timestamp;
+use synod_domain::token::TokenHash;
 
 pub(crate) fn name(text: &str) -> Name {
     Name::new(text).unwrap()
@@ -38,6 +39,17 @@ pub(crate) fn node(number: u128) -> NodeId {
 
 pub(crate) fn run(number: u128) -> RunId {
     RunId::from_raw(number)
+}
+
+pub(crate) fn token(number: u64) -> TokenId {
+    TokenId::from_raw(u128::from(number))
+}
+
+/// The hash of a text; as good as any.
+pub(crate) fn hash(number: u64) -> TokenHash {
+    let mut hash = TokenHash::default();
+    hash[..8].copy_from_slice(&number.to_be_bytes());
+    hash
 }
 
 pub(crate) fn at(millis: u64) -> Timestamp {
@@ -69,6 +81,7 @@ pub(crate) fn spec(number: u128) -> TaskSpec {
         labels: BTreeMap::new(),
         run: None,
         redriven_from: None,
+        metadata: None,
     }
 }
 
@@ -88,13 +101,15 @@ pub(crate) fn pool_spec(pool: &str) -> PoolSpec {
 pub(crate) fn agent_spec(number: u128, pool: Option<&str>, host: Host) -> AgentSpec {
     AgentSpec {
         id: agent(number),
-        name: name("worker"),
+        name: name(&format!("worker-{number}")),
         pool: pool.map(name),
         capabilities: Capabilities::default(),
         labels: BTreeMap::new(),
         region: None,
         concurrency: 2,
         host,
+        heartbeat_timeout: None,
+        metadata: None,
     }
 }
 
@@ -111,7 +126,7 @@ pub(crate) fn standing(number: u128, standing: Standing) -> Command {
 }
 
 pub(crate) fn claim(number: u128, max: u32) -> Command {
-    Command::Claim { agent: agent(number), max, start: true }
+    Command::Claim { agent: agent(number), max, start: true, offered: None }
 }
 
 pub(crate) fn complete(number: u128, attempt: u32) -> Command {

@@ -21,7 +21,7 @@ fn look(history: &[Record]) -> Verdict {
                 // Events of one entry share its index; another life never adds to it.
                 if *index < last || *index == last && new_life {
                     let what = format!("index {index} was told after index {last}");
-                    return broken(place, crate::history::task_of(event), what);
+                    return broken(place, event.task(), what);
                 }
                 (last, checked, new_life) = (*index, checked + 1, false);
             }

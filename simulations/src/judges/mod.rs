@@ -4,12 +4,14 @@
 //! that breaks its property. Promises not to take silence for an answer: what a crash cut off is unknown.
 
 mod acknowledged_exists;
+mod acknowledged_tokens_open;
 mod all_work_ends;
 mod ends_once;
 mod index_grows;
 mod no_stale_completion;
 mod one_key_one_task;
 mod one_lease;
+mod paused_is_not_given_out;
 mod something_happened;
 mod stays_up;
 
@@ -43,7 +45,7 @@ pub struct Violation {
 }
 
 /// All judges, in the order in which they are asked.
-pub const ALL: [Judge; 9] = [
+pub const ALL: [Judge; 11] = [
     something_happened::JUDGE,
     stays_up::JUDGE,
     index_grows::JUDGE,
@@ -52,6 +54,8 @@ pub const ALL: [Judge; 9] = [
     one_lease::JUDGE,
     no_stale_completion::JUDGE,
     ends_once::JUDGE,
+    paused_is_not_given_out::JUDGE,
+    acknowledged_tokens_open::JUDGE,
     all_work_ends::JUDGE,
 ];
 
@@ -68,7 +72,7 @@ mod histories {
     use synod::node::domain::event::Event;
     use synod::node::domain::id::{AgentId, TaskId};
     use synod::node::domain::name::Name;
-    use synod::node::domain::task::{Lane, Phase};
+    use synod::node::domain::task::{Lane, MailboxId, Phase};
 
     use crate::history::{Answer, Fact, Record, Request, Standing};
 
@@ -97,12 +101,22 @@ mod histories {
         let (task, workspace) = (task(number), Name::default());
         happened(
             index,
-            Event::TaskSubmitted { task, workspace, mailbox: None, lane: Lane::Normal, run: None },
+            Event::TaskSubmitted {
+                task,
+                workspace: workspace.clone(),
+                kind: workspace,
+                mailbox: MailboxId::Open,
+                lane: Lane::Normal,
+                run: None,
+            },
         )
     }
 
     pub(super) fn leased(index: u64, number: u128, attempt: u32) -> Fact {
-        happened(index, Event::TaskLeased { task: task(number), agent: agent(9), attempt })
+        happened(
+            index,
+            Event::TaskLeased { task: task(number), workspace: Name::default(), agent: agent(9), attempt },
+        )
     }
 
     pub(super) fn ended(index: u64, number: u128, phase: Phase) -> Fact {

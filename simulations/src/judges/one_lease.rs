@@ -108,6 +108,7 @@ impl Leases {
 
 #[cfg(test)]
 mod tests {
+    use synod::node::domain::name::Name;
     use synod::node::domain::task::Phase;
     use synod::node::domain::time::Timestamp;
 
@@ -117,7 +118,17 @@ mod tests {
 
     fn returned(index: u64, attempt: u32) -> Fact {
         let (reason, until) = ("gone".into(), Timestamp::ZERO);
-        happened(index, Event::TaskReturned { task: task(1), agent: agent(9), attempt, reason, until })
+        happened(
+            index,
+            Event::TaskReturned {
+                task: task(1),
+                workspace: Name::default(),
+                agent: agent(9),
+                attempt,
+                reason,
+                until,
+            },
+        )
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use synod::node::Node;
 use synod::node::domain::id::TaskId;
+use synod::node::domain::name::Name;
 
 use crate::chance::Stream;
 use crate::history::{Answer, Request};
@@ -74,7 +75,7 @@ impl Client {
         let wish = Wish::of(content);
         let request = Request::Submit { key: key.clone(), content, pool: wish.pool };
         let submit = async {
-            let task = wish.task()?;
+            let task = wish.task()?.workspace(Name::new(&self.name)?);
             let task = match &key {
                 Some(key) => task.idempotency_key(key),
                 None => task,

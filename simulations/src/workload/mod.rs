@@ -4,14 +4,18 @@
 //! crash they go on: they send again what had no answer, and say results that nobody waits for any more.
 
 mod client;
+mod operator;
 mod outside;
 mod question;
 mod wish;
 
+pub(crate) use operator::look;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use synod::node::domain::id::TaskId;
+use synod::node::domain::id::{TaskId, TokenId};
+use synod::node::domain::token::TokenHash;
 use synod::node::{Error, Node, Pool};
 use tokio::task::JoinSet;
 
@@ -26,6 +30,8 @@ pub(crate) const NATIVE: &str = "scripted";
 
 /// Clients that submit, wait and cancel.
 const CLIENTS: usize = 3;
+/// Who governs.
+const OPERATOR: &str = "operator";
 /// Agents outside.
 const AGENTS: usize = 2;
 
@@ -40,6 +46,8 @@ pub(crate) struct Memory {
     acknowledged: Vec<TaskId>,
     /// Attempts that an agent has in hand.
     held: Vec<Held>,
+    /// Tokens with the hash of the text that opens them, as far as that was acknowledged.
+    tokens: Vec<(TokenId, TokenHash)>,
 }
 
 #[derive(Debug, Clone)]
@@ -73,13 +81,9 @@ pub(crate) async fn start(
     node.put_pool(Pool::native(INSIDE, NATIVE)?.size(4).concurrency(4)).await?;
     node.put_pool(Pool::external(OUTSIDE)?).await?;
     for number in 0..CLIENTS {
-        tasks.spawn(client::run(
-            Arc::clone(node),
-            Arc::clone(shared),
-            format!("client-{number}").into(),
-            life,
-        ));
+        tasks.spawn(client::run(Arc::clone(node), Arc::clone(shared), client_name(number).into(), life));
     }
+    tasks.spawn(operator::run(Arc::clone(node), Arc::clone(shared), life));
     for number in 0..AGENTS {
         tasks.spawn(outside::run(
             Arc::clone(node),
@@ -89,4 +93,9 @@ pub(crate) async fn start(
         ));
     }
     Ok(())
+}
+
+/// The name of a client, and of the workspace in which it works.
+fn client_name(number: usize) -> String {
+    format!("client-{number}")
 }

@@ -63,6 +63,8 @@ impl Agent {
                 region: None,
                 concurrency: CONCURRENCY,
                 host: Host::External,
+                heartbeat_timeout: None,
+                metadata: None,
             };
             self.node.register_agent(spec).await
         };
@@ -121,7 +123,7 @@ impl Agent {
     async fn complete(&self, held: &Held) -> Result<(), Error> {
         let (task, attempt) = (held.task, held.attempt);
         let result = result(attempt).to_string();
-        let call = self.node.complete(task, attempt, result.as_bytes());
+        let call = self.node.complete(task, attempt, result.as_bytes(), Usage::default());
         let said = self.ask(Request::Complete { task, attempt }, call, |phase| Answer::Ended(*phase)).await;
         said.map(drop)
     }

@@ -7,9 +7,10 @@
 use std::{
     collections::BTreeSet,
     fs::File,
-    ops::Bound,
+    ops::{Bound, Deref},
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use bytes::Bytes;
@@ -39,7 +40,7 @@ const CRC: usize = 4;
 
 /// An open generation.
 pub(super) struct Generation {
-    db: sled::Db,
+    db: Database,
     db_file: File,
     path: PathBuf,
     /// Files that sled put large nodes into and that were synced already.
@@ -68,6 +69,7 @@ impl Generation {
         }
         let number = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.rsplit('-').next());
         let number = number.and_then(|number| number.parse().ok()).unwrap_or(0);
+        let db = Database { db: Some(db), file: db_path, failed: AtomicBool::new(false) };
         Ok(Self { db, db_file, path: path.to_owned(), synced_blobs: Mutex::default(), number })
     }
 
@@ -145,7 +147,7 @@ impl Generation {
         if let Some(applied) = applied {
             batch.insert(APPLIED, stored(APPLIED, &applied.to_le_bytes()));
         }
-        guard(|| self.db.apply_batch(batch))
+        guard(|| self.db.apply_batch(batch)).inspect_err(|_| self.db.note_failure())
     }
 
     /// Makes everything applied so far durable. Nothing else may call sled's `flush`.
@@ -159,7 +161,8 @@ impl Generation {
             #[expect(clippy::disallowed_methods, reason = "followed by the fdatasync that makes it durable")]
             let flushed = self.db.flush();
             flushed
-        })?;
+        })
+        .inspect_err(|_| self.db.note_failure())?;
         self.sync_blobs()?;
         self.db_file.sync_data().map_err(|error| Error::io("sync", self.path.join(DB_FILE), error))
     }
@@ -184,6 +187,43 @@ impl Generation {
         }
         *synced = names;
         Ok(())
+    }
+}
+
+/// The database, and how it is let go.
+///
+/// sled flushes once more when it is dropped. If a call of it failed or its files are gone, that may wait for
+/// ever, holding a lock that all databases of the process share: then it is not dropped. What was synced is on
+/// the disk all the same, and the lock on its file ends with the process.
+struct Database {
+    db: Option<sled::Db>,
+    file: PathBuf,
+    failed: AtomicBool,
+}
+
+impl Database {
+    fn note_failure(&self) {
+        self.failed.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Deref for Database {
+    type Target = sled::Db;
+
+    fn deref(&self) -> &sled::Db {
+        match &self.db {
+            Some(db) => db,
+            None => unreachable!("only its drop takes it out"),
+        }
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let db = self.db.take();
+        if self.failed.load(Ordering::Relaxed) || !self.file.exists() {
+            std::mem::forget(db);
+        }
     }
 }
 
@@ -249,6 +289,21 @@ fn guard<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn generation_whose_files_are_gone_is_let_go_without_waiting_for_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state-1");
+        let gone = Generation::open(&path).unwrap();
+        gone.apply(&[(b"a".to_vec(), b"1".to_vec())], &[], Some(1)).unwrap();
+        drop(folder);
+        drop(gone);
+        // All databases of a process share a lock: this one would wait for it.
+        let folder = tempfile::tempdir().unwrap();
+        let next = Generation::open(&folder.path().join("state-1")).unwrap();
+        next.apply(&[], &[], Some(2)).unwrap();
+        assert_eq!(next.applied().unwrap(), Some(2));
+    }
 
     #[test]
     fn row_that_sled_hands_out_wrong_is_damaged() {

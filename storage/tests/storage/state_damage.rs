@@ -53,6 +53,29 @@ fn examine(folder: &Folder, what: &str) -> bool {
     repaired.is_some()
 }
 
+/// Makes a record of it that another format would have written: another version under a checksum that holds.
+fn rewrite_as_version(record: &mut [u8], version: u8) {
+    record[0] = version;
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&[version]);
+    hasher.update(&record[5..]);
+    record[1..5].copy_from_slice(&hasher.finalize().to_le_bytes());
+}
+
+#[test]
+fn state_of_another_format_is_refused_and_neither_put_aside_nor_rebuilt() {
+    let folder = filled();
+    let (state, marker) = (folder.state(), folder.join("applied.marker"));
+    for version in [synod_storage::VERSION - 1, synod_storage::VERSION + 1] {
+        let mut record = fs::read(&marker).unwrap();
+        rewrite_as_version(&mut record, version);
+        fs::write(&marker, &record).unwrap();
+        let error = folder.try_open().unwrap_err();
+        assert!(matches!(error, Error::UnknownVersion { found, .. } if found == version), "{error}");
+        assert_eq!((folder.state(), fs::read(&marker).unwrap()), (state.clone(), record));
+    }
+}
+
 #[test]
 fn whole_state_is_not_repaired() {
     assert!(!examine(&filled(), "nothing was damaged"));

@@ -201,7 +201,7 @@ async fn work(node: &Node, ledger: &Ledger, task: TaskId, attempt: u32, payload:
         return Ok(());
     }
     let result = json!({ "task": task, "attempt": attempt }).to_string();
-    node.complete(task, attempt, result.as_bytes()).await?;
+    node.complete(task, attempt, result.as_bytes(), Usage::default()).await?;
     ledger.note(&Fact::Completed { task, attempt });
     Ok(())
 }

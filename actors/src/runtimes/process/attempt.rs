@@ -22,7 +22,7 @@ use tokio::time::timeout;
 
 use super::environment::{of_attempt, of_pool};
 use super::input::Input;
-use super::log::{self, Log};
+use super::log::Log;
 use super::messages::{NOTES_WAITING_MAX, relay};
 use super::node::ProcessNode;
 use super::output::Output;
@@ -51,7 +51,8 @@ pub(super) async fn attempt(node: &ProcessNode, spec: &ProcessSpec, work: Work) 
         return Finish::Stopped;
     }
     let settings = node.settings();
-    let mut log = Log::new(log::path(&settings.logs, work.spec.id, work.attempt), settings.log_bytes_max);
+    let of = (work.spec.id, work.attempt);
+    let mut log = Log::new(&settings.logs, of, settings.log_bytes_max, node.growth().clone());
     let finish = match start(node, spec, &work).await {
         Ok((started, input, reports)) => see_through(node, started, input, reports, &work, &mut log).await,
         Err(reason) => {

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use synod_domain::id::TaskId;
 use tokio::fs::{self, DirBuilder, File, OpenOptions};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 use tracing::warn;
 
 /// The most bytes of one log unless settings say otherwise: a long agent session's diagnostics; a thousand
@@ -73,10 +73,20 @@ pub(super) async fn remove(logs: &Path, task: TaskId) -> io::Result<()> {
     }
 }
 
+/// Which log has grown: of which task's which attempt.
+pub(super) type Grown = (TaskId, u32);
+
+/// How many growths the slowest follower may leave unheard; one that misses some looks at its log afresh.
+pub(super) const GROWN_BACKLOG: usize = 1024;
+
 /// A log being written.
 #[derive(Debug)]
 pub(super) struct Log {
     target: Target,
+    /// Told whenever the file has grown.
+    growth: broadcast::Sender<Grown>,
+    /// Which log this is.
+    of: Grown,
     /// How many bytes may still go to the file as they come.
     head_left: usize,
     /// How many bytes came after the head was full.
@@ -97,10 +107,11 @@ enum Target {
 }
 
 impl Log {
-    /// Makes a log that will be in the file `path` once there is something in it.
-    pub(super) fn new(path: PathBuf, bytes_max: usize) -> Self {
+    /// Makes a log that will be in a file below `logs` once there is something in it.
+    pub(super) fn new(logs: &Path, of: Grown, bytes_max: usize, growth: broadcast::Sender<Grown>) -> Self {
         let head_left = bytes_max.saturating_sub(LOG_TAIL_BYTES);
-        Self { target: Target::Unmade(path), head_left, beyond: 0, tail: Vec::new() }
+        let target = Target::Unmade(path(logs, of.0, of.1));
+        Self { target, growth, of, head_left, beyond: 0, tail: Vec::new() }
     }
 
     /// Takes in standard error and notes until both have ended.
@@ -188,9 +199,15 @@ impl Log {
             file.write_all(bytes).await?;
             file.flush().await
         };
-        if let Err(error) = written.await {
-            warn!(%error, "an attempt's log ends early");
-            self.target = Target::Refused;
+        match written.await {
+            Ok(()) => {
+                // An error means that nobody follows any log.
+                let _ = self.growth.send(self.of);
+            }
+            Err(error) => {
+                warn!(%error, "an attempt's log ends early");
+                self.target = Target::Refused;
+            }
         }
     }
 }
@@ -219,11 +236,16 @@ async fn create(path: &Path) -> io::Result<File> {
 mod tests {
     use super::*;
 
+    fn log(folder: &Path, bytes_max: usize) -> (PathBuf, Log) {
+        let of = (TaskId::from_raw(7), 1);
+        let log = Log::new(folder, of, bytes_max, broadcast::Sender::new(GROWN_BACKLOG));
+        (path(folder, of.0, of.1), log)
+    }
+
     #[tokio::test]
     async fn a_long_log_keeps_its_beginning_a_note_and_its_end() {
         let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("task").join("1.log");
-        let mut log = Log::new(path.clone(), LOG_TAIL_BYTES + 100);
+        let (path, mut log) = log(folder.path(), LOG_TAIL_BYTES + 100);
         for number in 0..50_000 {
             log.append(format!("line {number}\n").as_bytes()).await;
         }
@@ -240,8 +262,7 @@ mod tests {
     #[tokio::test]
     async fn a_log_just_over_its_head_is_kept_whole() {
         let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("1.log");
-        let mut log = Log::new(path.clone(), LOG_TAIL_BYTES + 4);
+        let (path, mut log) = log(folder.path(), LOG_TAIL_BYTES + 4);
         log.append(b"abcdefgh").await;
         log.finish().await;
         assert_eq!(std::fs::read(&path).expect("the log"), b"abcdefgh");

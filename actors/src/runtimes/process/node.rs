@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use synod_domain::id::TaskId;
+use tokio::sync::broadcast;
 use tracing::info;
 
 use super::environment::{Environment, INHERITED, inherited};
@@ -57,6 +58,7 @@ struct Inner {
     settings: ProcessSettings,
     inherited: Environment,
     spawner: Spawner,
+    growth: broadcast::Sender<log::Grown>,
 }
 
 impl ProcessNode {
@@ -75,7 +77,8 @@ impl ProcessNode {
         }
         let inherited = inherited(std::env::vars_os(), &settings.inherit);
         let spawner = Spawner::start()?;
-        Ok(Self(Arc::new(Inner { settings, inherited, spawner })))
+        let growth = broadcast::Sender::new(log::GROWN_BACKLOG);
+        Ok(Self(Arc::new(Inner { settings, inherited, spawner, growth })))
     }
 
     /// Kills whatever still carries this node's mark. For the end of an orderly stop, after the last attempt: it
@@ -91,6 +94,11 @@ impl ProcessNode {
     /// When the disk does.
     pub async fn read_log(&self, task: TaskId, attempt: u32) -> io::Result<Option<Bytes>> {
         log::read(&self.0.settings.logs, task, attempt).await
+    }
+
+    /// Hears whenever a log has grown, so that whoever follows one need not look again and again.
+    pub fn log_growth(&self) -> broadcast::Receiver<(TaskId, u32)> {
+        self.0.growth.subscribe()
     }
 
     /// Lists the attempts of a task that have a log here, in order; silent ones are not among them.
@@ -115,6 +123,10 @@ impl ProcessNode {
 
     pub(super) fn inherited(&self) -> &Environment {
         &self.0.inherited
+    }
+
+    pub(super) fn growth(&self) -> &broadcast::Sender<log::Grown> {
+        &self.0.growth
     }
 
     pub(super) fn spawner(&self) -> &Spawner {

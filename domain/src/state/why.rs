@@ -1,0 +1,157 @@
+//! Finding the one cause for which a task stands as it does.
+//!
+//! Causes are asked for in the order in which somebody would have to remove them: what is paused is not helped by
+//! another agent, and a missing agent is not helped by waiting. At most [`AGENTS_LOOKED_AT`] agents are looked at,
+//! so of a larger crowd the answer may say that none can do it while one could. It goes by what agents registered:
+//! who offers other capabilities with a claim may get the work all the same.
+
+use std::sync::Arc;
+
+use crate::agent::{Agent, RuntimeSpec, Standing};
+use crate::capability::Capabilities;
+use crate::id::TaskId;
+use crate::state::{State, submit};
+use crate::task::{Lane, MailboxId, Task, TaskStatus};
+use crate::time::Timestamp;
+use crate::why::{Example, Why, last_reason};
+
+/// How many agents are looked at for one answer. Writers wait meanwhile.
+const AGENTS_LOOKED_AT: usize = 1000;
+
+impl State {
+    /// Says why a task waits, runs or has ended. `None` for a task that is not here; one in history is asked with
+    /// [`Why::of_ended`].
+    pub fn why(&self, task: TaskId) -> Option<Why> {
+        let task = self.task(task)?;
+        match &task.status {
+            TaskStatus::Ended(_) => Why::of_ended(task),
+            TaskStatus::BackingOff { until } => Some(Why::BackingOff {
+                until: *until,
+                failures: task.failures,
+                of: task.spec.retry.max_attempts,
+                last_reason: last_reason(task),
+            }),
+            TaskStatus::Scheduled { lease } => Some(Why::Leased {
+                agent: lease.agent,
+                attempt: lease.attempt,
+                since: lease.granted_at,
+                until: lease.expires_at,
+            }),
+            TaskStatus::Running { lease, started_at } => Some(Why::Running {
+                agent: lease.agent,
+                attempt: lease.attempt,
+                since: *started_at,
+                until: lease.expires_at,
+                heard_at: lease.heard_at,
+                progress: task.progress.clone(),
+            }),
+            TaskStatus::Waiting { since } => Some(self.why_waiting(task, *since)),
+        }
+    }
+
+    fn why_waiting(&self, task: &Task, since: Timestamp) -> Why {
+        if let Some(paused) = self.why_paused(task) {
+            return paused;
+        }
+        let mailbox = &task.spec.mailbox;
+        let serving: Vec<&Arc<Agent>> = match mailbox {
+            MailboxId::Agent(agent) => self.agents.get(agent).into_iter().collect(),
+            MailboxId::Pool(pool) => self.agents_of(pool).take(AGENTS_LOOKED_AT).collect(),
+            MailboxId::Open => self.agents.values().take(AGENTS_LOOKED_AT).collect(),
+        };
+        if serving.is_empty() {
+            return self.why_nobody(task);
+        }
+        let able = |agent: &&&Arc<Agent>| agent.spec.capabilities.satisfy(&task.spec.demand);
+        let capable: Vec<&Arc<Agent>> = serving.iter().filter(able).copied().collect();
+        let Some(example) = capable.iter().min_by_key(|agent| agent.standing).copied() else {
+            return no_capable_agent(&task.spec.demand, &serving);
+        };
+        let ready: Vec<&Arc<Agent>> =
+            capable.iter().filter(|agent| agent.standing == Standing::Ready).copied().collect();
+        if ready.is_empty() {
+            return not_ready(&capable, example);
+        }
+        let pause_of = |agent: &Arc<Agent>| self.pauses.of_pool(agent.spec.pool.as_ref());
+        let paused = ready.iter().filter_map(|agent| pause_of(agent)).next();
+        let taking = ready.iter().filter(|agent| pause_of(agent).is_none());
+        let (taking, free) =
+            taking.fold((0, 0), |(all, free), agent| (all + 1, free + usize::from(agent.free() > 0)));
+        match paused {
+            Some(pause) if taking == 0 => paused_by(pause),
+            Some(_) | None => self.why_behind(task, since, taking, free),
+        }
+    }
+
+    /// Returns the pause that holds a waiting task back from everybody.
+    fn why_paused(&self, task: &Task) -> Option<Why> {
+        let workspace = crate::pause::Pausable::Workspace(task.spec.workspace.clone());
+        let of_agent = match &task.spec.mailbox {
+            MailboxId::Agent(agent) => self.agents.get(agent).and_then(|agent| agent.spec.pool.as_ref()),
+            MailboxId::Pool(_) | MailboxId::Open => None,
+        };
+        let pause = self
+            .pauses
+            .of_mailbox(&task.spec.mailbox)
+            .or_else(|| self.pauses.get(&workspace))
+            .or_else(|| self.pauses.of_pool(of_agent))?;
+        Some(paused_by(pause))
+    }
+
+    /// Says why there is no agent at all.
+    fn why_nobody(&self, task: &Task) -> Why {
+        let mailbox = &task.spec.mailbox;
+        let pool = match mailbox {
+            MailboxId::Pool(pool) => self.pools.get(pool),
+            MailboxId::Agent(_) | MailboxId::Open => None,
+        };
+        match pool.filter(|pool| pool.spec.runtime != RuntimeSpec::External) {
+            Some(pool) if pool.spec.capabilities.satisfy(&task.spec.demand) => {
+                Why::PoolGrowing { pool: pool.spec.name.clone(), target: pool.target }
+            }
+            Some(_) | None => Why::NoAgent { mailbox: mailbox.clone() },
+        }
+    }
+
+    fn why_behind(&self, task: &Task, since: Timestamp, taking: usize, free: usize) -> Why {
+        let waiting = submit::waiting(task, since);
+        let mailbox = self.mailboxes.get(&task.spec.mailbox);
+        let ahead =
+            mailbox.map_or(0, |found| found.ahead_of(&waiting, &self.weights, self.pauses.workspaces()));
+        if free == 0 {
+            return Why::AgentsBusy { capable: taking, ahead };
+        }
+        let lanes = Lane::ALL.into_iter().filter(|lane| *lane < task.lane);
+        let above = mailbox.map_or(0, |found| lanes.map(|lane| found.depth_of(lane)).sum());
+        Why::Behind { ahead, lane: task.lane, above, free }
+    }
+}
+
+fn paused_by(pause: &crate::pause::Pause) -> Why {
+    Why::Paused { what: pause.what.clone(), reason: pause.reason.clone(), since: pause.since }
+}
+
+fn no_capable_agent(demand: &Capabilities, serving: &[&Arc<Agent>]) -> Why {
+    let missing = demand.iter().filter(|one| {
+        let alone: Capabilities = [one.clone()].into_iter().collect();
+        !serving.iter().any(|agent| agent.spec.capabilities.satisfy(&alone))
+    });
+    Why::NoCapableAgent { demand: demand.clone(), missing: missing.collect(), looked_at: serving.len() }
+}
+
+fn not_ready(capable: &[&Arc<Agent>], example: &Arc<Agent>) -> Why {
+    let count = |standing| capable.iter().filter(|agent| agent.standing == standing).count();
+    Why::AgentsNotReady {
+        capable: capable.len(),
+        starting: count(Standing::Starting),
+        draining: count(Standing::Draining),
+        offline: count(Standing::Offline),
+        failed: count(Standing::Failed),
+        example: Example {
+            agent: example.spec.id,
+            name: example.spec.name.clone(),
+            status: example.status(),
+            reason: example.reason.clone(),
+        },
+    }
+}

@@ -1,0 +1,38 @@
+//! What travels between a node and its clients under `/api/v1`: the requests and answers, as data.
+//!
+//! The server ([`crate::http`]) and the client ([`crate::client`]) use these same types, so they cannot drift
+//! apart. Times are RFC 3339 in UTC with milliseconds; durations are whole milliseconds in fields that end in
+//! `_ms`; ids are text with a prefix. An unknown field of a request is refused, so that a mistyped one is not
+//! silently ignored; clients ignore unknown fields of answers, so that answers may grow.
+
+mod agents;
+mod claims;
+mod events;
+mod json;
+mod lists;
+mod mailboxes;
+mod nodes;
+mod pools;
+mod problem;
+mod queries;
+mod tasks;
+mod tokens;
+
+pub use agents::{Agent, HeartbeatAgent, HostedSpec, RegisterAgent};
+pub use claims::{
+    Claim, Claimed, Complete, CompleteMany, CompleteOne, Completed, CompletedMany, CompletedOne, Ended, Fail,
+    Failed, HeartbeatTask, Lease, LeasedTask, Release, StartTask,
+};
+pub use events::{Event, Missed};
+pub use json::Json;
+pub use lists::{Bulk, BulkDone, BulkFailure, Filter, Page};
+pub use mailboxes::{LaneDepths, Mailbox, Pause, PauseOf};
+pub use nodes::{Component, Health, Node, Stats};
+pub use pools::{NewPool, Pool, PoolRuntime, ScalePool};
+pub use problem::Problem;
+pub use queries::{AgentFilter, EventFilter, LogQuery, PageQuery, RemoveQuery, WaitQuery};
+pub use tasks::{
+    Attempt, Cancel, DeadLetter, LogChunk, NewTask, NewTasks, Priority, Progress, Redrive, Retry,
+    SetPriority, Submitted, SubmittedAll, Task, TaskStatus, Usage, Why,
+};
+pub use tokens::{NewToken, RotateToken, Token, TokenWithSecret};

@@ -1,0 +1,150 @@
+//! `synod task submit` and `synod pool submit`
+
+use std::collections::BTreeMap;
+use std::io::Read;
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::api::{Json, NewTask, Priority, Retry, Submitted};
+use crate::cli::agent::{json, pair};
+use crate::cli::exit;
+use crate::cli::filter::priority;
+use crate::cli::remote::{Failure, Session};
+use crate::period::Period;
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct SubmitArgs {
+    /// What sort of work it is.
+    #[arg(long = "type", value_name = "TYPE")]
+    kind: String,
+    /// What the agent is given: JSON, @FILE, or - for standard input.
+    #[arg(long, value_name = "JSON|@FILE|-")]
+    payload: Option<String>,
+    /// The pool it is for.
+    #[arg(long, value_name = "POOL", conflicts_with = "agent")]
+    pool: Option<String>,
+    /// The agent it is for, by id or name.
+    #[arg(long, value_name = "AGENT")]
+    agent: Option<String>,
+    /// What the agent must offer: NAME or NAME@VERSION; may be given several times.
+    #[arg(long = "capability", value_name = "CAPABILITY")]
+    capabilities: Vec<String>,
+    /// How urgent it is: critical, high, normal or low.
+    #[arg(long, value_name = "PRIORITY", value_parser = priority, default_value = "normal")]
+    priority: Priority,
+    /// Whose work it is.
+    #[arg(long, value_name = "WORKSPACE")]
+    workspace: Option<String>,
+    /// A label; may be given several times.
+    #[arg(long = "label", value_name = "NAME=VALUE", value_parser = pair)]
+    labels: Vec<(String, String)>,
+    /// Kept with it, any JSON.
+    #[arg(long, value_name = "JSON")]
+    metadata: Option<String>,
+    /// Its own name: the same key gives the same task, however often it is submitted.
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+    /// By when it must have ended.
+    #[arg(long, value_name = "PERIOD")]
+    deadline: Option<Period>,
+    /// How long it may wait before its first start.
+    #[arg(long, value_name = "PERIOD")]
+    waiting_timeout: Option<Period>,
+    /// How long one attempt may run; 0s for ever.
+    #[arg(long, value_name = "PERIOD")]
+    running_timeout: Option<Period>,
+    /// How long an attempt may be silent.
+    #[arg(long, value_name = "PERIOD")]
+    silence_timeout: Option<Period>,
+    /// How many attempts in all.
+    #[arg(long, value_name = "N")]
+    attempts: Option<u32>,
+    /// Wait until it has ended and show it; exit code 0 only if it completed.
+    #[arg(long)]
+    wait: bool,
+    /// How long to wait at most; exit code 75 if it is not over by then.
+    #[arg(long, value_name = "PERIOD", requires = "wait")]
+    timeout: Option<Period>,
+    /// Show what would be submitted, and submit nothing.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// What a submit answered, as it is shown.
+#[derive(Debug, Serialize)]
+struct Shown<'a> {
+    task_id: &'a str,
+    duplicate: bool,
+}
+
+impl SubmitArgs {
+    /// Submits, to `pool` if the command names one by itself.
+    pub(in crate::cli) async fn run(&self, session: &Session, pool: Option<&str>) -> Result<u8, Failure> {
+        let Session { client, output } = session;
+        if pool.is_some() && (self.pool.is_some() || self.agent.is_some()) {
+            return Err(Failure::Usage("the pool is named already: leave out --pool and --agent".to_owned()));
+        }
+        let task = self.task()?;
+        if self.dry_run {
+            let task = NewTask { pool: pool.map(str::to_owned).or(task.pool.clone()), ..task };
+            return Ok(output.one("new_task", "", &task));
+        }
+        let submitted = match pool {
+            Some(pool) => client.submit_to_pool(pool, &task).await?,
+            None => client.submit(&task).await?,
+        };
+        let id = task_of(&submitted)?;
+        if self.wait {
+            return super::wait(session, id, self.timeout.map(|period| period.0)).await;
+        }
+        let shown = Shown { task_id: id, duplicate: submitted.duplicate };
+        Ok(output.streamed("submitted", id, &shown, id).err().unwrap_or(exit::OK))
+    }
+
+    fn task(&self) -> Result<NewTask, Failure> {
+        let millis = |period: Option<Period>| {
+            period.map(|period| u64::try_from(period.0.as_millis()).unwrap_or(u64::MAX))
+        };
+        Ok(NewTask {
+            kind: self.kind.clone(),
+            payload: self.payload.as_deref().map(payload).transpose()?,
+            pool: self.pool.clone(),
+            agent: self.agent.clone(),
+            required_capabilities: self.capabilities.clone(),
+            priority: self.priority,
+            workspace: self.workspace.clone(),
+            labels: self.labels.iter().cloned().collect::<BTreeMap<_, _>>(),
+            metadata: self.metadata.clone().map(|text| json("--metadata", text)).transpose()?,
+            deadline_ms: millis(self.deadline),
+            waiting_timeout_ms: millis(self.waiting_timeout),
+            running_timeout_ms: millis(self.running_timeout),
+            silence_timeout_ms: millis(self.silence_timeout),
+            retry: self.attempts.map(|attempts| Retry { max_attempts: Some(attempts), ..Retry::default() }),
+            idempotency_key: self.key.clone(),
+        })
+    }
+}
+
+fn task_of(submitted: &Submitted) -> Result<&str, Failure> {
+    // A single task that is refused is an error already.
+    submitted.task_id.as_deref().ok_or_else(|| {
+        let why = submitted.problem.as_ref().map_or("without saying why", |problem| problem.detail.as_str());
+        Failure::Usage(format!("the task was refused: {why}"))
+    })
+}
+
+fn payload(text: &str) -> Result<Json, Failure> {
+    let read = |what: &str, read: std::io::Result<String>| {
+        read.map_err(|error| Failure::Usage(format!("the payload cannot be read from {what}: {error}")))
+    };
+    let text = if text == "-" {
+        let mut said = String::new();
+        read("standard input", std::io::stdin().lock().read_to_string(&mut said).map(|_| said))?
+    } else if let Some(path) = text.strip_prefix('@') {
+        read(path, std::fs::read_to_string(path))?
+    } else {
+        text.to_owned()
+    };
+    json("the payload", text)
+}

@@ -1,0 +1,317 @@
+//! The client itself: one connection pool, one address, one token, and how requests are sent.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use reqwest::{RequestBuilder, Response, Url};
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+use synod_domain::sources::Entropy as _;
+use tokio::time::Instant;
+
+use super::ask::Ask;
+use super::certificates;
+use super::{Error, backoff};
+use crate::api::Problem;
+use crate::clock::SeededEntropy;
+
+/// A token's text; never shown.
+pub type Token = SecretString;
+
+/// How long a connection may take to be made. Longer delays the word that nobody is there.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long what is safe to repeat is repeated unless something else is said: over a change of leader, and not
+/// so long that a person wonders.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The most bytes of one answer. A full page of tasks or a large result stays below.
+const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// The header that makes a request count once.
+const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
+
+/// The header that says behind which event a stream begins.
+const LAST_EVENT_ID: &str = "Last-Event-ID";
+
+/// Asks a node. Cheap to clone; clones share their connections.
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+    patience: Duration,
+}
+
+struct Inner {
+    http: reqwest::Client,
+    /// With a path that ends in a slash.
+    base: Url,
+    authorization: HeaderValue,
+    entropy: SeededEntropy,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("url", &self.url()).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// Makes a client of the node at `url`, such as `http://127.0.0.1:7400`. Connects at the first request.
+    ///
+    /// # Errors
+    /// When the address or the token cannot be used.
+    pub fn new(url: &str, token: Token) -> Result<Self, Error> {
+        Self::trusting(url, token, None)
+    }
+
+    /// Makes a client that also believes the certificates of a PEM text, for a node with its own authority.
+    ///
+    /// # Errors
+    /// When the address, the token or the certificates cannot be used.
+    pub fn trusting(url: &str, token: Token, pem: Option<&[u8]>) -> Result<Self, Error> {
+        let base = address(url)?;
+        let mut authorization = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret().trim()))
+            .map_err(|_| Error::Setup("the token holds characters that no token has".to_owned()))?;
+        authorization.set_sensitive(true);
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("synod/", env!("CARGO_PKG_VERSION")))
+            // A token goes to the host it was given for and nowhere else.
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_WITHIN)
+            .tcp_nodelay(true);
+        for root in certificates::roots(pem)? {
+            builder = builder.add_root_certificate(root);
+        }
+        if is_loopback(&base) {
+            builder = builder.no_proxy();
+        }
+        let http = builder
+            .build()
+            .map_err(|error| Error::Setup(format!("no client can be made: {}", chain(&error))))?;
+        let entropy = SeededEntropy::from_system()
+            .map_err(|error| Error::Setup(format!("the system gives no random numbers: {error}")))?;
+        let inner = Inner { http, base, authorization, entropy };
+        Ok(Self { inner: Arc::new(inner), patience: PATIENCE })
+    }
+
+    /// Returns a client that repeats what is safe to repeat for so long; zero never does.
+    #[must_use]
+    pub fn patient(&self, patience: Duration) -> Self {
+        Self { inner: self.inner.clone(), patience }
+    }
+
+    /// Returns the node's address.
+    pub fn url(&self) -> &str {
+        self.inner.base.as_str()
+    }
+
+    /// Tells whether the token travels where others may read it: without TLS, to another machine.
+    pub fn is_exposed(&self) -> bool {
+        self.inner.base.scheme() == "http" && !is_loopback(&self.inner.base)
+    }
+
+    /// Makes a key for a request that must count once.
+    pub fn new_key(&self) -> String {
+        format!("{:016x}{:016x}", self.draw(), self.draw())
+    }
+
+    pub(super) const fn patience(&self) -> Duration {
+        self.patience
+    }
+
+    pub(super) fn draw(&self) -> u64 {
+        self.inner.entropy.draw()
+    }
+
+    /// Sends a request, again and again if that is safe, and reads its answer.
+    pub(super) async fn send<T: DeserializeOwned>(&self, ask: Ask) -> Result<T, Error> {
+        let bytes = self.insist(&ask).await?;
+        serde_json::from_slice(&bytes)
+            .map_err(|error| Error::Strange { url: self.url().to_owned(), reason: error.to_string() })
+    }
+
+    /// Sends a request whose answer says nothing.
+    pub(super) async fn tell(&self, ask: Ask) -> Result<(), Error> {
+        self.insist(&ask).await.map(drop)
+    }
+
+    async fn insist(&self, ask: &Ask) -> Result<Vec<u8>, Error> {
+        let until = Instant::now() + self.patience;
+        let mut tries = 0;
+        loop {
+            let error = match self.once(ask).await {
+                Ok(bytes) => return Ok(bytes),
+                Err(error) => error,
+            };
+            // What nobody took was not done.
+            let safe = ask.repeatable || matches!(error, Error::Unreachable { .. });
+            let wait = backoff(tries, self.draw()).max(error.retry_after());
+            if !safe || !error.is_passing() || Instant::now() + wait > until {
+                return Err(error);
+            }
+            tracing::debug!(%error, tries, "a request is sent again");
+            tokio::time::sleep(wait).await;
+            tries += 1;
+        }
+    }
+
+    async fn once(&self, ask: &Ask) -> Result<Vec<u8>, Error> {
+        let request = self.request(ask)?.header(ACCEPT, "application/json").timeout(ask.within);
+        let mut response = self.open(request).await?;
+        let mut bytes = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.unanswered(error))? {
+            if bytes.len() + chunk.len() > ANSWER_BYTES_MAX {
+                let reason = format!("it is longer than {ANSWER_BYTES_MAX} bytes");
+                return Err(Error::Strange { url: self.url().to_owned(), reason });
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes)
+    }
+
+    /// Opens a stream of events behind the one with the id `last`.
+    pub(super) async fn follow(&self, ask: &Ask, last: Option<&str>) -> Result<Response, Error> {
+        let mut request = self.request(ask)?.header(ACCEPT, "text/event-stream");
+        if let Some(last) = last {
+            request = request.header(LAST_EVENT_ID, last);
+        }
+        self.open(request).await
+    }
+
+    /// Sends a request once and returns the answer's head; a refusal is an error.
+    async fn open(&self, request: RequestBuilder) -> Result<Response, Error> {
+        let response = request.send().await.map_err(|error| {
+            if error.is_connect() {
+                Error::Unreachable { url: self.url().to_owned(), reason: chain(&error.without_url()) }
+            } else {
+                self.unanswered(error)
+            }
+        })?;
+        if response.status().is_success() { Ok(response) } else { Err(self.refused(response).await) }
+    }
+
+    fn request(&self, ask: &Ask) -> Result<RequestBuilder, Error> {
+        let mut url = self.inner.base.clone();
+        url.path_segments_mut()
+            .map_err(|()| Error::Setup(format!("{} is no address of a node", self.url())))?
+            .pop_if_empty()
+            .extend(["api", "v1"])
+            .extend(&ask.path);
+        if !ask.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&ask.query);
+        }
+        let mut request = self.inner.http.request(ask.method.clone(), url);
+        request = request.header(AUTHORIZATION, self.inner.authorization.clone());
+        if let Some(key) = &ask.key {
+            request = request.header(IDEMPOTENCY_KEY, key);
+        }
+        if let Some(body) = &ask.body {
+            request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
+        }
+        Ok(request)
+    }
+
+    fn unanswered(&self, error: reqwest::Error) -> Error {
+        Error::Unanswered { url: self.url().to_owned(), reason: chain(&error.without_url()) }
+    }
+
+    async fn refused(&self, response: Response) -> Error {
+        let status = response.status();
+        let retry_after_ms = response
+            .headers()
+            .get(RETRY_AFTER)
+            .and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok())
+            .map(|seconds| seconds.saturating_mul(1000));
+        let bytes = response.bytes().await.unwrap_or_default();
+        if let Ok(problem) = serde_json::from_slice::<Problem>(&bytes) {
+            let retry_after_ms = problem.retry_after_ms.or(retry_after_ms);
+            return Error::Refused(Box::new(Problem { retry_after_ms, ..problem }));
+        }
+        // A proxy, or something that is no node at all.
+        let title = status.canonical_reason().unwrap_or("an unknown status").to_owned();
+        Error::Refused(Box::new(Problem {
+            kind: "about:blank".to_owned(),
+            detail: format!("{} answered {status} without saying why", self.url()),
+            title,
+            status: status.as_u16(),
+            code: format!("http_{}", status.as_u16()),
+            hint: "look whether the address is that of a synod node and not of a proxy before it".to_owned(),
+            request_id: String::new(),
+            retry_after_ms,
+        }))
+    }
+}
+
+/// Reads the address of a node.
+fn address(text: &str) -> Result<Url, Error> {
+    let wrong = |why: &str| {
+        Error::Setup(format!("{text:?} is no address of a node ({why}); write it as http://127.0.0.1:7400"))
+    };
+    let mut url = Url::parse(text).map_err(|error| wrong(&error.to_string()))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(wrong("it must begin with http:// or https://"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong("tokens do not belong into addresses"));
+    }
+    url.set_query(None);
+    url.set_fragment(None);
+    if !url.path().ends_with('/') {
+        let path = format!("{}/", url.path());
+        url.set_path(&path);
+    }
+    Ok(url)
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Says an error with its causes: reqwest's own text leaves out what matters.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(one) = cause {
+        let said = one.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = one.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_nodes_are_taken_and_others_refused_with_the_reason() {
+        assert_eq!(address("http://127.0.0.1:7400").expect("one").as_str(), "http://127.0.0.1:7400/");
+        assert_eq!(address("https://a.b/synod?x#y").expect("one").as_str(), "https://a.b/synod/");
+        for wrong in ["127.0.0.1:7400", "ftp://a", "http://me:secret@a", ""] {
+            assert!(address(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_the_address_and_never_the_token() {
+        let client =
+            Client::new("http://[::1]:1/", Token::from("synod_admin_geheim".to_owned())).expect("one");
+        let shown = format!("{client:?}");
+        assert!(shown.contains("[::1]:1") && !shown.contains("geheim"), "{shown}");
+        assert!(!client.is_exposed());
+        let far = Client::new("http://example.org", Token::from("x".to_owned())).expect("one");
+        assert!(far.is_exposed());
+    }
+
+    #[test]
+    fn a_token_with_a_line_break_is_refused_and_not_shown() {
+        let error = Client::new("http://a", Token::from("geheim\nx".to_owned())).expect_err("no header");
+        assert!(!format!("{error} {error:?}").contains("geheim"));
+    }
+}

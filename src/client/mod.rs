@@ -1,0 +1,45 @@
+//! A typed client of a node's API, `/api/v1`.
+//!
+//! ```no_run
+//! use synod::api::NewTask;
+//! use synod::client::{Client, Token};
+//!
+//! # async fn example() -> Result<(), synod::client::Error> {
+//! let client = Client::new("http://127.0.0.1:7400", Token::from("synod_client_...".to_owned()))?;
+//! let submitted = client.submit(&NewTask { kind: "review".into(), ..NewTask::default() }).await?;
+//! println!("{:?}", submitted.task_id);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Promises: a verb takes and gives the types of [`crate::api`]; what is safe to repeat is repeated when the node
+//! is away, overloaded or changes its leader, with jittered waits and for a bounded time ([`Client::patient`]),
+//! and nothing else is; the token is never shown, not even by `Debug`, and never follows a redirect.
+//!
+//! Leaves to others: where the address and the token come from, and what to do about an [`Error`].
+
+mod ask;
+mod certificates;
+mod connection;
+mod error;
+mod retry;
+
+mod agents;
+mod claims;
+mod events;
+mod letters;
+mod mailboxes;
+mod nodes;
+mod pools;
+mod sse;
+mod tasks;
+mod tokens;
+
+#[cfg(unix)]
+pub mod worker;
+
+pub use connection::{Client, Token};
+pub use error::Error;
+pub use events::Signal;
+pub use retry::backoff;
+pub use tasks::TaskQuery;

@@ -1,0 +1,56 @@
+//! Verbs about pools.
+
+use super::ask::Ask;
+use super::{Client, Error};
+use crate::api::{NewPool, NewTask, Page, PageQuery, Pool, RemoveQuery, ScalePool, Submitted};
+
+impl Client {
+    /// Lists pools, a page at a time.
+    ///
+    /// # Errors
+    /// When the node cannot be asked or refuses.
+    pub async fn pools(&self, page: &PageQuery) -> Result<Page<Pool>, Error> {
+        self.send(Ask::get(["pools"]).with_fields(page)?).await
+    }
+
+    /// Reads one pool.
+    ///
+    /// # Errors
+    /// When there is none, or the node cannot be asked or refuses.
+    pub async fn pool(&self, pool: &str) -> Result<Pool, Error> {
+        self.send(Ask::get(["pools", pool])).await
+    }
+
+    /// Creates a pool, or changes the one of that name.
+    ///
+    /// # Errors
+    /// When the node cannot be asked or refuses.
+    pub async fn put_pool(&self, pool: &NewPool) -> Result<Pool, Error> {
+        self.send(Ask::post(["pools"]).body(pool)?.repeatable()).await
+    }
+
+    /// Changes how many agents a pool should have.
+    ///
+    /// # Errors
+    /// When there is none, or the node cannot be asked or refuses.
+    pub async fn scale_pool(&self, pool: &str, target: u32) -> Result<Pool, Error> {
+        self.send(Ask::post(["pools", pool, "scale"]).body(&ScalePool { target })?.repeatable()).await
+    }
+
+    /// Removes a pool, once its work is done unless `force`; it takes nothing new meanwhile.
+    ///
+    /// # Errors
+    /// When there is none, or the node cannot be asked or refuses.
+    pub async fn delete_pool(&self, pool: &str, force: bool) -> Result<(), Error> {
+        self.tell(Ask::delete(["pools", pool]).with_fields(&RemoveQuery { force })?).await
+    }
+
+    /// Submits a task to a pool; a key is made if the task has none, so that it counts once.
+    ///
+    /// # Errors
+    /// When the node cannot be asked or refuses.
+    pub async fn submit_to_pool(&self, pool: &str, task: &NewTask) -> Result<Submitted, Error> {
+        let ask = Ask::post(["pools", pool, "tasks"]).body(task)?;
+        self.send(ask.keyed(task.idempotency_key.clone().unwrap_or_else(|| self.new_key()))).await
+    }
+}

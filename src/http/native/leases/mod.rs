@@ -1,0 +1,37 @@
+//! What workers say: claim, start, heartbeat, complete, fail, release. Every write carries its attempt.
+
+mod claim;
+mod end;
+mod hold;
+
+use synod_domain::permission::Permission::TasksWork;
+use utoipa::OpenApi;
+
+use crate::http::{Needs, Routes};
+
+/// The workers' part of the document.
+#[derive(OpenApi)]
+#[openapi(paths(
+    claim::claim_tasks,
+    hold::start_task,
+    hold::heartbeat_task,
+    hold::progress_task,
+    hold::release_task,
+    end::complete_task,
+    end::complete_tasks,
+    end::fail_task,
+))]
+pub(super) struct Doc;
+
+pub(super) fn routes() -> Routes {
+    let work = Needs::Permission(TasksWork);
+    Routes::default()
+        .post("/api/v1/tasks/claim", work.long(), claim::claim_tasks)
+        .post("/api/v1/tasks/complete", work, end::complete_tasks)
+        .post("/api/v1/tasks/{id}/start", work, hold::start_task)
+        .post("/api/v1/tasks/{id}/heartbeat", work, hold::heartbeat_task)
+        .post("/api/v1/tasks/{id}/progress", work, hold::progress_task)
+        .post("/api/v1/tasks/{id}/release", work, hold::release_task)
+        .post("/api/v1/tasks/{id}/complete", work, end::complete_task)
+        .post("/api/v1/tasks/{id}/fail", work, end::fail_task)
+}

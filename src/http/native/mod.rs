@@ -1,0 +1,52 @@
+//! The native API, `/api/v1`: a file for each resource, and a document that describes them all.
+//!
+//! Handlers translate and decide nothing: they read a request ([`read`], [`filter`], [`listing`]), use a verb of
+//! the node, and show what came of it ([`shown`]).
+
+mod agents;
+mod dead_letters;
+mod document;
+mod events;
+mod examples;
+mod filter;
+mod leases;
+mod listing;
+mod mailboxes;
+mod nodes;
+mod pools;
+mod problems;
+mod read;
+mod shown;
+mod tasks;
+mod tokens;
+
+use std::time::Duration;
+
+use crate::http::Routes;
+
+/// How long a request may wait for something to happen. Longer ones are cut off by proxies in between.
+const LONG_POLL_MAX: Duration = Duration::from_secs(60);
+
+/// Returns all routes of the native API.
+pub fn routes() -> Routes {
+    let resources = resources();
+    let document = document::routes(&resources);
+    resources.merge(document)
+}
+
+/// Returns the document that describes the routes: OpenAPI 3.1.
+pub fn document() -> serde_json::Value {
+    document::describe(routes().table())
+}
+
+fn resources() -> Routes {
+    agents::routes()
+        .merge(pools::routes())
+        .merge(tasks::routes())
+        .merge(leases::routes())
+        .merge(dead_letters::routes())
+        .merge(mailboxes::routes())
+        .merge(events::routes())
+        .merge(nodes::routes())
+        .merge(tokens::routes())
+}

@@ -1,0 +1,91 @@
+//! Reading what requests name: ids, names, capabilities, durations, metadata.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use synod_domain::agent::Agent;
+use synod_domain::capability::{Capabilities, Capability};
+use synod_domain::id::AgentId;
+use synod_domain::name::Name;
+use synod_domain::payload::METADATA_BYTES_MAX;
+use synod_domain::state::State;
+
+use crate::api;
+use crate::http::Problem;
+use crate::node::Node;
+
+/// Reads an id.
+pub(super) fn id<T: FromStr<Err: std::fmt::Display>>(field: &str, text: &str) -> Result<T, Problem> {
+    text.parse().map_err(|error| Problem::bad_request(field, error))
+}
+
+/// Reads a name.
+pub(super) fn name(field: &str, text: &str) -> Result<Name, Problem> {
+    Name::new(text).map_err(|error| Problem::bad_request(field, error))
+}
+
+/// Reads a name that may be left out.
+pub(super) fn optional_name(field: &str, text: Option<&str>) -> Result<Option<Name>, Problem> {
+    text.map(|text| name(field, text)).transpose()
+}
+
+/// Reads capabilities; two versions of one name are refused, because only one could count.
+pub(super) fn capabilities(field: &str, texts: &[String]) -> Result<Capabilities, Problem> {
+    let read: Vec<Capability> = texts
+        .iter()
+        .map(|text| text.parse().map_err(|error| Problem::bad_request(field, error)))
+        .collect::<Result<_, _>>()?;
+    let count = read.len();
+    let set = Capabilities::from(read);
+    if set.len() < count {
+        return Err(Problem::bad_request(field, "each capability may be named once"));
+    }
+    Ok(set)
+}
+
+/// Reads labels.
+pub(super) fn labels(labels: &BTreeMap<String, String>) -> Result<BTreeMap<Name, Arc<str>>, Problem> {
+    let read = labels.iter().map(|(label, value)| Ok((name("labels", label)?, Arc::from(value.as_str()))));
+    read.collect()
+}
+
+/// Reads metadata: any JSON, within the bound.
+pub(super) fn metadata(metadata: Option<&api::Json>) -> Result<Option<Arc<str>>, Problem> {
+    let Some(text) = metadata.map(api::Json::text) else { return Ok(None) };
+    if text.len() > METADATA_BYTES_MAX {
+        let why = format!("it has {} bytes; at most {METADATA_BYTES_MAX} are allowed", text.len());
+        return Err(Problem::bad_request("metadata", why));
+    }
+    Ok(Some(text.into()))
+}
+
+/// Reads a long poll's patience.
+pub(super) fn patience(field: &str, millis: u64, max: Duration) -> Result<Duration, Problem> {
+    let wait = Duration::from_millis(millis);
+    if wait > max {
+        return Err(Problem::bad_request(field, format!("it may be at most {}", max.as_millis())));
+    }
+    Ok(wait)
+}
+
+/// Returns the agent of an id or name. Of several agents that a node runs under one name, it is the first.
+pub(super) fn agent(node: &Node, text: &str) -> Result<Arc<Agent>, Problem> {
+    let found = node.read(|state| agent_in(state, text).cloned());
+    found.ok_or_else(|| Problem::not_found("agent_unknown", format!("agent {text:?}")))
+}
+
+/// Finds the agent of an id or name.
+pub(super) fn agent_in<'a>(state: &'a State, text: &str) -> Option<&'a Arc<Agent>> {
+    if let Ok(id) = text.parse::<AgentId>() {
+        return state.agent(id);
+    }
+    let name = Name::new(text).ok()?;
+    state.agent_named(&name).or_else(|| state.agents().find(|agent| agent.spec.name == name))
+}
+
+/// Splits what stands apart by commas.
+pub(super) fn parts(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty())
+}

@@ -1,0 +1,21 @@
+//! From the node's data to what the API shows of it. Nothing is decided here.
+
+mod agent;
+mod event;
+mod lease;
+mod mailbox;
+mod pool;
+mod task;
+mod time;
+mod token;
+mod words;
+
+pub(crate) use agent::agent;
+pub(crate) use event::event;
+pub(crate) use lease::{lease, leased};
+pub(crate) use mailbox::{lanes, mailbox, pause};
+pub(crate) use pool::pool;
+pub(crate) use task::{Detail, millis, task};
+pub(crate) use time::{read_time, time};
+pub(crate) use token::token;
+pub(crate) use words::{lane, priority, status};

@@ -1,0 +1,99 @@
+//! Reading new tasks.
+
+use std::time::Duration;
+
+use axum::body::Bytes;
+use synod_domain::id::AgentId;
+use synod_domain::name::Name;
+use synod_domain::retry::RetryPolicy;
+use synod_domain::task::{MailboxId, Timeouts};
+
+use crate::api;
+use crate::http::Problem;
+use crate::http::extract::read_json;
+use crate::http::native::{read, shown};
+use crate::node::{NewTask, Node};
+
+/// The largest batch. More makes one request hold what the others wait for.
+pub(super) const BATCH_MAX: usize = 1000;
+
+/// How long one attempt may run unless the task says otherwise.
+const RUNNING_TIMEOUT_DEFAULT_MS: u64 = 300_000;
+
+/// Reads one task or a batch; a task is an object and a batch is an array.
+pub(crate) fn new_tasks(body: &Bytes) -> Result<api::NewTasks, Problem> {
+    let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
+    if first != Some(&b'[') {
+        return Ok(api::NewTasks::One(Box::new(read_json(body)?)));
+    }
+    let batch: Vec<api::NewTask> = read_json(body)?;
+    if batch.is_empty() || batch.len() > BATCH_MAX {
+        let why = format!("a batch has 1 to {BATCH_MAX} tasks, this one has {}", batch.len());
+        return Err(Problem::bad_request("the body", why));
+    }
+    Ok(api::NewTasks::Many(batch))
+}
+
+/// Reads what is asked for. `pool` is the one that the address names, if it does.
+pub(super) fn read_task(node: &Node, task: api::NewTask, pool: Option<&Name>) -> Result<NewTask, Problem> {
+    let kind = read::name("type", &task.kind)?;
+    let mailbox = mailbox(node, &task, pool)?;
+    let demand = read::capabilities("required_capabilities", &task.required_capabilities)?;
+    let timeouts = Timeouts {
+        waiting: task.waiting_timeout_ms.map(Duration::from_millis),
+        running: match task.running_timeout_ms.unwrap_or(RUNNING_TIMEOUT_DEFAULT_MS) {
+            0 => None,
+            millis => Some(Duration::from_millis(millis)),
+        },
+        silence: task.silence_timeout_ms.map(Duration::from_millis),
+    };
+    let mut new = NewTask::to_mailbox(mailbox, kind.as_str(), &task.payload)?
+        .demand(demand)
+        .lane(shown::lane(task.priority))
+        .deadline(task.deadline_ms.map(Duration::from_millis))
+        .timeouts(timeouts)
+        .retry(retry(task.retry.as_ref()))
+        .labels(read::labels(&task.labels)?);
+    if let Some(workspace) = read::optional_name("workspace", task.workspace.as_deref())? {
+        new = new.workspace(workspace);
+    }
+    if let Some(metadata) = read::metadata(task.metadata.as_ref())? {
+        new = new.metadata(metadata);
+    }
+    if let Some(key) = &task.idempotency_key {
+        new = new.idempotency_key(key);
+    }
+    Ok(new)
+}
+
+fn mailbox(node: &Node, task: &api::NewTask, pool: Option<&Name>) -> Result<MailboxId, Problem> {
+    let named = read::optional_name("pool", task.pool.as_deref())?;
+    if let (Some(named), Some(pool)) = (&named, pool)
+        && named != pool
+    {
+        return Err(Problem::bad_request("pool", format!("the address names {pool} and the task {named}")));
+    }
+    match (named.or_else(|| pool.cloned()), task.agent.as_deref()) {
+        (Some(_), Some(_)) => {
+            Err(Problem::bad_request("agent", "a task is for a pool or for an agent, not for both"))
+        }
+        (Some(pool), None) => Ok(MailboxId::Pool(pool)),
+        (None, Some(agent)) => match agent.parse::<AgentId>() {
+            // Whether it exists is for the rules to judge, at the moment of the submit.
+            Ok(id) => Ok(MailboxId::Agent(id)),
+            Err(_) => Ok(MailboxId::Agent(read::agent(node, agent)?.spec.id)),
+        },
+        (None, None) => Ok(MailboxId::Open),
+    }
+}
+
+fn retry(retry: Option<&api::Retry>) -> RetryPolicy {
+    let default = RetryPolicy::default();
+    let Some(retry) = retry else { return default };
+    RetryPolicy {
+        max_attempts: retry.max_attempts.unwrap_or(default.max_attempts),
+        initial: retry.backoff_ms.map_or(default.initial, Duration::from_millis),
+        factor_percent: default.factor_percent,
+        max: retry.backoff_max_ms.map_or(default.max, Duration::from_millis),
+    }
+}

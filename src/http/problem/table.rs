@@ -1,0 +1,128 @@
+//! From error to status, code and hint: the one table.
+
+use axum::http::StatusCode;
+use synod_actors::desk::ClaimError;
+use synod_actors::ports::JournalError;
+use synod_domain::refusal::Refusal;
+
+use crate::http::Problem;
+use crate::node::Error;
+
+/// The wait that is advised when something is full or overloaded: a few syncs of a slow disk.
+const RETRY_SOON_MS: u64 = 1_000;
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let (status, title) = match &refusal {
+            Refusal::TaskUnknown(_)
+            | Refusal::AgentUnknown(_)
+            | Refusal::PoolUnknown(_)
+            | Refusal::RunUnknown(_)
+            | Refusal::TokenUnknown(_) => (StatusCode::NOT_FOUND, "Not found"),
+            Refusal::LeaseLost { .. } => (StatusCode::CONFLICT, "Lease lost"),
+            Refusal::AlreadyEnded { .. } => (StatusCode::CONFLICT, "Already ended"),
+            Refusal::IdempotencyConflict { .. } => (StatusCode::CONFLICT, "Idempotency key in use"),
+            Refusal::TaskExists(_)
+            | Refusal::RunOpen { .. }
+            | Refusal::AgentNameTaken { .. }
+            | Refusal::TokenExists(_) => (StatusCode::CONFLICT, "Exists already"),
+            Refusal::LastToken(_) => (StatusCode::CONFLICT, "Last token"),
+            Refusal::AgentUnavailable { .. } => (StatusCode::CONFLICT, "Agent takes no work"),
+            Refusal::PoolInUse { .. } => (StatusCode::CONFLICT, "Pool in use"),
+            Refusal::PoolRetiring(_) => (StatusCode::CONFLICT, "Pool is being removed"),
+            Refusal::Full { .. } => (StatusCode::TOO_MANY_REQUESTS, "Full"),
+            Refusal::Invalid { .. } => (StatusCode::BAD_REQUEST, "Invalid request"),
+        };
+        let problem = Self::new(status, refusal.code(), title, refusal.to_string(), refusal.hint());
+        if status == StatusCode::TOO_MANY_REQUESTS { problem.retry_after_ms(RETRY_SOON_MS) } else { problem }
+    }
+}
+
+impl From<JournalError> for Problem {
+    fn from(error: JournalError) -> Self {
+        let (status, code, title, hint) = match &error {
+            JournalError::Stopped => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "stopping",
+                "Node is stopping",
+                "send it to another node, or again when the node is back",
+            ),
+            JournalError::NotLeader => {
+                (StatusCode::SERVICE_UNAVAILABLE, "not_leader", "No leader here", "send it again in a moment")
+            }
+            JournalError::Overloaded => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "overloaded",
+                "Overloaded",
+                "send it again after the time given",
+            ),
+            JournalError::NoSpace => (
+                StatusCode::INSUFFICIENT_STORAGE,
+                "no_space",
+                "Disk is full",
+                "free some space on the node; work in hand can still end",
+            ),
+            JournalError::Unknown(_) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "outcome_unknown",
+                "Outcome unknown",
+                "send it again with the same Idempotency-Key: it counts once",
+            ),
+        };
+        let problem = Self::new(status, code, title, error.to_string(), hint);
+        match error {
+            JournalError::NoSpace => problem,
+            JournalError::Stopped
+            | JournalError::NotLeader
+            | JournalError::Overloaded
+            | JournalError::Unknown(_) => problem.retry_after_ms(RETRY_SOON_MS),
+        }
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Refused(refusal) => refusal.into(),
+            Error::Journal(error) => error.into(),
+            Error::Claim(error) => {
+                let problem = Self::new(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    match &error {
+                        ClaimError::Superseded => "superseded",
+                        ClaimError::Crowded | ClaimError::Refused(_) | ClaimError::Journal(_) => "crowded",
+                    },
+                    "Claim not answered",
+                    error.to_string(),
+                    "claim again after the time given; nothing was claimed here",
+                );
+                problem.retry_after_ms(RETRY_SOON_MS)
+            }
+            Error::Restart(error) => Self::new(
+                StatusCode::CONFLICT,
+                "not_restarted",
+                "Agent not restarted",
+                error.to_string(),
+                "look at the agent, and try again when it is up",
+            ),
+            Error::Name(error) => Self::bad_request("a name", error),
+            Error::Json { what, error } => Self::bad_request(what, error),
+            Error::NoTask(task) => {
+                Self::not_found("task_unknown", format!("task {task}, neither unfinished nor in history"))
+            }
+            Error::NoResult(task, phase) => Self::new(
+                StatusCode::CONFLICT,
+                "no_result",
+                "No result",
+                format!("{task} has no result: it is {phase}"),
+                "wait until it has completed",
+            ),
+            error @ (Error::Storage(_)
+            | Error::Consensus(_)
+            | Error::System(_)
+            | Error::Blob(_)
+            | Error::Start(_)
+            | Error::Failed(_)) => Self::internal(&error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The routes, each with what it needs.
+//!
+//! [`Routes`] is the only way to add a handler, and it cannot be done without saying what the caller needs:
+//! a route that nobody declared does not exist. What is declared is checked by [`Checked`] before the handler
+//! sees the request, and before its body is read.
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::handler::Handler;
+use axum::http::Method;
+use axum::routing::{MethodFilter, on};
+use synod_domain::permission::Permission;
+
+use crate::http::checked::Checked;
+use crate::http::problem::Forms;
+use crate::http::{Context, Problem, ProblemForm};
+
+/// What a route needs of its caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing, not even a token. Only whether the process lives is told so freely.
+    Nothing,
+    /// A valid token, whatever it allows.
+    AnyToken,
+    /// A token that allows this.
+    Permission(Permission),
+}
+
+impl Needs {
+    /// Says that the route may wait or stream for longer than ordinary requests may take. Its handler ends by
+    /// itself when [`Context::stopping`] says so.
+    pub const fn long(self) -> Terms {
+        Terms { needs: self, long: true }
+    }
+}
+
+/// On which terms a route is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// What it needs of its caller.
+    pub needs: Needs,
+    /// Whether it may take longer than ordinary requests.
+    pub long: bool,
+}
+
+impl From<Needs> for Terms {
+    fn from(needs: Needs) -> Self {
+        Self { needs, long: false }
+    }
+}
+
+/// One route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// The method.
+    pub method: Method,
+    /// The path, with its parameters in braces.
+    pub path: &'static str,
+    /// What it needs of its caller.
+    pub needs: Needs,
+    /// Whether it may take longer than ordinary requests.
+    pub long: bool,
+}
+
+/// Routes and the table of what they need.
+#[derive(Debug, Default)]
+pub struct Routes {
+    router: Router<Context>,
+    table: Vec<Route>,
+    forms: Forms,
+}
+
+impl Routes {
+    /// Adds a GET; HEAD is answered likewise.
+    #[must_use]
+    pub fn get<H: Handler<T, Context>, T: 'static>(
+        self,
+        path: &'static str,
+        terms: impl Into<Terms>,
+        handler: H,
+    ) -> Self {
+        self.on(Method::GET, MethodFilter::GET, path, terms.into(), handler)
+    }
+
+    /// Adds a POST.
+    #[must_use]
+    pub fn post<H: Handler<T, Context>, T: 'static>(
+        self,
+        path: &'static str,
+        terms: impl Into<Terms>,
+        handler: H,
+    ) -> Self {
+        self.on(Method::POST, MethodFilter::POST, path, terms.into(), handler)
+    }
+
+    /// Adds a PUT.
+    #[must_use]
+    pub fn put<H: Handler<T, Context>, T: 'static>(
+        self,
+        path: &'static str,
+        terms: impl Into<Terms>,
+        handler: H,
+    ) -> Self {
+        self.on(Method::PUT, MethodFilter::PUT, path, terms.into(), handler)
+    }
+
+    /// Adds a PATCH.
+    #[must_use]
+    pub fn patch<H: Handler<T, Context>, T: 'static>(
+        self,
+        path: &'static str,
+        terms: impl Into<Terms>,
+        handler: H,
+    ) -> Self {
+        self.on(Method::PATCH, MethodFilter::PATCH, path, terms.into(), handler)
+    }
+
+    /// Adds a DELETE.
+    #[must_use]
+    pub fn delete<H: Handler<T, Context>, T: 'static>(
+        self,
+        path: &'static str,
+        terms: impl Into<Terms>,
+        handler: H,
+    ) -> Self {
+        self.on(Method::DELETE, MethodFilter::DELETE, path, terms.into(), handler)
+    }
+
+    /// Answers every problem below `prefix` in another form, those of the guard and of unknown routes too.
+    #[must_use]
+    pub fn problems_under(mut self, prefix: &'static str, form: ProblemForm) -> Self {
+        self.forms.add(prefix, form);
+        self
+    }
+
+    /// Adds all routes of `other`.
+    #[must_use]
+    pub fn merge(mut self, other: Self) -> Self {
+        self.table.extend(other.table);
+        self.forms.extend(other.forms);
+        Self { router: self.router.merge(other.router), table: self.table, forms: self.forms }
+    }
+
+    /// Returns what was declared, in order.
+    pub fn table(&self) -> &[Route] {
+        &self.table
+    }
+
+    /// Returns the routes as a router for the guard to stand in front of, and the forms of problems.
+    pub(super) fn into_router(self, context: Context) -> (Router, Forms) {
+        // Who has no token learns of no path whether it exists: these two ask for one as any route does.
+        let no_route = Checked::new(Needs::AnyToken.into(), no_such_route);
+        let no_method = Checked::new(Needs::AnyToken.into(), no_such_method);
+        let router = self
+            .router
+            .fallback(no_route)
+            .method_not_allowed_fallback(no_method)
+            // Bodies are read and bounded by `Checked`, by the setting and not by the framework's default.
+            .layer(DefaultBodyLimit::disable());
+        (router.with_state(context), self.forms)
+    }
+
+    fn on<H: Handler<T, Context>, T: 'static>(
+        mut self,
+        method: Method,
+        filter: MethodFilter,
+        path: &'static str,
+        terms: Terms,
+        handler: H,
+    ) -> Self {
+        self.router = self.router.route(path, on(filter, Checked::new(terms, handler)));
+        self.table.push(Route { method, path, needs: terms.needs, long: terms.long });
+        self
+    }
+}
+
+async fn no_such_route(request: Request) -> Problem {
+    Problem::no_route(request.method(), request.uri().path())
+}
+
+async fn no_such_method(request: Request) -> Problem {
+    Problem::no_method(request.method(), request.uri().path())
+}

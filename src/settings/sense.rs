@@ -1,0 +1,51 @@
+//! Values that are well written and make no sense.
+//!
+//! A node that read them would start and then refuse every request, or take every agent for dead: said at once, with
+//! the name of the setting, they are found before they do harm. Promises nothing about values that are merely unwise.
+
+use crate::settings::{Error, Settings};
+
+/// Holds that nothing is 0 without which nothing works.
+pub(super) fn check(settings: &Settings) -> Result<(), Error> {
+    let (http, agents) = (&settings.http, &settings.agents);
+    let zeros = [
+        ("http.timeout", http.timeout.0.is_zero(), "no request could be answered"),
+        ("http.body_bytes", http.body_bytes == 0, "no request could say anything"),
+        ("http.connections", http.connections == 0, "nobody could connect"),
+        ("agents.timeout", agents.timeout.0.is_zero(), "every agent outside would count as gone at once"),
+        ("agents.heartbeat_interval", agents.heartbeat_interval.0.is_zero(), "agents would do nothing else"),
+    ];
+    match zeros.into_iter().find(|(_, is_zero, _)| *is_zero) {
+        Some((key, _, so)) => Err(Error::Invalid(format!("{key}: it must be more than 0: {so}"))),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::period::Period;
+
+    type Spoil = fn(&mut Settings, Period);
+
+    #[test]
+    fn settings_of_zero_without_which_nothing_works_are_refused_by_name() {
+        assert!(check(&Settings::default()).is_ok());
+        let none = Period(Duration::ZERO);
+        let spoilt: [(&str, Spoil); 5] = [
+            ("http.timeout", |settings, none| settings.http.timeout = none),
+            ("http.body_bytes", |settings, _| settings.http.body_bytes = 0),
+            ("http.connections", |settings, _| settings.http.connections = 0),
+            ("agents.timeout", |settings, none| settings.agents.timeout = none),
+            ("agents.heartbeat_interval", |settings, none| settings.agents.heartbeat_interval = none),
+        ];
+        for (key, spoil) in spoilt {
+            let mut settings = Settings::default();
+            spoil(&mut settings, none);
+            let error = check(&settings).expect_err(key).to_string();
+            assert!(error.contains(key), "{error}");
+        }
+    }
+}

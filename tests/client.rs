@@ -1,0 +1,24 @@
+//! The client, the commands over it and remote workers, against the real binary.
+
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[path = "client/lossy.rs"]
+mod lossy;
+#[path = "client/support.rs"]
+mod support;
+
+#[path = "client/commands.rs"]
+mod commands;
+#[path = "client/contexts.rs"]
+mod contexts;
+#[path = "client/printed.rs"]
+mod printed;
+#[path = "client/restarts.rs"]
+mod restarts;
+#[path = "client/streams.rs"]
+mod streams;
+#[path = "client/wire.rs"]
+mod wire;
+#[path = "client/workers.rs"]
+mod workers;

@@ -1,0 +1,41 @@
+//! The node over HTTP: who is let in, what is answered, and how it ends.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[path = "http/support.rs"]
+mod support;
+#[path = "http/work.rs"]
+mod work;
+
+#[path = "http/agents.rs"]
+mod agents;
+#[path = "http/bulk.rs"]
+mod bulk;
+#[path = "http/claims.rs"]
+mod claims;
+#[path = "http/contract.rs"]
+mod contract;
+#[path = "http/control_plane/mod.rs"]
+mod control_plane;
+#[path = "http/declared.rs"]
+mod declared;
+#[path = "http/events.rs"]
+mod events;
+#[path = "http/foreign.rs"]
+mod foreign;
+#[path = "http/limits.rs"]
+mod limits;
+#[path = "http/listing.rs"]
+mod listing;
+#[path = "http/mailboxes.rs"]
+mod mailboxes;
+#[path = "http/pools.rs"]
+mod pools;
+#[path = "http/stopping.rs"]
+mod stopping;
+#[path = "http/tasks.rs"]
+mod tasks;
+#[path = "http/tls.rs"]
+mod tls;
+#[path = "http/tokens.rs"]
+mod tokens;
