@@ -38,6 +38,21 @@ peers *args:
     cargo build --release --locked
     cargo run --release --locked --manifest-path benches/peers/Cargo.toml -- {{args}}
 
+# Real nodes killed, stopped, cut off and filled up under load, and judged: the long form, an hour or more. Parts of
+# it need root: they say loudly what they skip. `just chaos kill-leader --times 10` runs one scenario.
+chaos *args:
+    cargo build --release --locked
+    cargo run --release --locked --manifest-path tests/chaos/Cargo.toml -- run {{args}}
+
+# Shows that the judges of `just chaos` catch bugs: builds the tree with each of four in it, in a copy.
+mutants:
+    tests/chaos/mutants.sh
+
+# Three replicas beside one node and beside etcd, as far as it is installed; docs/BENCHMARKS.md.
+cluster-bench *args:
+    cargo build --release --locked
+    cargo run --release --locked --manifest-path benches/cluster/Cargo.toml -- {{args}}
+
 # The documentation, links in it checked; a link to a private item is for readers of the source.
 doc:
     RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --workspace --no-deps --locked

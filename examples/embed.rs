@@ -36,7 +36,7 @@ pub(crate) async fn serve(data: &Path) -> Result<Vec<String>, Box<dyn Error>> {
         let reason = ended.end().and_then(|end| end.outcome.reason());
         lines.push(match reason {
             Some(reason) => format!("{text}: {}, {reason}", ended.phase()),
-            None => format!("{text}: {}", String::from_utf8_lossy(&node.result(&ended)?)),
+            None => format!("{text}: {}", String::from_utf8_lossy(&node.result(&ended).await?)),
         });
     }
     node.stop().await;

@@ -1,7 +1,9 @@
 //! Looks at the machine and says what would keep a node from working well.
 
+mod member;
 mod serving;
 
+pub use member::examine_member;
 pub use serving::examine_serving;
 
 use std::fs::{self, File};

@@ -24,12 +24,13 @@
 //! node.put_pool(Pool::native("shouters", "shout")?.size(4)).await?;
 //! let task = node.submit(NewTask::to_pool("shouters", "shout", &"hello")?).await?;
 //! let ended = node.wait(task).await?;
-//! println!("{:?}", node.result(&ended)?);
+//! println!("{:?}", node.result(&ended).await?);
 //! node.stop().await;
 //! # Ok(())
 //! # }
 //! ```
 
+pub mod courier;
 pub mod fleet;
 pub mod node;
 pub mod run;

@@ -3,17 +3,21 @@
 //! Data only, checked once at the start. An unknown key is an error. Each field says what raising it
 //! costs; `synod config show --origin` says where each value came from.
 
+mod cluster;
 mod file;
 mod http;
 mod older;
 mod sense;
 mod serving;
 mod show;
+mod snapshots;
 mod work;
 
+pub use cluster::{ClusterFlags, ClusterSettings, ENV_JOIN_TOKEN, is_member};
 pub use http::{HttpSettings, TlsSettings};
 pub use older::{ENV_EXTRA_TOKEN, EXTRA_TOKEN_LEN_MIN};
 pub use show::{Origin, Shown};
+pub use snapshots::SnapshotSettings;
 pub use work::{AgentSettings, TaskSettings};
 
 use std::net::SocketAddr;
@@ -35,7 +39,7 @@ const ENV_PREFIX: &str = "SYNOD_";
 
 /// Variables of that prefix that are not settings: what agents are given, where the file is, and what belongs to
 /// the client.
-const ENV_OTHERS: [&str; 11] = [
+const ENV_OTHERS: [&str; 14] = [
     "TASK_ID",
     "ATTEMPT",
     "AGENT",
@@ -43,6 +47,9 @@ const ENV_OTHERS: [&str; 11] = [
     "CONFIG",
     "BENCH_DIR",
     "URL",
+    "SERVER",
+    "JOIN_TOKEN",
+    "DEV",
     "TOKEN",
     "TOKEN_FILE",
     "CA",
@@ -64,6 +71,8 @@ pub struct Settings {
     pub log: LogSettings,
     /// Ended tasks.
     pub history: HistorySettings,
+    /// Snapshots.
+    pub snapshots: SnapshotSettings,
     /// Bounds on what waits.
     pub limits: LimitSettings,
     /// The API.
@@ -72,6 +81,8 @@ pub struct Settings {
     pub agents: AgentSettings,
     /// Tasks.
     pub tasks: TaskSettings,
+    /// The node as a member of a cluster.
+    pub cluster: ClusterSettings,
 }
 
 /// How a node stops.
@@ -194,6 +205,9 @@ pub struct Flags {
     /// Of `server` and `dev`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub http: Option<HttpFlags>,
+    /// Of `server`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ClusterFlags>,
 }
 
 /// What the command line sets about the API.
@@ -281,7 +295,12 @@ impl Settings {
             idempotency: self.limits.idempotency.0,
             ..Limits::default()
         };
-        let policy = Policy { history_retention: Some(self.history.retention.0), ..Policy::default() };
+        let policy = Policy {
+            history_retention: Some(self.history.retention.0),
+            snapshot_log_bytes_min: self.snapshots.log_bytes,
+            snapshot_log_entries: self.snapshots.log_entries,
+            ..Policy::default()
+        };
         Builder::default()
             .limits(limits)
             .policy(policy)

@@ -5,6 +5,9 @@
 #[path = "cli/support.rs"]
 mod support;
 
+#[cfg(unix)]
+#[path = "cli/cluster.rs"]
+mod cluster;
 #[path = "cli/continuing.rs"]
 mod continuing;
 #[path = "cli/embed.rs"]

@@ -13,6 +13,8 @@ mod agents;
 mod bulk;
 #[path = "http/claims.rs"]
 mod claims;
+#[path = "http/cluster.rs"]
+mod cluster;
 #[path = "http/contract.rs"]
 mod contract;
 #[path = "http/control_plane/mod.rs"]

@@ -259,7 +259,7 @@ async fn external_work() {
         let (world, journal) = Stage::world(1, &puppet);
         let system = if with_tree {
             let mut system = System::start(world.clone()).await.unwrap();
-            system.lead().await.unwrap();
+            system.lead(journal.clone(), 1).await.unwrap();
             Some(system)
         } else {
             None

@@ -15,6 +15,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use synod_domain::agent::{AgentSpec, Standing};
 use synod_domain::command::Command;
 use synod_domain::id::{AgentId, TaskId};
+use synod_domain::node::NodeStanding;
 use synod_domain::state::State as Agreed;
 use synod_domain::task::{TaskSpec, TaskStatus};
 use synod_domain::time::Timestamp;
@@ -83,6 +84,8 @@ pub(crate) enum Cause {
     Surplus,
     /// Somebody wants it to begin afresh.
     Restart,
+    /// Its place in the pool is on another node.
+    Moved,
 }
 
 impl Cause {
@@ -92,6 +95,7 @@ impl Cause {
             Self::NodeStops => "its node is stopping",
             Self::Surplus => "its pool has become smaller",
             Self::Restart => "it is being restarted",
+            Self::Moved => "its place is on another node",
         }
     }
 
@@ -101,6 +105,7 @@ impl Cause {
             Self::NodeStops => "its node stopped before it was done",
             Self::Surplus => "its pool has become smaller, and its agent left before it was done",
             Self::Restart => "its agent was restarted before it was done",
+            Self::Moved => "its place moved to another node before it was done",
         }
     }
 
@@ -110,6 +115,7 @@ impl Cause {
             Self::NodeStops => "its node stopped",
             Self::Surplus => "it left its pool",
             Self::Restart => "it is being restarted",
+            Self::Moved => "its place is on another node",
         }
     }
 }
@@ -185,15 +191,7 @@ impl Actor for Agent {
 
     /// Registers beside the mailbox, so that a pool's agents share a sync instead of queueing for it.
     async fn pre_start(&self, me: ActorRef<Message>, args: Args) -> Result<State, ActorProcessingErr> {
-        let (world, spec, runtime) = (args.world.clone(), args.spec.clone(), args.runtime.clone());
-        let registration = Tether::default();
-        registration.spawn(async move {
-            let registering = AssertUnwindSafe(register(&world, spec, &*runtime)).catch_unwind();
-            let outcome =
-                registering.await.unwrap_or_else(|_| Err("its runtime panicked at its start".into()));
-            // An error means that the agent was stopped meanwhile.
-            let _ = me.send_message(Message::Registered { outcome });
-        });
+        let registration = begin_registration(&args, me);
         Ok(State {
             args,
             registered: false,
@@ -217,7 +215,7 @@ impl Actor for Agent {
         match message {
             Message::Registered { outcome } => state.enter_service(&me, outcome)?,
             Message::LookAtLeases => {
-                state.check_record()?;
+                state.check_record(&me)?;
                 state.look_at_leases(&me);
             }
             Message::Leased { task } => state.take_up(&me, task),
@@ -233,6 +231,18 @@ impl Actor for Agent {
     }
 }
 
+fn begin_registration(args: &Args, me: ActorRef<Message>) -> Tether {
+    let (world, spec, runtime) = (args.world.clone(), args.spec.clone(), args.runtime.clone());
+    let registration = Tether::default();
+    registration.spawn(async move {
+        let registering = AssertUnwindSafe(register(&world, spec, &*runtime)).catch_unwind();
+        let outcome = registering.await.unwrap_or_else(|_| Err("its runtime panicked at its start".into()));
+        // An error means that the agent was stopped meanwhile.
+        let _ = me.send_message(Message::Registered { outcome });
+    });
+    registration
+}
+
 async fn register(world: &World, spec: Arc<AgentSpec>, runtime: &dyn AgentRuntime) -> Result<(), String> {
     let agent = spec.id;
     propose(world, Command::RegisterAgent { spec }).await?;
@@ -243,7 +253,7 @@ async fn register(world: &World, spec: Arc<AgentSpec>, runtime: &dyn AgentRuntim
 }
 
 async fn propose(world: &World, command: Command) -> Result<(), String> {
-    match world.propose(command).await {
+    match world.persist(command).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(refusal)) => Err(refusal.to_string()),
         Err(error) => Err(error.to_string()),
@@ -287,12 +297,28 @@ impl State {
     }
 
     /// Fails when nothing is agreed about it any more, unless it leaves anyway. Its pool then decides whether
-    /// there should be one like it.
-    fn check_record(&self) -> Result<(), ActorProcessingErr> {
-        let id = self.id();
-        let known = self.args.world.read(|state| state.agent(id).is_some());
-        if self.registered && self.leaving == Leaving::No && !known {
-            return Err("it is not registered any more".into());
+    /// there should be one like it. If its node was taken for gone and is counted on again, it begins anew.
+    fn check_record(&mut self, me: &ActorRef<Message>) -> Result<(), ActorProcessingErr> {
+        if !self.registered || self.leaving != Leaving::No {
+            return Ok(());
+        }
+        let (id, here) = (self.id(), self.args.world.node);
+        let (standing, counted_on) = self.args.world.read(|state| {
+            let node = state.node(here);
+            let is_up = node.is_some_and(|node| node.standing == NodeStanding::Up);
+            (state.agent(id).map(|agent| agent.standing), is_up)
+        });
+        if !counted_on {
+            // Its pool stops it: nothing that it could say holds.
+            return Ok(());
+        }
+        match standing {
+            None => return Err("it is not registered any more".into()),
+            Some(Standing::Offline) => {
+                self.registered = false;
+                self.registration = Some(begin_registration(&self.args, me.clone()));
+            }
+            Some(_) => {}
         }
         Ok(())
     }

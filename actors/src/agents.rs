@@ -1,4 +1,4 @@
-//! The agents of this node: one child for each pool that can run here.
+//! The agents of this node: one child for each pool that has a share here, or had one.
 //!
 //! Which pools there are is agreed, so this actor only compares the state with its children.
 
@@ -15,7 +15,8 @@ use synod_domain::name::Name;
 use synod_domain::restart::{Decision, Exit, RestartHistory, RestartPolicy, decide};
 
 use crate::address::{Address, AskError, Gone, Reply};
-use crate::pool::{self, Directory};
+use crate::directory::Directory;
+use crate::pool;
 use crate::propose::World;
 use crate::supervisor::{STOP_PATIENCE, start_at, why_not_started};
 use crate::tether::Tether;
@@ -166,10 +167,19 @@ impl State {
         if self.draining {
             return Ok(());
         }
-        let wanted = self.args.world.read(|state| {
+        let here = self.args.world.node;
+        let is_child = self.children.contains_key(name);
+        let found = self.args.world.read(|state| {
             let pool = state.pool(name).filter(|pool| pool.spec.runtime != RuntimeSpec::External)?;
-            Some(pool.spec.clone())
+            let known = || state.agents_of(name).any(|agent| agent.spec.host == Host::Node(here));
+            let concerns_us = is_child || state.kept_on(name, here) > 0 || known();
+            Some((pool.spec.clone(), concerns_us))
         });
+        let wanted = match found {
+            Some((_, false)) => return Ok(()),
+            Some((spec, true)) => Some(spec),
+            None => None,
+        };
         let kept = |child: &Child| wanted.as_ref().is_some_and(|spec| same_agents(spec, &child.spec));
         if self.children.get(name).is_some_and(|child| !kept(child)) {
             self.stop_pool(name).await;

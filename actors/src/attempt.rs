@@ -33,10 +33,6 @@ const REPORTS_WAITING: usize = 64;
 /// How often progress reaches the log at most; people read it, and each costs a sync.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 
-/// The wait before the end of an attempt is proposed again that the journal did not take, for example while
-/// the disk is full. The work is done and must not be lost for that.
-const END_AGAIN: Duration = Duration::from_secs(1);
-
 /// One leased task, in the hands of its agent.
 pub(crate) struct Attempt {
     pub(crate) world: World,
@@ -66,11 +62,12 @@ impl Attempt {
     async fn work(&self) -> (Finish, Usage) {
         let payload = match &self.spec.payload {
             Payload::Inline(bytes) => Bytes::copy_from_slice(bytes),
-            Payload::Blob { hash, .. } => match self.world.blobs.get(hash) {
+            Payload::Blob { hash, .. } => match self.world.blobs.get(hash).await {
                 Ok(bytes) => bytes,
                 Err(error) => {
                     let reason = format!("its payload: {error}");
-                    return (Finish::Failed { reason, retryable: false }, Usage::default());
+                    // The nodes that have it may only be away.
+                    return (Finish::Failed { reason, retryable: true }, Usage::default());
                 }
             },
         };
@@ -104,7 +101,7 @@ impl Attempt {
 
     async fn conclude(&self, finish: Finish, usage: Usage) {
         match finish {
-            Finish::Completed { result } => self.complete(&result, usage).await,
+            Finish::Completed { result } => self.complete(result, usage).await,
             Finish::Failed { reason, retryable } => self.fail(&reason, retryable, usage).await,
             // Whoever stopped it has written why.
             Finish::Stopped if self.stop.is_cancelled() => {}
@@ -112,11 +109,11 @@ impl Attempt {
         }
     }
 
-    async fn complete(&self, result: &[u8], usage: Usage) {
+    async fn complete(&self, result: Bytes, usage: Usage) {
         let result = if result.len() <= INLINE_BYTES_MAX {
-            Payload::inline(result)
+            Payload::inline(&result[..])
         } else {
-            match self.world.blobs.put(result) {
+            match self.world.blobs.put(&result).await {
                 Ok(hash) => Payload::Blob { hash, size: result.len() as u64 },
                 Err(error) => return self.fail(&format!("its result: {error}"), true, usage).await,
             }
@@ -134,28 +131,28 @@ impl Attempt {
         self.propose(Command::Fail { task, attempt, reason, retryable, usage }).await;
     }
 
-    /// Proposes an end until the journal has it; returns why it was refused, if it was.
+    /// Proposes an end until the journal has it, however long that takes: the work is done and must not be lost; returns why it was refused, if it was.
     async fn propose(&self, command: Command) -> Option<Refusal> {
         let (task, attempt) = (self.spec.id, self.number);
-        loop {
-            match self.world.propose(command.clone()).await {
-                Ok(Ok(_)) => return None,
-                Ok(Err(refusal)) => {
-                    // Mostly because the lease was lost meanwhile: another attempt has the task, and this
-                    // one's word does not count.
-                    tracing::info!(%task, attempt, %refusal, "the end of an attempt was refused");
-                    return Some(refusal);
-                }
-                Err(error) => {
-                    tracing::info!(%task, attempt, %error, "the end of an attempt was not recorded");
-                }
+        // The lease ends with the node; then the task is redelivered.
+        let outcome = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => return None,
+            outcome = self.world.persist(command) => outcome,
+        };
+        match outcome {
+            Ok(Ok(_)) => None,
+            Ok(Err(refusal)) => {
+                // Mostly because the lease was lost meanwhile: another attempt has the task, and this
+                // one's word does not count.
+                tracing::info!(%task, attempt, %refusal, "the end of an attempt was refused");
+                Some(refusal)
             }
-            // The lease ends with the node; then the task is redelivered.
-            let again = tokio::time::sleep(END_AGAIN);
-            tokio::select! {
-                biased;
-                () = self.stop.cancelled() => return None,
-                () = again => {}
+            Err(error) => {
+                tracing::info!(%task, attempt, %error, "the end of an attempt was not recorded");
+                // Whoever stops the node stops this as well; until then the work counts as not given back.
+                self.stop.cancelled().await;
+                None
             }
         }
     }

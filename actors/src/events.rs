@@ -47,6 +47,13 @@ impl EventHub {
         }
     }
 
+    /// Tells all subscribers that what happened through an entry was not told, so that they read the state afresh.
+    /// Never waits.
+    pub fn skip(&self, index: u64, at: Timestamp) {
+        // An error means that nobody listens.
+        let _ = self.sender.send(Arc::new(Happening { index, at, events: Vec::new() }));
+    }
+
     /// Listens from here on.
     pub fn subscribe(&self) -> Subscription {
         Subscription { receiver: self.sender.subscribe() }
@@ -58,7 +65,8 @@ impl EventHub {
 pub enum Heard {
     /// Something happened.
     Happening(Arc<Happening>),
-    /// So many happenings were dropped, because this subscriber was too slow; read the state afresh.
+    /// So many happenings at least were dropped, because this subscriber was too slow or the node got a snapshot in
+    /// their place; read the state afresh.
     Missed(u64),
     /// The hub is gone; nothing will come any more.
     Closed,
@@ -74,6 +82,8 @@ impl Subscription {
     /// Waits for what comes next. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Heard {
         match self.receiver.recv().await {
+            // Entries without events are not told, so this is a gap.
+            Ok(happening) if happening.events.is_empty() => Heard::Missed(1),
             Ok(happening) => Heard::Happening(happening),
             Err(broadcast::error::RecvError::Lagged(missed)) => Heard::Missed(missed),
             Err(broadcast::error::RecvError::Closed) => Heard::Closed,
@@ -102,6 +112,16 @@ mod tests {
         }
         assert_eq!(subscription.next().await, Heard::Missed(7));
         assert_eq!(subscription.next().await, Heard::Happening(Arc::new(happening(7))));
+    }
+
+    #[tokio::test]
+    async fn gap_is_heard_as_something_missed() {
+        let hub = EventHub::default();
+        let mut subscription = hub.subscribe();
+        hub.skip(7, Timestamp::ZERO);
+        hub.publish(happening(8));
+        assert_eq!(subscription.next().await, Heard::Missed(1));
+        assert_eq!(subscription.next().await, Heard::Happening(Arc::new(happening(8))));
     }
 
     #[tokio::test]

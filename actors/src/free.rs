@@ -156,6 +156,7 @@ mod tests {
             restarts: 0,
             worked: std::time::Duration::ZERO,
             retiring: false,
+            standby: false,
         }
     }
 

@@ -4,12 +4,14 @@
 //! node
 //! ├── router             takes events to the actors they concern
 //! ├── agents             one supervisor
-//! │   └── pool ...           one actor for each pool, its agents below it
+//! │   └── pool ...           one actor for each pool with a share here, its agents below it
 //! │       └── agent ...      one actor for each agent hosted on this node
+//! ├── steward            tries agents of this node again that failed for good
+//! ├── relaying           takes signs of life of agents that run elsewhere to the leader
 //! └── leader             only where this node leads
 //!     ├── scheduler          hands waiting tasks to agents; proposes, never decides alone
 //!     ├── clockwork          lets time pass in the log when something is due
-//!     ├── steward            replaces agents that failed for good
+//!     ├── census             turns rumours about nodes into what is agreed of them
 //!     └── liveness           takes agents that run elsewhere and are silent for offline
 //! ```
 //!
@@ -24,6 +26,7 @@ pub mod runtimes;
 pub mod address;
 pub mod desk;
 pub mod events;
+pub mod guest;
 pub mod ids;
 pub mod liveness;
 pub mod supervisor;
@@ -32,11 +35,17 @@ pub mod system;
 mod agent;
 mod agents;
 mod attempt;
+mod census;
 mod clockwork;
+mod directory;
 mod free;
+mod gate;
+mod handover;
 mod hosted;
+mod names;
 mod pool;
 mod propose;
+mod relaying;
 mod router;
 mod scheduler;
 mod steward;

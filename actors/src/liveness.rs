@@ -12,6 +12,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -27,6 +28,7 @@ use crate::address::{Address, Gone};
 use crate::desk::Desk;
 use crate::ports::JournalError;
 use crate::propose::World;
+use crate::relaying;
 use crate::tether::Tether;
 
 /// How long an agent that runs elsewhere may be silent, unless it or the node says otherwise: three of the
@@ -62,6 +64,9 @@ pub struct Handle {
     pub(crate) world: World,
     pub(crate) address: Address<Message>,
     pub(crate) heard: Arc<Mutex<Heard>>,
+    /// Whether silence is counted here, which is where the node leads.
+    listens: Arc<AtomicBool>,
+    relaying: relaying::Handle,
 }
 
 impl std::fmt::Debug for Handle {
@@ -71,14 +76,39 @@ impl std::fmt::Debug for Handle {
 }
 
 impl Handle {
-    pub(crate) fn new(world: World) -> Self {
-        Self { world, address: Address::default(), heard: Arc::default() }
+    pub(crate) fn new(world: World, relaying: relaying::Handle) -> Self {
+        let (address, heard, listens) = (Address::default(), Arc::default(), Arc::default());
+        Self { world, address, heard, listens, relaying }
     }
 
-    /// Notes that an agent lives. O(log n), and nothing is written.
+    pub(crate) fn set_listens(&self, listens: bool) {
+        self.listens.store(listens, Ordering::Release);
+        if !listens {
+            // Whoever waits at the desk gives no other sign.
+            self.relaying.look();
+        }
+    }
+
+    pub(crate) fn listens(&self) -> bool {
+        self.listens.load(Ordering::Acquire)
+    }
+
+    /// Notes that an agent lives. O(log n), and nothing is written. Where this node does not lead, the one that
+    /// does is told.
     pub fn heard(&self, agent: AgentId) {
+        if !self.listens() {
+            return self.relaying.leave(agent);
+        }
         if let Some(last) = self.heard.lock().0.get_mut(&agent) {
             *last = Instant::now();
+        }
+    }
+
+    /// Notes that an agent was given work: it had asked for some, through whichever node, and what that node heard
+    /// may still be on its way here. Counts only where silence is counted.
+    pub(crate) fn leased(&self, agent: AgentId) {
+        if self.listens() {
+            self.heard(agent);
         }
     }
 

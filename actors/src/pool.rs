@@ -1,27 +1,33 @@
-//! A pool: keeps as many agents on this node as the pool should have, and restarts those that fail.
+//! A pool: keeps as many agents on this node as the pool should have here, and restarts those that fail.
+//!
+//! How many that is, is agreed: the node's share, and those on standby. Agents that have their place on another node
+//! leave when they are served there, or after a while. A node that was taken for gone stops what it runs.
 //!
 //! An agent keeps its id across restarts of itself, of its pool and of the node. An agent that fails
 //! too often is left failed; the steward decides when to try it afresh. Surplus agents are drained:
 //! they finish what they have.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use parking_lot::RwLock;
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use synod_domain::agent::{AgentSpec, Host, Pool as PoolRecord, Standing};
 use synod_domain::chance::Chance;
 use synod_domain::command::Command;
 use synod_domain::id::AgentId;
-use synod_domain::name::{NAME_BYTES_MAX, Name};
+use synod_domain::name::Name;
+use synod_domain::node::NodeStanding;
 use synod_domain::restart::{Decision, Exit, RestartHistory, decide};
 use synod_domain::task::bounded_reason;
 
 use crate::address::{Address, AskError, Gone, Reply};
 use crate::agent::{self, Cause};
+use crate::directory::Directory;
+use crate::handover::Handover;
+use crate::names;
 use crate::ports::{AgentRuntime, Finish, Work};
 use crate::propose::World;
 use crate::supervisor::{STOP_PATIENCE, start_at};
@@ -29,40 +35,6 @@ use crate::tether::Tether;
 
 /// How long a surplus agent may go on with what it has before it must give it back.
 const SURPLUS_PATIENCE: Duration = Duration::from_secs(300);
-
-/// How much of a pool's name its agents' names keep: room is left for a dash and any number of an agent.
-const POOL_PART_MAX: usize = NAME_BYTES_MAX - 21;
-
-/// Finds the agents that run on this node, and their pools. Shared by pools, which fill it, and the router.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Directory(Arc<RwLock<BTreeMap<AgentId, (agent::Handle, Name)>>>);
-
-impl Directory {
-    pub(crate) fn get(&self, agent: AgentId) -> Option<agent::Handle> {
-        self.0.read().get(&agent).map(|(handle, _)| handle.clone())
-    }
-
-    pub(crate) fn pool_of(&self, agent: AgentId) -> Option<Name> {
-        self.0.read().get(&agent).map(|(_, pool)| pool.clone())
-    }
-
-    pub(crate) fn all(&self) -> Vec<agent::Handle> {
-        self.0.read().values().map(|(handle, _)| handle.clone()).collect()
-    }
-
-    fn enter(&self, agent: AgentId, handle: agent::Handle, pool: Name) {
-        self.0.write().insert(agent, (handle, pool));
-    }
-
-    /// Takes an agent out, unless another pool's actor has entered it anew: the state of a pool that failed
-    /// may be dropped after its successor has started.
-    fn leave(&self, agent: AgentId, handle: &agent::Handle) {
-        let mut agents = self.0.write();
-        if agents.get(&agent).is_some_and(|(entered, _)| entered.0.is(&handle.0)) {
-            agents.remove(&agent);
-        }
-    }
-}
 
 /// What a start or a restart needs.
 #[derive(Clone)]
@@ -121,6 +93,7 @@ pub(crate) enum Message {
     FailureRecorded { agent: AgentId, decision: Decision },
     RestartElapsed { agent: AgentId },
     AgentRemoved { agent: AgentId },
+    HandedOver,
     Drain { patience: Duration, reply: Reply<()> },
 }
 
@@ -154,6 +127,7 @@ pub(crate) struct State {
     by_actor: BTreeMap<ActorId, AgentId>,
     chance: Chance,
     draining: bool,
+    handover: Handover,
     beside: Tether,
 }
 
@@ -189,6 +163,7 @@ impl Actor for Pool {
             children: BTreeMap::new(),
             by_actor: BTreeMap::new(),
             draining: false,
+            handover: Handover::default(),
             beside: Tether::default(),
         })
     }
@@ -202,7 +177,7 @@ impl Actor for Pool {
         match message {
             Message::LookAtSize => state.look_at_size(&me).await?,
             Message::Revive { agent } => state.revive(&me, agent).await?,
-            Message::Retired { agent } => state.retire(&me, agent),
+            Message::Retired { agent } => state.retired(&me, agent),
             Message::Evict { agent } => state.evict(&me, agent),
             Message::Restart { agent, reply } => state.restart_afresh(&me, agent, reply).await?,
             Message::Restarted { agent } => state.restarted(&me, agent).await?,
@@ -213,6 +188,10 @@ impl Actor for Pool {
                 // Nobody is missed who was surplus; one that was removed by hand is.
                 state.look_at_size(&me).await?;
             }
+            Message::HandedOver => {
+                state.handover.over();
+                state.look_at_size(&me).await?;
+            }
             Message::Drain { patience, reply } => state.drain(patience, reply),
         }
         Ok(())
@@ -221,6 +200,7 @@ impl Actor for Pool {
     /// Cuts what runs beside it. Its state itself outlives it: it travels to its supervisor.
     async fn post_stop(&self, _: ActorRef<Message>, state: &mut State) -> Result<(), ActorProcessingErr> {
         state.beside = Tether::default();
+        state.handover = Handover::default();
         Ok(())
     }
 
@@ -244,16 +224,52 @@ impl State {
         if self.draining {
             return Ok(());
         }
-        let pool = self.args.world.read(|state| state.pool(&self.args.pool).cloned());
+        let here = self.args.world.node;
+        if !self.is_counted_on() {
+            self.abandon();
+            return Ok(());
+        }
+        let (pool, kept) = self.args.world.read(|state| {
+            let kept = state.kept_on(&self.args.pool, here) as usize;
+            (state.pool(&self.args.pool).cloned(), kept)
+        });
         let Some(pool) = pool else { return Ok(()) };
         for id in self.retiring() {
-            self.retire(me, id);
+            self.retire(me, id, Cause::Surplus);
         }
-        let surplus = self.staying().saturating_sub(pool.target as usize);
-        for id in self.first_to_leave(surplus) {
-            self.retire(me, id);
+        let surplus = self.staying().saturating_sub(kept);
+        if self.handover.may_leave(&self.args, surplus, me) {
+            // Without a place on any node the pool has become smaller; else the place is elsewhere.
+            let cause = if pool.shares.is_empty() { Cause::Surplus } else { Cause::Moved };
+            let cause = if self.staying() > pool.target as usize { Cause::Surplus } else { cause };
+            for id in self.first_to_leave(surplus) {
+                self.retire(me, id, cause);
+            }
         }
-        self.fill(me, &pool).await
+        self.fill(me, &pool, kept).await
+    }
+
+    fn is_counted_on(&self) -> bool {
+        let here = self.args.world.node;
+        self.args.world.read(|state| state.node(here).is_some_and(|node| node.standing == NodeStanding::Up))
+    }
+
+    /// Lets an agent leave of whom nothing is agreed any more.
+    fn retired(&mut self, me: &ActorRef<Message>, id: AgentId) {
+        if self.is_counted_on() {
+            self.retire(me, id, Cause::Surplus);
+        } else {
+            self.abandon();
+        }
+    }
+
+    /// Stops all agents where they are, because this node was taken for gone: their leases have ended, and nothing
+    /// that would be said of them holds. They begin anew when the node is counted on again.
+    fn abandon(&mut self) {
+        let agents: Vec<AgentId> = self.children.keys().copied().collect();
+        for id in agents {
+            self.forget(id);
+        }
     }
 
     /// Finds those whose retirement is agreed.
@@ -284,7 +300,12 @@ impl State {
     }
 
     /// Starts agents until there are as many as there should be, those first that the state knows.
-    async fn fill(&mut self, me: &ActorRef<Message>, pool: &PoolRecord) -> Result<(), ActorProcessingErr> {
+    async fn fill(
+        &mut self,
+        me: &ActorRef<Message>,
+        pool: &PoolRecord,
+        kept: usize,
+    ) -> Result<(), ActorProcessingErr> {
         let here = Host::Node(self.args.world.node);
         let known: Vec<Arc<AgentSpec>> = self.args.world.read(|state| {
             let members = state.agents_of(&self.args.pool).filter(|agent| !agent.retiring);
@@ -292,7 +313,7 @@ impl State {
             let ours = ours.filter(|spec| spec.host == here && !self.children.contains_key(&spec.id));
             ours.cloned().collect()
         });
-        let mut missing = (pool.target as usize).saturating_sub(self.staying());
+        let mut missing = kept.saturating_sub(self.staying());
         for spec in known {
             if missing > 0 {
                 self.adopt(me, pool, spec.id, spec.name.clone()).await?;
@@ -301,36 +322,15 @@ impl State {
                 self.remove_record(spec.id);
             }
         }
-        for name in self.free_names(missing)? {
+        for name in self.free_names(pool, missing)? {
             self.adopt(me, pool, self.args.world.ids.agent(), name).await?;
         }
         Ok(())
     }
 
-    /// The first `count` of `pool-1`, `pool-2`, … that no agent has.
-    fn free_names(&self, count: usize) -> Result<Vec<Name>, ActorProcessingErr> {
-        if count == 0 {
-            return Ok(Vec::new());
-        }
-        let mut taken: BTreeSet<Name> = self.args.world.read(|state| {
-            let names = state.agents().map(|agent| agent.spec.name.clone());
-            names.collect()
-        });
-        taken.extend(self.children.values().map(|child| child.spec.name.clone()));
-        let pool = self.args.pool.as_str();
-        // Names are ASCII, so any place is a boundary.
-        let pool = &pool[..pool.len().min(POOL_PART_MAX)];
-        let mut names = Vec::with_capacity(count);
-        for number in 1_u64.. {
-            if names.len() == count {
-                break;
-            }
-            let name = Name::new(&format!("{pool}-{number}"))?;
-            if !taken.contains(&name) {
-                names.push(name);
-            }
-        }
-        Ok(names)
+    fn free_names(&self, pool: &PoolRecord, count: usize) -> Result<Vec<Name>, ActorProcessingErr> {
+        let ours = self.children.values().map(|child| child.spec.name.clone()).collect();
+        Ok(names::free(&self.args.world, pool, count, ours)?)
     }
 
     async fn adopt(
@@ -361,6 +361,7 @@ impl State {
     }
 
     async fn start_child(&mut self, me: &ActorRef<Message>, id: AgentId) -> Result<(), ActorProcessingErr> {
+        self.settle_name(id)?;
         let Some(child) = self.children.get_mut(&id) else { return Ok(()) };
         if child.leaving || self.draining {
             return Ok(());
@@ -373,6 +374,21 @@ impl State {
         let actor = start_at(&child.handle.0, agent::Agent, args, me.get_cell()).await?;
         child.life = Life::Running(actor.get_id());
         self.by_actor.insert(actor.get_id(), id);
+        Ok(())
+    }
+
+    /// Gives an agent another name if one of another node was registered under it meanwhile.
+    fn settle_name(&mut self, id: AgentId) -> Result<(), ActorProcessingErr> {
+        let Some(child) = self.children.get(&id) else { return Ok(()) };
+        let (pool, taken) = self.args.world.read(|state| {
+            let other = state.hosted_agent_named(&child.spec.name).is_some_and(|other| other.spec.id != id);
+            (state.pool(&self.args.pool).cloned(), other)
+        });
+        let Some(pool) = pool.filter(|_| taken) else { return Ok(()) };
+        let name = self.free_names(&pool, 1)?.pop();
+        if let (Some(name), Some(child)) = (name, self.children.get_mut(&id)) {
+            child.spec = Arc::new(AgentSpec { name, ..AgentSpec::clone(&child.spec) });
+        }
         Ok(())
     }
 
@@ -442,12 +458,12 @@ impl State {
     }
 
     /// Lets an agent finish and then removes it.
-    fn retire(&mut self, me: &ActorRef<Message>, id: AgentId) {
+    fn retire(&mut self, me: &ActorRef<Message>, id: AgentId, cause: Cause) {
         let Some(child) = self.children.get_mut(&id).filter(|child| !child.leaving) else { return };
         child.leaving = true;
         let (handle, world, me) = (child.handle.clone(), self.args.world.clone(), me.clone());
         self.beside.spawn(async move {
-            if let Err(error) = handle.drain(SURPLUS_PATIENCE, Cause::Surplus).await {
+            if let Err(error) = handle.drain(SURPLUS_PATIENCE, cause).await {
                 tracing::debug!(agent = %id, %error, "a surplus agent did not drain");
             }
             remove_record(&world, id).await;
@@ -460,7 +476,7 @@ impl State {
     fn evict(&mut self, me: &ActorRef<Message>, id: AgentId) {
         // That it retires may be heard of later than this.
         if self.retiring().contains(&id) {
-            self.retire(me, id);
+            self.retire(me, id, Cause::Surplus);
         }
         let Some(child) = self.children.get(&id).filter(|child| child.leaving) else { return };
         let handle = child.handle.clone();
@@ -526,7 +542,7 @@ impl State {
         let (world, me, reason) = (self.args.world.clone(), me.clone(), bounded_reason(reason));
         self.beside.spawn(async move {
             let command = Command::SetStanding { agent: id, standing: Standing::Failed, reason };
-            if let Err(error) = world.propose(command).await {
+            if let Err(error) = world.persist(command).await {
                 tracing::debug!(agent = %id, %error, "the standing was not recorded");
             }
             // An error means that the pool is gone.
@@ -560,7 +576,7 @@ impl State {
 }
 
 async fn remove_record(world: &World, agent: AgentId) {
-    if let Err(error) = world.propose(Command::RemoveAgent { agent }).await {
+    if let Err(error) = world.persist(Command::RemoveAgent { agent }).await {
         tracing::debug!(%agent, %error, "the agent was not removed");
     }
 }

@@ -10,13 +10,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use synod_domain::agent::PoolSpec;
 use synod_domain::command::Command;
-use synod_domain::id::{AgentId, RequestId};
+use synod_domain::id::{AgentId, NodeId, RequestId};
 use synod_domain::name::Name;
 use synod_domain::reply::Answer;
 use synod_domain::state::State;
 use synod_domain::task::{TaskSpec, Usage};
 use synod_domain::time::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 /// The way to the log: every durable change goes through here.
@@ -43,6 +43,9 @@ pub enum JournalError {
     /// Nothing was written: another node leads.
     #[error("this node does not lead")]
     NotLeader,
+    /// Nothing was written: no leader is known, and none came to be known in time.
+    #[error("no leader is known here: {0}")]
+    NoLeader(String),
     /// Nothing was written: too many proposals wait. Try again shortly.
     #[error("too many proposals wait for the disk; try again shortly")]
     Overloaded,
@@ -52,6 +55,77 @@ pub enum JournalError {
     /// It may have been written or not. Sending it again under the same id is safe.
     #[error("the outcome is not known; send it again under the same request id: {0}")]
     Unknown(String),
+}
+
+/// What is rumoured of another node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Neighbour {
+    /// Which node.
+    pub node: NodeId,
+    /// The number of the start that the rumour speaks of.
+    pub generation: u64,
+    /// Whether it is taken to be alive.
+    pub alive: Alive,
+}
+
+/// Whether a node is taken to be alive, by rumour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Alive {
+    /// It answers.
+    Alive,
+    /// It did not answer, and may still refute that.
+    Suspect,
+    /// It did not refute in time.
+    Dead,
+    /// It said that it goes.
+    Left,
+}
+
+/// What gossip says of the other nodes. Rumours: only what the leader proposes because of them is agreed.
+pub trait Neighbours: Send + Sync + 'static {
+    /// Returns the latest rumour of each node that was ever heard of; this node may be among them.
+    fn seen(&self) -> Vec<Neighbour>;
+
+    /// Counts the changes of what [`Neighbours::seen`] returns.
+    fn changes(&self) -> watch::Receiver<u64>;
+}
+
+/// Takes signs of life of agents that run elsewhere to whoever leads.
+#[async_trait]
+pub trait Relay: Send + Sync + 'static {
+    /// Tells the leader that these agents were heard; there they are noted with
+    /// [`Handle::heard`](crate::liveness::Handle::heard).
+    ///
+    /// # Errors
+    /// With a text for people: no leader is known, or it did not answer. They may be told again.
+    async fn heard(&self, agents: Vec<AgentId>) -> Result<(), String>;
+}
+
+/// The neighbourhood of a node that stands alone: nobody is there, and nobody else leads.
+#[derive(Debug)]
+pub struct Alone(watch::Sender<u64>);
+
+impl Default for Alone {
+    fn default() -> Self {
+        Self(watch::Sender::new(0))
+    }
+}
+
+impl Neighbours for Alone {
+    fn seen(&self) -> Vec<Neighbour> {
+        Vec::new()
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.0.subscribe()
+    }
+}
+
+#[async_trait]
+impl Relay for Alone {
+    async fn heard(&self, _: Vec<AgentId>) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 /// Finds the runtime that a pool's agents are run by.
@@ -64,18 +138,19 @@ pub trait Runtimes: Send + Sync + 'static {
 }
 
 /// Large payloads and results, by content.
+#[async_trait]
 pub trait Blobs: Send + Sync + 'static {
-    /// Stores bytes durably; returns their SHA-256.
+    /// Stores bytes durably, here and where they outlive this node; returns their SHA-256.
     ///
     /// # Errors
-    /// With a text for people: too large, no room, disk error.
-    fn put(&self, bytes: &[u8]) -> Result<[u8; 32], String>;
+    /// With a text for people: too large, no room, disk error, too few nodes that take them.
+    async fn put(&self, bytes: &Bytes) -> Result<[u8; 32], String>;
 
-    /// Reads bytes back, verified.
+    /// Reads bytes back, verified; fetches them from another node when this one does not have them.
     ///
     /// # Errors
     /// With a text for people: missing, damaged, disk error.
-    fn get(&self, hash: &[u8; 32]) -> Result<Bytes, String>;
+    async fn get(&self, hash: &[u8; 32]) -> Result<Bytes, String>;
 }
 
 /// Something that can do an attempt: a program, a Rust type, later a session or a container.

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use synod_domain::command::Command;
 use synod_domain::id::{NodeId, RequestId};
+use synod_domain::node::NodeSpec;
 use synod_domain::reply::Answer;
 use synod_domain::sources::{Clock, Entropy};
 use synod_domain::state::State;
 
 use crate::events::EventHub;
 use crate::ids::Ids;
-use crate::ports::{Blobs, Journal, JournalError, Runtimes};
+use crate::ports::{Blobs, Journal, JournalError, Neighbours, Relay, Runtimes};
 
 /// The first wait before a proposal is sent again, doubled up to [`RETRY_MAX`]. The journal answers
 /// within a sync or says that it is overloaded, so short waits are right.
@@ -26,12 +27,20 @@ const RETRY_MAX: Duration = Duration::from_secs(2);
 pub struct World {
     /// This node.
     pub node: NodeId,
+    /// What it says of itself.
+    pub spec: Arc<NodeSpec>,
+    /// The number of its start.
+    pub generation: u64,
     /// The way to the log.
     pub journal: Arc<dyn Journal>,
     /// Large payloads and results.
     pub blobs: Arc<dyn Blobs>,
     /// What agents are run by.
     pub runtimes: Arc<dyn Runtimes>,
+    /// What is rumoured of other nodes.
+    pub neighbours: Arc<dyn Neighbours>,
+    /// The way of signs of life to whoever leads.
+    pub relay: Arc<dyn Relay>,
     /// The node's clock.
     pub clock: Arc<dyn Clock>,
     /// The node's chance.
@@ -63,17 +72,40 @@ impl World {
     /// applied once, however often and by whomever it is proposed.
     ///
     /// # Errors
-    /// When the node stops, does not lead, or has no room for new work.
+    /// When the node stops, nobody leads, or there is no room for new work; [`JournalError::Unknown`] if an earlier
+    /// try may have been written.
     pub async fn propose_as(&self, id: RequestId, command: Command) -> Result<Answer, JournalError> {
         let mut wait = RETRY_FIRST;
+        let mut unknown = None;
         loop {
             match self.journal.propose(id, command.clone()).await {
-                Err(JournalError::Unknown(_) | JournalError::Overloaded) => {
-                    tokio::time::sleep(wait).await;
-                    wait = (wait * 2).min(RETRY_MAX);
-                }
-                outcome => return outcome,
+                Err(JournalError::Unknown(why)) => unknown = Some(why),
+                Err(JournalError::Overloaded) => {}
+                // That nothing was written this time says nothing of the time before.
+                Err(error) => return Err(unknown.map_or(error, JournalError::Unknown)),
+                Ok(answer) => return Ok(answer),
             }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(RETRY_MAX);
+        }
+    }
+
+    /// Proposes a command until there is an answer, however long nobody leads or the disk has no room: what a node
+    /// says of its own agents must not be lost because of an election. Always under the same request id.
+    ///
+    /// # Errors
+    /// When the node stops.
+    pub(crate) async fn persist(&self, command: Command) -> Result<Answer, JournalError> {
+        let id = self.ids.request();
+        let mut wait = RETRY_FIRST;
+        loop {
+            match self.propose_as(id, command.clone()).await {
+                Err(JournalError::Stopped) => return Err(JournalError::Stopped),
+                Err(error) => tracing::debug!(%error, "a proposal waits"),
+                Ok(answer) => return Ok(answer),
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(RETRY_MAX);
         }
     }
 

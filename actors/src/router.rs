@@ -10,17 +10,17 @@ use futures::FutureExt;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use synod_domain::agent::AgentStatus;
 use synod_domain::event::Event;
-use synod_domain::id::{AgentId, TaskId};
+use synod_domain::id::{AgentId, NodeId, TaskId};
 use synod_domain::state::State as Agreed;
 use synod_domain::task::{MailboxId, TaskStatus};
 
 use crate::desk::Desk;
+use crate::directory::Directory;
 use crate::events::{Happening, Heard, Subscription};
-use crate::pool::Directory;
 use crate::propose::World;
 use crate::scheduler::Touched;
 use crate::tether::Tether;
-use crate::{agents, clockwork, liveness, scheduler, steward};
+use crate::{agents, census, clockwork, liveness, scheduler, steward};
 
 /// What a start or a restart needs.
 #[derive(Clone)]
@@ -31,6 +31,7 @@ pub(crate) struct Args {
     pub(crate) scheduler: scheduler::Handle,
     pub(crate) clockwork: clockwork::Handle,
     pub(crate) steward: steward::Handle,
+    pub(crate) census: census::Handle,
     pub(crate) liveness: liveness::Handle,
     pub(crate) desk: Desk,
 }
@@ -131,6 +132,7 @@ impl Args {
                 }
             }
             Event::TaskLeased { task, agent, .. } => {
+                self.liveness.leased(*agent);
                 if let Some(agent) = self.directory.get(*agent) {
                     let _ = agent.take_up(*task);
                 }
@@ -162,6 +164,12 @@ impl Args {
             Event::TaskRose { task, .. } => moved.push(*task),
             // Whatever was held back may be given out, by agents that were passed over. It is rare.
             Event::Resumed { .. } => touched.everything = true,
+            Event::NodeDown { node, .. } | Event::NodeUp { node, .. } | Event::NodeRemoved { node, .. } => {
+                self.node_changed(*node, touched);
+            }
+            Event::NodeDraining { .. } | Event::NodeAdmitted { .. } | Event::NodeStarted { .. } => {
+                let _ = self.census.look();
+            }
             Event::TaskStarted { .. }
             | Event::TaskProgressed { .. }
             | Event::DeadLetterRemoved { .. }
@@ -171,8 +179,22 @@ impl Args {
             | Event::Paused { .. }
             | Event::TokenCreated { .. }
             | Event::TokenRotated { .. }
-            | Event::TokenRevoked { .. } => {}
+            | Event::TokenRevoked { .. }
+            | Event::NodeRoleChanged { .. }
+            | Event::TermBegun { .. } => {}
         }
+    }
+
+    /// What is agreed of this node itself concerns every agent here. What others lose or get is told pool by pool.
+    fn node_changed(&self, node: NodeId, touched: &mut Touched) {
+        let _ = self.census.look();
+        if node == self.world.node {
+            for agent in self.directory.all() {
+                let _ = agent.look();
+            }
+            let _ = self.agents.look();
+        }
+        touched.everything = true;
     }
 
     fn agent_changed(&self, agent: AgentId, touched: &mut Touched) {
@@ -196,6 +218,7 @@ impl Args {
         }
         let _ = self.agents.look();
         let _ = self.steward.look();
+        let _ = self.census.look();
         let _ = self.liveness.look();
         self.clockwork.due(self.world.read(Agreed::next_due));
         let everything = Touched { everything: true, ..Touched::default() };

@@ -367,8 +367,11 @@ fn growth(
     let claimed: u64 = claimed.map(|claim| u64::from(claim.max)).sum();
     let left = left.saturating_sub(claimed);
     // Agents that failed count as coming: others made from the same definition would hardly do better.
-    let serving = state.agents_of(name).filter(|agent| agent.standing == Standing::Ready).count() as u64;
-    let coming = u64::from(pool.target).saturating_sub(serving);
+    let serves = |agent: &&Arc<Agent>| agent.standing == Standing::Ready && !agent.standby;
+    let serving = state.agents_of(name).filter(serves).count() as u64;
+    // Nobody comes whose node is waited for, or for whom there is no node at all.
+    let missing = state.shortfall(name).map_or(0, |shortfall| shortfall.missing);
+    let coming = u64::from(pool.target.saturating_sub(missing)).saturating_sub(serving);
     let more = left.div_ceil(u64::from(pool.spec.concurrency.max(1))).saturating_sub(coming);
     let target = u64::from(pool.target).saturating_add(more).min(u64::from(pool.spec.max));
     let target = u32::try_from(target).unwrap_or(pool.spec.max);

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use ractor::{Actor, ActorRef};
 use synod_domain::command::Command;
+use synod_domain::id::RequestId;
+use synod_domain::refusal::Refusal;
 use synod_domain::restart::RestartPolicy;
 use tokio::sync::watch;
 
@@ -16,9 +18,11 @@ pub use crate::propose::World;
 
 use crate::address::Address;
 use crate::desk::Desk;
-use crate::pool::Directory;
+use crate::directory::Directory;
+use crate::gate::Gate;
+use crate::ports::Journal;
 use crate::supervisor::{self, ChildSpec, STOP_PATIENCE, Supervisor, child, why_not_started};
-use crate::{agents, clockwork, liveness, router, scheduler, steward};
+use crate::{agents, census, clockwork, liveness, relaying, router, scheduler, steward};
 
 /// Restarts of one system actor: five in a minute, then its branch fails and with it the node.
 fn restart() -> RestartPolicy {
@@ -36,8 +40,11 @@ pub enum Error {
         /// Why.
         reason: String,
     },
-    /// The log did not take the note that this node started.
-    #[error("the start of this node could not be recorded: {0}")]
+    /// The rules refuse that this node starts: it was removed, or its disk has forgotten something.
+    #[error("this node may not start: {0}; {hint}", hint = .0.hint())]
+    Refused(Refusal),
+    /// The log did not take the note that this node started or leads.
+    #[error("the start could not be recorded: {0}")]
     Record(String),
 }
 
@@ -45,8 +52,10 @@ pub enum Error {
 #[derive(Debug)]
 pub struct System {
     world: World,
-    node: ActorRef<supervisor::Message>,
-    leader: Option<ActorRef<supervisor::Message>>,
+    node: Option<ActorRef<supervisor::Message>>,
+    leader: Option<(ActorRef<supervisor::Message>, Arc<Gate>)>,
+    /// Under which the start is recorded, however often that is tried: a second record would be refused.
+    start_request: RequestId,
     handles: Handles,
     failed: watch::Sender<Option<String>>,
 }
@@ -59,19 +68,24 @@ struct Handles {
     scheduler: scheduler::Handle,
     clockwork: clockwork::Handle,
     steward: steward::Handle,
+    census: census::Handle,
     liveness: liveness::Handle,
+    relaying: relaying::Handle,
     desk: Desk,
 }
 
 impl Handles {
     fn new(world: &World) -> Self {
+        let relaying = relaying::Handle::default();
         Self {
             directory: Directory::default(),
             agents: agents::Handle::default(),
             scheduler: scheduler::Handle::default(),
             clockwork: clockwork::Handle::default(),
             steward: steward::Handle::default(),
-            liveness: liveness::Handle::new(world.clone()),
+            census: census::Handle::default(),
+            liveness: liveness::Handle::new(world.clone(), relaying.clone()),
+            relaying,
             desk: Desk::new(world.clone()),
         }
     }
@@ -86,13 +100,23 @@ fn node_table(world: &World, handles: &Handles) -> Vec<ChildSpec> {
         scheduler: handles.scheduler.clone(),
         clockwork: handles.clockwork.clone(),
         steward: handles.steward.clone(),
+        census: handles.census.clone(),
         liveness: handles.liveness.clone(),
         desk: handles.desk.clone(),
     };
     let agents = agents::Args { world: world.clone(), directory: handles.directory.clone() };
+    let steward = steward::Args { world: world.clone(), agents: handles.agents.clone() };
+    let relaying = relaying::Args {
+        world: world.clone(),
+        liveness: handles.liveness.clone(),
+        desk: handles.desk.clone(),
+    };
+    let relaying = (relaying, handles.relaying.clone());
     vec![
         child("router", restart(), router::Router, router, Address::default()),
         child("agents", restart(), agents::Agents, agents, handles.agents.0.clone()),
+        child("steward", restart(), steward::Steward, steward, handles.steward.0.clone()),
+        child("relaying", restart(), relaying::Relaying, relaying, handles.relaying.address.clone()),
     ]
 }
 
@@ -100,7 +124,7 @@ fn node_table(world: &World, handles: &Handles) -> Vec<ChildSpec> {
 fn leader_table(world: &World, handles: &Handles) -> Vec<ChildSpec> {
     let scheduler = scheduler::Args { world: world.clone(), notes: handles.scheduler.notes.clone() };
     let clockwork = clockwork::Args { world: world.clone(), armed_for: handles.clockwork.armed_for.clone() };
-    let steward = steward::Args { world: world.clone(), agents: handles.agents.clone() };
+    let census = census::Args { world: world.clone() };
     let liveness = liveness::Args {
         world: world.clone(),
         heard: handles.liveness.heard.clone(),
@@ -109,46 +133,88 @@ fn leader_table(world: &World, handles: &Handles) -> Vec<ChildSpec> {
     vec![
         child("scheduler", restart(), scheduler::Scheduler, scheduler, handles.scheduler.address.clone()),
         child("clockwork", restart(), clockwork::Clockwork, clockwork, handles.clockwork.address.clone()),
-        child("steward", restart(), steward::Steward, steward, handles.steward.0.clone()),
+        child("census", restart(), census::Census, census, handles.census.0.clone()),
         child("liveness", restart(), liveness::Liveness, liveness, handles.liveness.address.clone()),
     ]
 }
 
 impl System {
-    /// Records that this node started, which ends the leases of its earlier life, and starts the
-    /// actors that run on every node.
+    /// Makes the tree without starting anything, so that a node can be asked things before it takes work.
+    pub fn new(world: World) -> Self {
+        let handles = Handles::new(&world);
+        let start_request = world.ids.request();
+        Self { world, node: None, leader: None, start_request, handles, failed: watch::Sender::new(None) }
+    }
+
+    /// Makes the tree and [begins](System::begin).
     ///
     /// # Errors
     /// When the log does not take the record or an actor does not start.
     pub async fn start(world: World) -> Result<Self, Error> {
-        let node = world.node;
-        match world.propose(Command::StartNode { node }).await {
+        let mut system = Self::new(world);
+        system.begin().await?;
+        Ok(system)
+    }
+
+    /// Records that this node started, which ends the leases of its earlier life, and starts the
+    /// actors that run on every node. Does nothing if they run already.
+    ///
+    /// # Errors
+    /// When the log does not take the record or an actor does not start.
+    pub async fn begin(&mut self) -> Result<(), Error> {
+        if self.node.is_some() {
+            return Ok(());
+        }
+        let (spec, generation) = (self.world.spec.clone(), self.world.generation);
+        match self.world.propose_as(self.start_request, Command::StartNode { spec, generation }).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(refusal)) => return Err(Error::Refused(refusal)),
+            Err(error) => return Err(Error::Record(error.to_string())),
+        }
+        let table = node_table(&self.world, &self.handles);
+        self.node = Some(start_branch("node", table, &self.world, self.failed.clone()).await?);
+        Ok(())
+    }
+
+    /// Starts what runs only where this node leads, after the grace that a new leader gives is agreed. Does
+    /// nothing if it runs already.
+    ///
+    /// What it starts proposes through `journal` alone, which must be bound to `term`: it never forwards, and
+    /// takes nothing once the term is over.
+    ///
+    /// # Errors
+    /// When the grace cannot be recorded, which mostly means that the term is over, or an actor does not start.
+    pub async fn lead(&mut self, journal: Arc<dyn Journal>, term: u64) -> Result<(), Error> {
+        if self.leader.is_some() {
+            return Ok(());
+        }
+        let gate = Arc::new(Gate::new(journal));
+        let world = World { journal: gate.clone(), ..self.world.clone() };
+        let begin = Command::BeginTerm { node: world.node, term };
+        match world.propose(begin).await {
             Ok(Ok(_)) => {}
             Ok(Err(refusal)) => return Err(Error::Record(refusal.to_string())),
             Err(error) => return Err(Error::Record(error.to_string())),
         }
-        let handles = Handles::new(&world);
-        let failed = watch::Sender::new(None);
-        let table = node_table(&world, &handles);
-        let node = start_branch("node", table, &world, failed.clone()).await?;
-        Ok(Self { world, node, leader: None, handles, failed })
-    }
-
-    /// Starts what runs only where this node leads. Does nothing if it runs already.
-    ///
-    /// # Errors
-    /// When an actor does not start.
-    pub async fn lead(&mut self) -> Result<(), Error> {
-        if self.leader.is_none() {
-            let table = leader_table(&self.world, &self.handles);
-            self.leader = Some(start_branch("leader", table, &self.world, self.failed.clone()).await?);
+        let table = leader_table(&world, &self.handles);
+        self.handles.liveness.set_listens(true);
+        match start_branch("leader", table, &world, self.failed.clone()).await {
+            Ok(branch) => {
+                self.leader = Some((branch, gate));
+                Ok(())
+            }
+            Err(error) => {
+                self.handles.liveness.set_listens(false);
+                Err(error)
+            }
         }
-        Ok(())
     }
 
-    /// Stops what runs only where this node leads.
+    /// Stops what runs only where this node leads. Nothing of it proposes any more from the call on.
     pub async fn step_down(&mut self) {
-        if let Some(leader) = self.leader.take() {
+        if let Some((leader, gate)) = self.leader.take() {
+            gate.shut();
+            self.handles.liveness.set_listens(false);
             stop_branch("leader", &leader).await;
         }
     }
@@ -178,10 +244,14 @@ impl System {
     pub async fn stop(mut self, patience: Duration) {
         self.handles.desk.close();
         self.step_down().await;
-        if let Err(error) = self.handles.agents.drain(patience).await {
+        if self.node.is_some()
+            && let Err(error) = self.handles.agents.drain(patience).await
+        {
             tracing::warn!(%error, "the agents did not drain");
         }
-        stop_branch("node", &self.node).await;
+        if let Some(node) = &self.node {
+            stop_branch("node", node).await;
+        }
     }
 }
 

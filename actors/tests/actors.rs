@@ -1,6 +1,8 @@
 //! The tree of actors through its handles, on a journal that keeps the real state and can misbehave.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "actors/fleet.rs"]
+mod fleet;
 #[path = "actors/journal.rs"]
 mod journal;
 #[path = "actors/puppet.rs"]
@@ -24,12 +26,18 @@ mod idling;
 mod leaving;
 #[path = "actors/liveness.rs"]
 mod liveness;
+#[path = "actors/nodes.rs"]
+mod nodes;
 #[path = "actors/one_agent.rs"]
 mod one_agent;
 #[path = "actors/pausing.rs"]
 mod pausing;
 #[path = "actors/pools.rs"]
 mod pools;
+#[path = "actors/recovery.rs"]
+mod recovery;
+#[path = "actors/relaying.rs"]
+mod relaying;
 #[path = "actors/restarts.rs"]
 mod restarts;
 #[path = "actors/supervision.rs"]

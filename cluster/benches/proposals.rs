@@ -7,6 +7,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "a bench measures by the system's clock")]
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -15,11 +16,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use synod_cluster::checkpointer::Policy;
-use synod_cluster::consensus::{Consensus, Options, Timing};
+use synod_cluster::consensus::{Consensus, Formation, Options, Timing};
 use synod_cluster::machine::EventSink;
 use synod_domain::command::Command;
 use synod_domain::event::Event;
-use synod_domain::id::RequestId;
+use synod_domain::id::{NodeId, RequestId};
 use synod_domain::name::Name;
 use synod_domain::sources::{Clock, Entropy};
 use synod_domain::time::Timestamp;
@@ -101,7 +102,8 @@ struct Measured {
 async fn measure(path: &std::path::Path, callers: u64) -> Result<Measured, Box<dyn std::error::Error>> {
     let storage = synod_storage::open(path, &synod_storage::Options::default())?.storage;
     let consensus = Consensus::start(Options {
-        node: 1,
+        number: 1,
+        me: NodeId::from_raw(1),
         storage,
         clock: Arc::new(WallClock),
         entropy: Arc::new(Counter(AtomicU64::new(callers))),
@@ -109,7 +111,8 @@ async fn measure(path: &std::path::Path, callers: u64) -> Result<Measured, Box<d
         timing: Timing::default(),
         policy: Policy::default(),
         inline: false,
-        peers: None,
+        formation: Formation::Found(BTreeMap::from([(1, NodeId::from_raw(1))])),
+        links: None,
     })
     .await?;
     consensus.leadership().wait_for(Option::is_some).await?;
@@ -128,7 +131,7 @@ async fn measure(path: &std::path::Path, callers: u64) -> Result<Measured, Box<d
                 let command = Command::SetWeight { workspace: Name::default(), weight: 2 };
                 let begun = Instant::now();
                 let answer = proposer.propose(id, command).await;
-                assert!(matches!(answer, Ok(Ok(_))), "{answer:?}");
+                assert!(matches!(&answer, Ok(settled) if settled.answer.is_ok()), "{answer:?}");
                 if measuring.load(Ordering::Relaxed) {
                     waits.push(begun.elapsed());
                 }

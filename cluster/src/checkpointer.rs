@@ -21,12 +21,12 @@ use parking_lot::Mutex;
 use synod_domain::row::Changes;
 use synod_domain::time::Timestamp;
 use synod_storage::encode;
-use synod_storage::{Batch, SnapshotInfo, Snapshots, StateStore};
+use synod_storage::{Batch, RawSnapshot, SnapshotInfo, Snapshots, StateStore};
 use tokio_util::sync::CancellationToken;
 
 use crate::group::{Group, LogId};
 use crate::history::Retention;
-use crate::log_store::LogMeter;
+use crate::log_store::{FULL_DISK_PAUSE, LogMeter};
 use crate::machine::{Machine, Place};
 use crate::offload::Offload;
 use crate::records::{BOOKKEEPING_KEY, Bookkeeping, stored};
@@ -105,6 +105,8 @@ pub struct Checkpointer {
     meter: Arc<LogMeter>,
     offload: Offload,
     policy: Policy,
+    /// Cancelled when the node stops, and nothing is waited for any more.
+    stop: CancellationToken,
     status: Mutex<MirrorStatus>,
     /// Held while the store is written or walked.
     turn: tokio::sync::Mutex<Turn>,
@@ -140,6 +142,7 @@ impl Checkpointer {
         meter: Arc<LogMeter>,
         offload: Offload,
         policy: Policy,
+        stop: CancellationToken,
     ) -> Result<Self, Error> {
         let latest = snapshots.latest_raw()?.map(|raw| raw.info().clone());
         let mut status = MirrorStatus::default();
@@ -152,7 +155,7 @@ impl Checkpointer {
         status.checkpointed = machine.place().applied.map(|id| id.index);
         let turn = tokio::sync::Mutex::default();
         let (status, sizes) = (Mutex::new(status), Mutex::new(sizes));
-        Ok(Self { machine, store, snapshots, meter, offload, policy, status, turn, sizes })
+        Ok(Self { machine, store, snapshots, meter, offload, policy, stop, status, turn, sizes })
     }
 
     /// Returns how the mirror is.
@@ -160,8 +163,9 @@ impl Checkpointer {
         self.status.lock().clone()
     }
 
-    /// Writes checkpoints until `stop`; calls `snapshot_due` when it is time for a snapshot.
-    pub(crate) async fn run(self: Arc<Self>, stop: CancellationToken, snapshot_due: impl AsyncFn()) {
+    /// Writes checkpoints until the node stops; calls `snapshot_due` when it is time for a snapshot.
+    pub(crate) async fn run(self: Arc<Self>, snapshot_due: impl AsyncFn()) {
+        let stop = self.stop.clone();
         let mut again = false;
         loop {
             if !again {
@@ -290,6 +294,14 @@ impl Checkpointer {
         }))
     }
 
+    /// Makes a snapshot of everything applied and returns its raw form.
+    pub(crate) async fn backup(&self) -> Result<Arc<dyn RawSnapshot>, Error> {
+        match *self.build_snapshot().await?.snapshot {
+            SnapshotData::Stored(raw) if self.status.lock().broken.is_none() => Ok(raw),
+            SnapshotData::Stored(_) | SnapshotData::Received(_) | SnapshotData::Empty => Err(Error::Broken),
+        }
+    }
+
     /// Returns the latest snapshot.
     pub(crate) async fn current_snapshot(&self) -> Result<Option<Snapshot<Group>>, Error> {
         let snapshots = Arc::clone(&self.snapshots);
@@ -301,16 +313,27 @@ impl Checkpointer {
 
     /// Keeps a snapshot that came from elsewhere, and makes its content the state.
     pub(crate) async fn install(&self, data: SnapshotData) -> Result<(), Error> {
+        let installed = self.install_whole(data).await;
+        if installed.is_err() {
+            // The log waits for it before it purges.
+            self.meter.install_failed.cancel();
+        }
+        installed
+    }
+
+    async fn install_whole(&self, data: SnapshotData) -> Result<(), Error> {
         let mut turn = self.turn.lock().await;
-        let (store, snapshots) = (Arc::clone(&self.store), Arc::clone(&self.snapshots));
         let info = self
-            .offload
-            .run(move || {
-                let info = snapshots.receive(&mut data.reader())?;
-                adopt(&*store, &*snapshots)?;
-                Ok::<_, synod_storage::Error>(info)
+            .outwait(|| {
+                let (snapshots, data) = (Arc::clone(&self.snapshots), data.clone());
+                move || snapshots.receive(&mut data.reader())
             })
-            .await??;
+            .await?;
+        self.outwait(|| {
+            let (store, snapshots) = (Arc::clone(&self.store), Arc::clone(&self.snapshots));
+            move || adopt(&*store, &*snapshots)
+        })
+        .await?;
         self.machine.reload(&*self.store)?;
         *turn = Turn::default();
         self.meter.purge_limit.store(info.applied, Ordering::Release);
@@ -318,6 +341,28 @@ impl Checkpointer {
         status.snapshot = info.applied.checked_sub(1);
         status.checkpointed = status.snapshot;
         Ok(())
+    }
+
+    /// Does disk work again and again while the disk has no room, until the node stops. An error that openraft sees
+    /// ends the node, and a full disk is no reason for that.
+    async fn outwait<T, W>(&self, work: impl Fn() -> W) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        W: FnOnce() -> Result<T, synod_storage::Error> + Send + 'static,
+    {
+        loop {
+            match self.offload.run(work()).await? {
+                Err(error @ synod_storage::Error::NoSpace { .. }) => {
+                    tracing::warn!(%error, "a snapshot that has come waits for space on the disk");
+                    tokio::select! {
+                        biased;
+                        () = self.stop.cancelled() => return Err(error.into()),
+                        () = tokio::time::sleep(FULL_DISK_PAUSE) => {}
+                    }
+                }
+                done => return Ok(done?),
+            }
+        }
     }
 }
 
@@ -330,7 +375,7 @@ pub(crate) fn adopt(store: &dyn StateStore, snapshots: &dyn Snapshots) -> Result
 }
 
 /// Makes a snapshot of the store; of an empty one there is none.
-fn save(
+pub(crate) fn save(
     store: &dyn StateStore,
     snapshots: &dyn Snapshots,
 ) -> Result<Option<SnapshotInfo>, synod_storage::Error> {

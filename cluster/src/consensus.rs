@@ -11,36 +11,50 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use openraft::error::{InitializeError, RaftError};
-use openraft::{Config, ServerState, SnapshotPolicy};
+use openraft::{Config, SnapshotPolicy};
 use parking_lot::{Mutex, RwLock};
+use synod_domain::id::NodeId;
 use synod_domain::sources::{Clock, Entropy};
 use synod_domain::state::State;
-use synod_storage::Storage;
+use synod_storage::{RawSnapshot, Storage};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::arrival::Arrivals;
 use crate::checkpointer::{Checkpointer, MirrorStatus, Policy, adopt};
+use crate::clock::ClusterClock;
 use crate::group::{Peer, Raft};
+use crate::hearing::{Hearing, Here};
 use crate::history::History;
+use crate::keeper::Keeper;
 use crate::log_store::{LogMeter, LogStore};
 use crate::machine::{EventSink, Machine, StateMachine};
-use crate::network::RaftPeers;
+use crate::network::{Colleagues, LEASE, RaftHandler, RaftPeers};
 use crate::offload::Offload;
 use crate::proposer::{Parts, Proposer};
+use crate::reads::Reads;
 use crate::runtime::seed_thread;
-use crate::transport::Network;
+use crate::transfer::Transfer;
+use crate::transport::links::Links;
+use crate::transport::serve::Handler;
+use crate::view::{GroupView, Leader, look};
+use crate::{elections, leadership, pulse};
+
+pub use crate::reads::ReadError;
+pub use crate::transfer::TransferError;
 
 /// How long members wait for each other. A group of one waits for nobody.
 #[derive(Debug, Clone)]
 pub struct Timing {
     /// Between two signs of life of a leader. Shorter notices a loss sooner and costs more messages.
     pub heartbeat: Duration,
-    /// The least and the most silence before an election; drawn once at each start. A new election waits
-    /// for the most first, then for the draw: their sum is how long a lost leader is missed.
+    /// The least and the most silence before an election, drawn anew for each. A voter refuses candidates until
+    /// the least has passed, and a leader that no quorum answers lets go after the most.
     pub election: (Duration, Duration),
     /// How long a snapshot may take on its way.
     pub install_snapshot: Duration,
@@ -49,29 +63,31 @@ pub struct Timing {
 impl Default for Timing {
     fn default() -> Self {
         Self {
-            heartbeat: Duration::from_millis(150),
-            election: (Duration::from_millis(600), Duration::from_millis(1200)),
+            heartbeat: Duration::from_millis(100),
+            election: (Duration::from_millis(500), Duration::from_millis(1000)),
             install_snapshot: Duration::from_secs(60),
         }
     }
 }
 
-/// The other members, and how to reach them.
-#[derive(Clone)]
-pub struct Peers {
-    /// Opens connections.
-    pub network: Arc<dyn Network>,
-    /// Every voter with its address, this node included; the group is formed of them on the first start.
-    pub members: BTreeMap<u64, String>,
+/// How a node comes into its group on its first start. Later starts find it in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Formation {
+    /// It forms the group of these voters, itself among them, by number. All of them may do so at once.
+    Found(BTreeMap<u64, NodeId>),
+    /// The leader of a group that is there takes it in.
+    Join,
 }
 
 /// What a node needs to take part.
 pub struct Options {
     /// This node's number in the group.
-    pub node: u64,
+    pub number: u64,
+    /// Who it is.
+    pub me: NodeId,
     /// The disk.
     pub storage: Storage,
-    /// The time that entries carry.
+    /// The wall clock of this node. Entries carry the time of the cluster, see [`ClusterClock`].
     pub clock: Arc<dyn Clock>,
     /// Where seeds come from.
     pub entropy: Arc<dyn Entropy>,
@@ -83,8 +99,10 @@ pub struct Options {
     pub policy: Policy,
     /// Does disk work on the spot instead of on threads: for simulations.
     pub inline: bool,
-    /// The other voters; `None` is a group of one.
-    pub peers: Option<Peers>,
+    /// How the node comes into its group.
+    pub formation: Formation,
+    /// The connections to other members; `None` on a node that stands alone.
+    pub links: Option<Links>,
 }
 
 /// Why a node cannot take part.
@@ -139,6 +157,12 @@ pub struct Consensus {
     stop: CancellationToken,
     stop_proposer: Arc<Notify>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
+    me: NodeId,
+    here: Arc<Here>,
+    reads: Reads,
+    transfer: Arc<Transfer>,
+    arrivals: Arc<Arrivals>,
+    leader: watch::Receiver<Option<Leader>>,
 }
 
 impl Consensus {
@@ -159,8 +183,29 @@ impl Consensus {
             Arc::clone(&meter),
             stop.clone(),
         )?;
+        if options.links.is_some() {
+            log_store.lead_no_more();
+        }
+        let log_end = log_store.clone();
         finish_install(&*store, &*snapshots)?;
         let machine = Arc::new(Machine::load(&*store, options.events)?);
+        // Nobody else sets it.
+        let _ = meter.applied.set(machine.reached.subscribe());
+        let now = machine.state.read().now();
+        let clock = Arc::new(ClusterClock::new(options.clock, now, options.links.is_none()));
+        machine.set_clock(Arc::clone(&clock));
+        let here = Arc::new(Here {
+            number: options.number,
+            timing: options.timing.clone(),
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&options.entropy),
+            hearing: Hearing::default(),
+            leading: watch::Sender::new(None),
+            answered: Mutex::default(),
+            appointed: AtomicU64::new(0),
+        });
+        let colleagues = Colleagues::new(options.links.clone());
+        let arrivals = Arc::new(Arrivals::new(Arc::clone(&snapshots), thread("synod-arrivals")?));
         let checkpointer = Arc::new(Checkpointer::new(
             Arc::clone(&machine),
             Arc::clone(&store),
@@ -168,45 +213,71 @@ impl Consensus {
             meter,
             thread("synod-checkpoint")?,
             options.policy,
+            stop.clone(),
         )?);
-        let (network, members) = match options.peers {
-            Some(Peers { network, members }) => (Some(network), members),
-            None => (None, BTreeMap::from([(options.node, String::new())])),
-        };
         let config = config(&options.timing)?;
         let raft = Raft::new(
-            options.node,
+            options.number,
             Arc::new(config),
-            RaftPeers::new(network),
+            RaftPeers::new(colleagues.clone(), Arc::clone(&here)),
             log_store,
             StateMachine::new(Arc::clone(&machine), Arc::clone(&checkpointer)),
         )
         .await
         .map_err(|fatal| Error::Group(fatal.to_string()))?;
-        form(&raft, options.node, members).await?;
+        form(&raft, options.formation).await?;
+        // Replaying the log may have taken longer than any election timeout.
+        here.hearing.begin();
 
         let stop_proposer = Arc::new(Notify::new());
+        let hold = watch::Sender::new(false);
+        let (hand, in_hand) = watch::channel(0);
         let parts = Parts {
             raft: raft.clone(),
-            clock: options.clock,
+            clock,
             entropy: options.entropy,
             log,
             stop: Arc::clone(&stop_proposer),
+            leading: here.leading.subscribe(),
+            held: hold.subscribe(),
+            in_hand: hand,
         };
         let (proposer, batching) = Proposer::start(parts);
         let (led, leadership) = watch::channel(None);
         let (died, fatal) = watch::channel(None);
+        let (known, leader) = watch::channel(None);
         let snapshotter = raft.clone();
-        let checkpointing = Arc::clone(&checkpointer).run(stop.clone(), async move || {
+        let checkpointing = Arc::clone(&checkpointer).run(async move || {
             // A stopped core makes no snapshots; there is nobody to tell.
             let _ = snapshotter.trigger().snapshot().await;
         });
-        let tasks = vec![
+        let part = || (raft.clone(), Arc::clone(&here));
+        let ((a, b), (c, d), (e, f), (g, h)) = (part(), part(), part(), part());
+        let mut tasks = vec![
             batching,
             tokio::spawn(checkpointing),
-            tokio::spawn(watch_leadership(raft.clone(), options.node, led, stop.clone())),
+            tokio::spawn(elections::run(a, b, colleagues.clone(), stop.clone())),
+            tokio::spawn(pulse::run(c, d, colleagues.clone(), stop.clone())),
+            tokio::spawn(leadership::announce(e, f, led, stop.clone())),
+            tokio::spawn(leadership::tell(g, h, known, stop.clone())),
             tokio::spawn(watch_life(raft.clone(), died, stop.clone())),
         ];
+        let reads = Reads::start(raft.clone(), options.timing.election.0);
+        let transfer = Arc::new(Transfer {
+            raft: raft.clone(),
+            here: Arc::clone(&here),
+            colleagues,
+            log: log_end,
+            hold,
+            in_hand,
+        });
+        let keeper = Keeper {
+            raft: raft.clone(),
+            here: Arc::clone(&here),
+            machine: Arc::clone(&machine),
+            transfer: Arc::clone(&transfer),
+        };
+        tasks.push(tokio::spawn(keeper.run(leadership.clone(), stop.clone())));
         let history = History::new(Arc::clone(&machine.state), store);
         let tasks = Mutex::new(tasks);
         Ok(Self {
@@ -220,6 +291,12 @@ impl Consensus {
             stop,
             stop_proposer,
             tasks,
+            me: options.me,
+            here,
+            reads,
+            transfer,
+            arrivals,
+            leader,
         })
     }
 
@@ -262,9 +339,77 @@ impl Consensus {
         }
     }
 
-    /// Returns openraft's own handle, for a handler of requests from other members.
-    pub fn raft(&self) -> Raft {
-        self.raft.clone()
+    /// Returns what answers other members, for
+    /// [`Service::Agreement`](crate::transport::links::Service::Agreement).
+    pub fn handler(&self) -> Arc<dyn Handler> {
+        Arc::new(RaftHandler::new(self.raft.clone(), Arc::clone(&self.here), Arc::clone(&self.arrivals)))
+    }
+
+    /// Returns who this node is.
+    pub fn me(&self) -> (u64, NodeId) {
+        (self.here.number, self.me)
+    }
+
+    /// Returns the time of the cluster, as this node tells it.
+    pub fn clock(&self) -> Arc<ClusterClock> {
+        Arc::clone(&self.here.clock)
+    }
+
+    /// Returns who leads, as far as is known here.
+    pub fn leader(&self) -> watch::Receiver<Option<Leader>> {
+        self.leader.clone()
+    }
+
+    /// Returns through which index the state is applied here; 0 before the first entry.
+    pub fn applied(&self) -> u64 {
+        *self.machine.reached.borrow()
+    }
+
+    /// Waits until the state is applied through `index`; false when it is not within `patience`.
+    pub async fn wait_applied(&self, index: u64, patience: Duration) -> bool {
+        let mut reached = self.machine.reached.subscribe();
+        let wait = reached.wait_for(|reached| *reached >= index);
+        matches!(tokio::time::timeout(patience, wait).await, Ok(Ok(_)))
+    }
+
+    /// Returns the time since the last word of a leader; `None` while this node leads.
+    ///
+    /// A node that never heard one says [`Duration::MAX`].
+    pub fn heard(&self) -> Option<Duration> {
+        match *self.leadership.borrow() {
+            Some(_) => None,
+            None => Some(self.here.hearing.last().map_or(Duration::MAX, |at| at.elapsed())),
+        }
+    }
+
+    /// Returns an index such that a state applied through it has everything that was acknowledged before this
+    /// call. Only a leader that a quorum still follows can tell.
+    ///
+    /// # Errors
+    /// When this node does not lead, or no quorum answers.
+    pub async fn read_index(&self) -> Result<u64, ReadError> {
+        self.reads.index().await
+    }
+
+    /// Gives the lead to another voter: to `to`, or to whichever has most of the log.
+    ///
+    /// # Errors
+    /// When this node does not lead, or the other did not take over in time; then this node may lead on.
+    pub async fn transfer(&self, to: Option<NodeId>) -> Result<NodeId, TransferError> {
+        self.transfer.give(to).await
+    }
+
+    /// Returns the group, as this node knows it.
+    pub fn group(&self) -> GroupView {
+        look(&self.raft)
+    }
+
+    /// Makes a snapshot of everything applied here and returns it. The work of the group goes on meanwhile.
+    ///
+    /// # Errors
+    /// When the disk refuses, or nothing has been applied yet.
+    pub async fn backup(&self) -> Result<Arc<dyn RawSnapshot>, crate::checkpointer::Error> {
+        self.checkpointer.backup().await
     }
 
     /// Writes a checkpoint now.
@@ -277,9 +422,14 @@ impl Consensus {
         let _ = self.raft.trigger().snapshot().await;
     }
 
-    /// Ends this node's part in order: takes no more proposals, answers those on their way, writes a last
+    /// Ends this node's part in order: gives the lead to another, takes no more proposals, answers those on their way, writes a last
     /// checkpoint. Calling it twice is fine.
     pub async fn shutdown(&self) {
+        if self.transfer.may_give()
+            && let Err(error) = self.transfer.give(None).await
+        {
+            tracing::info!(%error, "the others elect a leader by themselves");
+        }
         self.stop_proposer.notify_one();
         let tasks = std::mem::take(&mut *self.tasks.lock());
         let mut tasks = tasks.into_iter();
@@ -308,13 +458,27 @@ fn finish_install(
     if newest > store.applied() { adopt(store, snapshots) } else { Ok(()) }
 }
 
+/// Ticks of openraft, in heartbeats: each makes it send what it has to say again, for members that lost it. The
+/// signs of life that count are the pulses.
+const TICK_HEARTBEATS: u32 = 3;
+
 fn config(timing: &Timing) -> Result<Config, Error> {
+    let (least, most) = timing.election;
+    if timing.heartbeat.is_zero() || timing.heartbeat * 2 > least || least >= most {
+        return Err(Error::Timing(format!(
+            "{timing:?}: twice the heartbeat ≤ the least election < the most"
+        )));
+    }
     let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    let config = Config {
+    Ok(Config {
         cluster_name: "synod".to_owned(),
-        heartbeat_interval: millis(timing.heartbeat),
-        election_timeout_min: millis(timing.election.0),
-        election_timeout_max: millis(timing.election.1),
+        // openraft ticks at one and a half of it.
+        heartbeat_interval: millis(timing.heartbeat * TICK_HEARTBEATS * 2 / 3).max(2),
+        // Elections and who may vote when are decided here: openraft's lease is as short as it can be, so that
+        // an appointed leader is not refused for a word that the old one has just said.
+        enable_elect: false,
+        election_timeout_min: 1,
+        election_timeout_max: millis(LEASE),
         install_snapshot_timeout: millis(timing.install_snapshot),
         // Snapshots are ours to time: see the checkpointer.
         snapshot_policy: SnapshotPolicy::Never,
@@ -322,61 +486,18 @@ fn config(timing: &Timing) -> Result<Config, Error> {
         max_in_snapshot_log_to_keep: 0,
         replication_lag_threshold: u64::MAX,
         ..Config::default()
-    };
-    config.validate().map_err(|error| Error::Timing(error.to_string()))
+    })
 }
 
-/// Forms the group on the first start; makes a single voter lead at once on every other.
-async fn form(raft: &Raft, node: u64, members: BTreeMap<u64, String>) -> Result<(), Error> {
-    let alone = members.len() == 1;
+/// Forms the group on the first start.
+async fn form(raft: &Raft, formation: Formation) -> Result<(), Error> {
+    let Formation::Found(members) = formation else { return Ok(()) };
     let members: BTreeMap<u64, Peer> =
-        members.into_iter().map(|(node, address)| (node, Peer { address })).collect();
+        members.into_iter().map(|(number, node)| (number, Peer { node })).collect();
     match raft.initialize(members).await {
-        Ok(()) => return Ok(()),
-        Err(RaftError::APIError(InitializeError::NotAllowed(_))) => {}
-        Err(error) => return Err(Error::Group(error.to_string())),
+        Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Ok(()),
+        Err(error) => Err(Error::Group(error.to_string())),
     }
-    // A single voter that crashed between its vote and its election would wait for a tick.
-    let leads = raft.server_metrics().borrow().current_leader == Some(node);
-    if alone && !leads {
-        raft.trigger().elect().await.map_err(|fatal| Error::Group(fatal.to_string()))?;
-    }
-    Ok(())
-}
-
-async fn watch_leadership(raft: Raft, node: u64, led: watch::Sender<Option<u64>>, stop: CancellationToken) {
-    let mut metrics = raft.server_metrics();
-    loop {
-        let term = {
-            let now = metrics.borrow_and_update();
-            let leads = now.state == ServerState::Leader && now.current_leader == Some(node);
-            leads.then(|| now.vote.leader_id.term)
-        };
-        let announced = *led.borrow();
-        if term.is_none() && announced.is_some() {
-            led.send_replace(None);
-        }
-        // Leading means to know everything that was ever promised: wait until it is applied.
-        let mut retry = false;
-        if term.is_some() && term != announced {
-            let ready = tokio::select! {
-                biased;
-                () = stop.cancelled() => false,
-                ready = raft.ensure_linearizable() => ready.is_ok(),
-            };
-            if ready {
-                led.send_replace(term);
-            }
-            retry = !ready;
-        }
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => break,
-            changed = metrics.changed() => if changed.is_err() { break },
-            () = tokio::time::sleep(Duration::from_millis(50)), if retry => {}
-        }
-    }
-    led.send_replace(None);
 }
 
 async fn watch_life(raft: Raft, died: watch::Sender<Option<String>>, stop: CancellationToken) {

@@ -7,14 +7,16 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use synod_domain::command::Entry;
+use synod_domain::id::NodeId;
 use synod_domain::reply::Answer;
 use tokio::sync::{Notify, oneshot};
 
-use crate::proposer::ProposeError;
+use crate::proposer::{ProposeError, Settled};
 use crate::runtime::SeededTokio;
 use crate::snapshot::SnapshotData;
 
@@ -41,10 +43,17 @@ pub type LogEntry = openraft::Entry<Group>;
 pub(crate) type StorageError = openraft::StorageError<u64>;
 
 /// A member of the group.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Peer {
-    /// Where it listens, as `host:port`; empty in a group of one.
-    pub address: String,
+    /// Who it is. Where it is, the node's address book says.
+    pub node: NodeId,
+}
+
+impl Default for Peer {
+    /// Nobody; openraft wants a default and shows it to no one.
+    fn default() -> Self {
+        Self { node: NodeId::from_raw(0) }
+    }
 }
 
 /// One batch of commands on its way through the log.
@@ -79,29 +88,32 @@ pub struct Answers {
 }
 
 /// What a caller of the proposer is told.
-pub(crate) type Told = Result<Answer, ProposeError>;
+pub(crate) type Told = Result<Settled, ProposeError>;
 
 /// Who waits for one batch. Whoever knows the outcome first settles it; later outcomes are ignored.
 pub(crate) struct Ticket {
     waiting: Mutex<Option<Vec<oneshot::Sender<Told>>>>,
     settled: Arc<Notify>,
+    /// Whether the batch got into the log of this node.
+    written: AtomicBool,
 }
 
 impl Ticket {
     /// Makes a ticket; `settled` is notified once, when it is settled.
     pub(crate) fn new(waiting: Vec<oneshot::Sender<Told>>, settled: Arc<Notify>) -> Self {
-        Self { waiting: Mutex::new(Some(waiting)), settled }
+        Self { waiting: Mutex::new(Some(waiting)), settled, written: AtomicBool::new(false) }
     }
 
-    /// Tells each caller its answer, by position. Returns the answers when somebody settled before.
-    pub(crate) fn settle(&self, answers: Vec<Answer>) -> Vec<Answer> {
+    /// Tells each caller its answer, by position, and the entry's index. Returns the answers when somebody
+    /// settled before.
+    pub(crate) fn settle(&self, index: u64, answers: Vec<Answer>) -> Vec<Answer> {
         let Some(waiting) = self.waiting.lock().take() else { return answers };
         let mut answers = answers.into_iter();
         for caller in waiting {
             // A tick waits in an entry of its own without commands: it is answered without an answer.
             let answer = answers.next().unwrap_or(Ok(synod_domain::reply::Reply::Done));
             // A caller who went away changes nothing.
-            let _ = caller.send(Ok(answer));
+            let _ = caller.send(Ok(Settled { answer, index }));
         }
         self.settled.notify_one();
         Vec::new()
@@ -114,6 +126,16 @@ impl Ticket {
             let _ = caller.send(Err(error.clone()));
         }
         self.settled.notify_one();
+    }
+
+    /// Notes that the batch stands in the log of this node, and may stand in those of others.
+    pub(crate) fn note_written(&self) {
+        self.written.store(true, Ordering::Release);
+    }
+
+    /// Tells whether the batch ever stood in the log of this node.
+    pub(crate) fn was_written(&self) -> bool {
+        self.written.load(Ordering::Acquire)
     }
 
     /// Tells whether the outcome is known.

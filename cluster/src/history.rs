@@ -90,7 +90,10 @@ fn task_of(row: Row) -> Option<Arc<Task>> {
         | Row::Endings(..)
         | Row::Run(_)
         | Row::Token(_)
-        | Row::Pause(_) => None,
+        | Row::Pause(_)
+        | Row::Node(_)
+        | Row::JoinToken(_)
+        | Row::Keyring(_) => None,
     }
 }
 

@@ -11,8 +11,12 @@
 
 #![forbid(unsafe_code)]
 
+pub mod blobs;
+pub mod clock;
 pub mod consensus;
+pub mod journal;
 pub mod proposer;
+pub mod view;
 
 pub mod checkpointer;
 pub mod group;
@@ -20,10 +24,23 @@ pub mod history;
 pub mod log_store;
 pub mod machine;
 pub mod records;
+pub mod restore;
 pub mod snapshot;
 
-pub mod network;
+mod arrival;
+mod elections;
+mod hearing;
+mod keeper;
+mod leadership;
+mod network;
+mod pulse;
+mod reads;
+mod transfer;
 pub mod transport;
+
+pub mod courier;
+pub mod gossip;
+pub mod identity;
 
 pub mod offload;
 pub mod runtime;

@@ -9,19 +9,19 @@ use std::collections::VecDeque;
 use std::fmt::Debug;
 use std::io;
 use std::ops::{Bound, RangeBounds};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use openraft::storage::{LogFlushed, RaftLogStorage};
-use openraft::{AnyError, LogState, OptionalSend, RaftLogReader, StorageIOError, Vote};
+use openraft::{AnyError, EntryPayload, LogState, OptionalSend, RaftLogReader, StorageIOError, Vote};
 use parking_lot::Mutex;
 use synod_storage::{Log, Record};
 use synod_storage::{decode, encode};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::group::{Group, LogEntry, LogId, StorageError};
+use crate::group::{Group, LogEntry, LogId, Proposal, StorageError};
 use crate::offload::Offload;
 use crate::records::{
     COMMITTED_NOTE, LogRecord, PURGED_NOTE, PlaceRecord, VOTE_NOTE, VoteRecord, logical, stored,
@@ -39,7 +39,7 @@ const READ_BYTES_MAX: usize = 2 << 20;
 const COMMITTED_EVERY: u64 = 1024;
 
 /// How long to wait before a write is tried again on a full disk.
-const FULL_DISK_PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const FULL_DISK_PAUSE: Duration = Duration::from_millis(100);
 
 /// Numbers that others need of the log.
 #[derive(Debug, Default)]
@@ -48,6 +48,10 @@ pub(crate) struct LogMeter {
     pub(crate) appended_bytes: AtomicU64,
     /// The storage's number of the latest snapshot: nothing behind it may be removed. 0 for none.
     pub(crate) purge_limit: AtomicU64,
+    /// Through which index the state is applied, where there is a state.
+    pub(crate) applied: OnceLock<watch::Receiver<u64>>,
+    /// A snapshot that came from elsewhere could not be kept.
+    pub(crate) install_failed: CancellationToken,
 }
 
 /// openraft's log. Clones share everything.
@@ -109,6 +113,19 @@ impl LogStore {
         Ok(Self { log, offload, meter, stop, inner: Arc::new(Mutex::new(inner)) })
     }
 
+    /// Returns the end of the log.
+    pub(crate) fn last(&self) -> Option<LogId> {
+        self.inner.lock().last
+    }
+
+    /// Makes a node that led before it stopped ask for votes again. Otherwise openraft would lead on in the same
+    /// term without asking anybody, though the others may have gone on without it.
+    pub(crate) fn lead_no_more(&self) {
+        if let Some(vote) = &mut self.inner.lock().vote {
+            vote.committed = false;
+        }
+    }
+
     /// Writes a note and waits until it is durable.
     async fn note(&self, key: &'static str, bytes: Vec<u8>) -> Result<(), synod_storage::Error> {
         loop {
@@ -148,6 +165,24 @@ impl LogStore {
             () = self.stop.cancelled() => false,
             () = tokio::time::sleep(FULL_DISK_PAUSE) => true,
         }
+    }
+
+    /// Waits until the state has what the log is to forget. Openraft purges behind a snapshot from elsewhere while
+    /// that is still being installed; after a crash in between nobody would have what stood in the log.
+    async fn wait_for_state(&self, index: u64) -> Result<(), StorageError> {
+        let Some(mut applied) = self.meter.applied.get().cloned() else { return Ok(()) };
+        let reached = async { applied.wait_for(|applied| *applied >= index).await.is_ok() };
+        let reached = tokio::select! {
+            biased;
+            reached = reached => reached,
+            () = self.meter.install_failed.cancelled() => false,
+            () = self.stop.cancelled() => false,
+        };
+        if reached {
+            return Ok(());
+        }
+        let error = AnyError::error("the state does not have what the log is to forget");
+        Err(StorageIOError::write_logs(error).into())
     }
 
     fn read(&self, from: u64, to_exclusive: u64, all: bool) -> Result<Vec<LogEntry>, synod_storage::Error> {
@@ -316,6 +351,9 @@ impl RaftLogStorage<Group> for LogStore {
         let mut records = Vec::new();
         let mut kept = Vec::new();
         for entry in entries {
+            if let EntryPayload::Normal(Proposal { ticket: Some(ticket), .. }) = &entry.payload {
+                ticket.note_written();
+            }
             let bytes = encode(&LogRecord::from(&entry)).map_err(writing)?;
             let size = bytes.len();
             self.meter.appended_bytes.fetch_add(size as u64, Ordering::Relaxed);
@@ -351,6 +389,7 @@ impl RaftLogStorage<Group> for LogStore {
     }
 
     async fn purge(&mut self, log_id: LogId) -> Result<(), StorageError> {
+        self.wait_for_state(log_id.index).await?;
         let bytes = encode(&PlaceRecord::from(log_id)).map_err(writing)?;
         self.note(PURGED_NOTE, bytes).await.map_err(writing)?;
         // A place behind the end of the log is one that the state has and the log never had: what the log

@@ -9,8 +9,8 @@
 //! hears of them, and that its events were told before its caller is answered. Leaves judging to the
 //! domain, and the disk to the checkpointer.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use openraft::storage::RaftStateMachine;
@@ -24,9 +24,11 @@ use synod_domain::state::{RestoreError, State};
 use synod_domain::time::Timestamp;
 use synod_storage::decode;
 use synod_storage::{StateStore, Storage};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
 
 use crate::checkpointer::{CHECKPOINT_ENTRIES, Checkpointer, Policy};
+use crate::clock::ClusterClock;
 use crate::group::{Answers, Group, LogEntry, LogId, Membership, Peer, StorageError};
 use crate::offload::Offload;
 use crate::records::{BOOKKEEPING_KEY, Bookkeeping};
@@ -42,6 +44,9 @@ const PAGE: usize = 512;
 pub trait EventSink: Send + Sync + 'static {
     /// Takes the events of one entry.
     fn publish(&self, index: u64, at: Timestamp, events: Vec<Event>);
+
+    /// Hears that a snapshot brought everything through this entry, so that what happened up to there is not told.
+    fn skip(&self, _index: u64, _at: Timestamp) {}
 }
 
 /// Why the mirror on disk does not make a state.
@@ -63,6 +68,10 @@ pub struct Machine {
     pub(crate) unsaved: AtomicU64,
     /// Woken by every apply.
     pub(crate) applied: Notify,
+    /// Through which index the state is applied; 0 before the first entry.
+    pub(crate) reached: watch::Sender<u64>,
+    /// Told the time of what is applied.
+    clock: OnceLock<Arc<ClusterClock>>,
     /// Woken when so much is unsaved that the next checkpoint should not wait.
     pub(crate) urgent: Notify,
     sink: Arc<dyn EventSink>,
@@ -84,6 +93,8 @@ impl Machine {
         let (state, place) = read_mirror(store)?;
         Ok(Self {
             state: Arc::new(RwLock::new(state)),
+            reached: watch::Sender::new(place.applied.map_or(0, |id| id.index)),
+            clock: OnceLock::new(),
             place: Mutex::new(place),
             unsaved: AtomicU64::new(0),
             applied: Notify::new(),
@@ -112,10 +123,17 @@ impl Machine {
     /// Takes what an installed snapshot has put into the store.
     pub(crate) fn reload(&self, store: &dyn StateStore) -> Result<(), Error> {
         let (state, place) = read_mirror(store)?;
+        let (index, at) = (place.applied.map_or(0, |id| id.index), state.now());
         let mut current = self.state.write();
         *self.place.lock() = place;
         *current = state;
         self.unsaved.store(0, Ordering::Relaxed);
+        if let Some(clock) = self.clock.get() {
+            clock.applied(current.now());
+        }
+        drop(current);
+        self.sink.skip(index, at);
+        self.tell_reached();
         Ok(())
     }
 
@@ -138,6 +156,9 @@ impl Machine {
                 let effects = {
                     let mut state = self.state.write();
                     let effects = state.apply(&proposal.entry);
+                    if let Some(clock) = self.clock.get() {
+                        clock.applied(proposal.entry.at);
+                    }
                     self.place.lock().applied = Some(entry.log_id);
                     effects
                 };
@@ -145,7 +166,7 @@ impl Machine {
                     self.sink.publish(index, proposal.entry.at, effects.events);
                 }
                 let answers = match &proposal.ticket {
-                    Some(ticket) => ticket.settle(effects.answers),
+                    Some(ticket) => ticket.settle(index, effects.answers),
                     None => effects.answers,
                 };
                 Answers { answers }
@@ -153,7 +174,20 @@ impl Machine {
         }
     }
 
+    /// Tells whoever waits for an index.
+    fn tell_reached(&self) {
+        let index = self.place.lock().applied.map_or(0, |id| id.index);
+        self.reached.send_if_modified(|reached| std::mem::replace(reached, index) != index);
+    }
+
+    /// Tells this clock the time of every entry from here on.
+    pub(crate) fn set_clock(&self, clock: Arc<ClusterClock>) {
+        // One machine has one clock for its life.
+        let _ = self.clock.set(clock);
+    }
+
     fn note_applied(&self, entries: u64) {
+        self.tell_reached();
         let unsaved = self.unsaved.fetch_add(entries, Ordering::Relaxed) + entries;
         self.applied.notify_one();
         if unsaved >= CHECKPOINT_ENTRIES {
@@ -162,7 +196,7 @@ impl Machine {
     }
 }
 
-fn read_mirror(store: &dyn StateStore) -> Result<(State, Place), Error> {
+pub(crate) fn read_mirror(store: &dyn StateStore) -> Result<(State, Place), Error> {
     let mut failed = None;
     let state =
         State::restore(state_rows(store).map_while(|row| row.map_err(|error| failed = Some(error)).ok()));
@@ -228,8 +262,9 @@ impl StateMachine {
     ) -> Result<Self, crate::checkpointer::Error> {
         let Storage { state: store, snapshots, .. } = storage;
         let machine = Arc::new(Machine::load(&*store, sink)?);
+        let stop = CancellationToken::new();
         let checkpointer =
-            Checkpointer::new(Arc::clone(&machine), store, snapshots, Arc::default(), offload, policy)?;
+            Checkpointer::new(Arc::clone(&machine), store, snapshots, Arc::default(), offload, policy, stop)?;
         Ok(Self::new(machine, Arc::new(checkpointer)))
     }
 

@@ -1,10 +1,12 @@
 //! Raft's messages over the transport.
 //!
 //! One message in each direction, encoded with the storage's codec and its checksum. Promises a deadline on
-//! every request. A snapshot travels in pieces, the last of which installs it. Leaves retrying to openraft.
+//! every request. A snapshot travels in pieces, over the connection that heartbeats do not use. Leaves retrying to openraft.
 
+use std::cmp::Ordering;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,28 +19,59 @@ use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, VoteRequest, VoteResponse,
 };
 use openraft::{AnyError, Snapshot, SnapshotMeta, Vote};
-use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use synod_domain::id::NodeId;
+use synod_domain::time::Timestamp;
 use synod_storage::{decode, encode};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
+use crate::arrival::{self, Arrivals};
+use crate::elections::{Canvass, would_vote};
 use crate::group::{Group, Peer as Member, Raft};
-use crate::snapshot::SnapshotData;
-use crate::transport::peer::Peer;
+use crate::hearing::Here;
+use crate::transport::Error;
+use crate::transport::hello::Caller;
+use crate::transport::links::{Links, Service};
 use crate::transport::serve::Handler;
-use crate::transport::{Error, Network};
 
-/// Bytes of a snapshot in one message. Larger pieces hold up the heartbeats that share the connection.
-const PIECE_BYTES: usize = 1 << 20;
+/// Bytes of a snapshot in one message. Larger pieces hold up what else goes over their connection; smaller ones
+/// wait more often for an answer.
+const PIECE_BYTES: usize = 512 << 10;
 
-/// The largest snapshot that is received: its pieces wait in memory until the last has come.
-pub const RECEIVED_SNAPSHOT_BYTES_MAX: usize = 1 << 30;
+/// How soon a member that is away is tried again. openraft's half a second would outlast an election.
+const BACKOFF: Duration = Duration::from_millis(100);
+
+/// How long a member may take to append what it was sent. A slow disk is waited for and not sent the same again;
+/// a connection that is gone is noticed by the transport, and sooner.
+pub(crate) const APPEND_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Questions of all connections together that may wait in the core. A member asks one at a time, and after a lost
+/// connection again; while the core waits for its disk, each of them holds the entries it brought.
+const IN_CORE_MAX: usize = 16;
+
+/// How long openraft refuses votes after a word of a leader, whatever the handler thinks of it.
+pub(crate) const LEASE: Duration = Duration::from_millis(2);
 
 /// What one member asks another. A format: variants are only appended.
 #[derive(Serialize, Deserialize)]
 enum Question {
     Append(AppendEntriesRequest<Group>),
     Vote(VoteRequest<u64>),
-    Snapshot { vote: Vote<u64>, meta: SnapshotMeta<u64, Member>, offset: u64, piece: Vec<u8>, last: bool },
+    Snapshot(Piece),
+    /// A vote that the leader wishes.
+    AppointedVote(VoteRequest<u64>),
+    /// Would you vote for me?
+    Canvass(Canvass),
+    /// I lead, and this is the time.
+    Pulse {
+        vote: Vote<u64>,
+        at: Timestamp,
+    },
+    /// Stand for leader now, says the leader of that vote.
+    TakeOver {
+        vote: Vote<u64>,
+    },
 }
 
 /// What a member answers.
@@ -46,19 +79,117 @@ enum Question {
 enum Reply {
     Append(Result<AppendEntriesResponse<u64>, RaftError<u64>>),
     Vote(Result<VoteResponse<u64>, RaftError<u64>>),
-    /// `None` asks for the next piece.
-    Snapshot(Result<Option<SnapshotResponse<u64>>, Fatal<u64>>),
+    Snapshot(Result<Taken, Fatal<u64>>),
+    Canvass(Canvassed),
+    /// Its own vote: the leader still leads it unless this one is newer.
+    Pulse {
+        vote: Vote<u64>,
+    },
+    /// Whether it does.
+    TakeOver(bool),
+    /// Too much waits in its core; ask again.
+    Busy,
+}
+
+/// A piece of a snapshot.
+#[derive(Serialize, Deserialize)]
+struct Piece {
+    vote: Vote<u64>,
+    meta: SnapshotMeta<u64, Member>,
+    offset: u64,
+    bytes: Vec<u8>,
+    last: bool,
+}
+
+/// What came of a piece.
+#[derive(Serialize, Deserialize)]
+enum Taken {
+    /// The piece from this offset on is wanted next.
+    Wants(u64),
+    /// The whole was installed, or its sender leads no more.
+    Done(SnapshotResponse<u64>),
+}
+
+/// What a voter says to a candidate.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Canvassed {
+    /// Whether it would vote so.
+    pub(crate) granted: bool,
+    /// What time it is, if it has ever been led.
+    pub(crate) at: Option<Timestamp>,
+}
+
+/// Asks other members on behalf of this node.
+#[derive(Clone)]
+pub(crate) struct Colleagues {
+    links: Option<Links>,
+}
+
+impl Colleagues {
+    /// Uses these links; a group of one needs none.
+    pub(crate) fn new(links: Option<Links>) -> Self {
+        Self { links }
+    }
+
+    fn links(&self) -> Result<&Links, Error> {
+        self.links.as_ref().ok_or_else(|| Error::Lost("a group of one has no network".to_owned()))
+    }
+
+    async fn ask(&self, node: NodeId, question: &Question, deadline: Duration) -> Result<Reply, Error> {
+        let encoded = encode(question).map_err(|error| Error::Lost(error.to_string()))?;
+        let answer = self.links()?.ask(node, Service::Agreement, encoded.into(), deadline).await?;
+        decode(&answer).map_err(|error| Error::Lost(error.to_string()))
+    }
+
+    /// Asks over the connection on which no heartbeat waits.
+    async fn ask_apart(&self, node: NodeId, question: &Question, deadline: Duration) -> Result<Reply, Error> {
+        let encoded = encode(question).map_err(|error| Error::Lost(error.to_string()))?;
+        let answer = self.links()?.ask_apart(node, Service::Agreement, encoded.into(), deadline).await?;
+        decode(&answer).map_err(|error| Error::Lost(error.to_string()))
+    }
+
+    /// Asks whether a voter would vote for this node; `None` when it does not answer.
+    pub(crate) async fn canvass(
+        &self,
+        node: NodeId,
+        canvass: Canvass,
+        deadline: Duration,
+    ) -> Option<Canvassed> {
+        match self.ask(node, &Question::Canvass(canvass), deadline).await {
+            Ok(Reply::Canvass(answer)) => Some(answer),
+            Ok(_) | Err(_) => None,
+        }
+    }
+
+    /// Tells a member that this node leads; true when it still follows.
+    pub(crate) async fn pulse(
+        &self,
+        node: NodeId,
+        vote: Vote<u64>,
+        at: Timestamp,
+        deadline: Duration,
+    ) -> bool {
+        match self.ask(node, &Question::Pulse { vote, at }, deadline).await {
+            Ok(Reply::Pulse { vote: theirs }) => theirs <= vote,
+            Ok(_) | Err(_) => false,
+        }
+    }
+
+    /// Asks a voter to stand for leader now; true when it does.
+    pub(crate) async fn appoint(&self, node: NodeId, vote: Vote<u64>, deadline: Duration) -> bool {
+        matches!(self.ask(node, &Question::TakeOver { vote }, deadline).await, Ok(Reply::TakeOver(true)))
+    }
 }
 
 /// Makes connections to members.
-pub struct RaftPeers {
-    network: Option<Arc<dyn Network>>,
+pub(crate) struct RaftPeers {
+    colleagues: Colleagues,
+    here: Arc<Here>,
 }
 
 impl RaftPeers {
-    /// Uses that network; a group of one needs none.
-    pub fn new(network: Option<Arc<dyn Network>>) -> Self {
-        Self { network }
+    pub(crate) fn new(colleagues: Colleagues, here: Arc<Here>) -> Self {
+        Self { colleagues, here }
     }
 }
 
@@ -66,23 +197,20 @@ impl RaftNetworkFactory<Group> for RaftPeers {
     type Network = RaftPeer;
 
     async fn new_client(&mut self, _target: u64, node: &Member) -> RaftPeer {
-        RaftPeer { peer: self.network.as_ref().map(|network| Peer::new(Arc::clone(network), &node.address)) }
+        RaftPeer { colleagues: self.colleagues.clone(), here: Arc::clone(&self.here), node: node.node }
     }
 }
 
 /// The connection to one member.
-pub struct RaftPeer {
-    peer: Option<Peer>,
+pub(crate) struct RaftPeer {
+    colleagues: Colleagues,
+    here: Arc<Here>,
+    node: NodeId,
 }
 
 impl RaftPeer {
     async fn ask(&self, question: &Question, deadline: Duration) -> Result<Reply, Error> {
-        let Some(peer) = &self.peer else {
-            return Err(Error::Lost("a group of one has no network".to_owned()));
-        };
-        let encoded = encode(question).map_err(|error| Error::Lost(error.to_string()))?;
-        let answer = peer.ask(encoded.into(), deadline).await?;
-        decode(&answer).map_err(|error| Error::Lost(error.to_string()))
+        self.colleagues.ask(self.node, question, deadline).await
     }
 }
 
@@ -90,11 +218,16 @@ type RpcError = RPCError<u64, Member, RaftError<u64>>;
 
 fn failed(error: &Error) -> RpcError {
     match error {
-        Error::Unreachable { .. } | Error::Late | Error::Lost(_) => {
+        Error::Unreachable { .. } | Error::Refused { .. } | Error::Late | Error::Lost(_) => {
             RPCError::Unreachable(Unreachable::new(error))
         }
         Error::Overloaded(_) | Error::TooLarge { .. } => RPCError::Network(NetworkError::new(error)),
     }
+}
+
+/// Counts as unreachable: it is asked again after [`BACKOFF`].
+fn busy() -> Error {
+    Error::Lost("too much waits in the core of the other".to_owned())
 }
 
 fn odd() -> Error {
@@ -105,23 +238,23 @@ impl RaftNetwork<Group> for RaftPeer {
     async fn append_entries(
         &mut self,
         rpc: AppendEntriesRequest<Group>,
-        option: RPCOption,
+        _: RPCOption,
     ) -> Result<AppendEntriesResponse<u64>, RpcError> {
-        match self.ask(&Question::Append(rpc), option.hard_ttl()).await {
+        match self.ask(&Question::Append(rpc), APPEND_PATIENCE).await {
             Ok(Reply::Append(result)) => result.map_err(|error| RemoteError::new(0, error).into()),
-            Ok(Reply::Vote(_) | Reply::Snapshot(_)) => Err(failed(&odd())),
+            Ok(Reply::Busy) => Err(failed(&busy())),
+            Ok(_) => Err(failed(&odd())),
             Err(error) => Err(failed(&error)),
         }
     }
 
-    async fn vote(
-        &mut self,
-        rpc: VoteRequest<u64>,
-        option: RPCOption,
-    ) -> Result<VoteResponse<u64>, RpcError> {
-        match self.ask(&Question::Vote(rpc), option.hard_ttl()).await {
+    async fn vote(&mut self, rpc: VoteRequest<u64>, _: RPCOption) -> Result<VoteResponse<u64>, RpcError> {
+        let appointed = self.here.is_appointed(rpc.vote.leader_id.term);
+        let question = if appointed { Question::AppointedVote(rpc) } else { Question::Vote(rpc) };
+        match self.ask(&question, self.here.timing.election.1).await {
             Ok(Reply::Vote(result)) => result.map_err(|error| RemoteError::new(0, error).into()),
-            Ok(Reply::Append(_) | Reply::Snapshot(_)) => Err(failed(&odd())),
+            Ok(Reply::Busy) => Err(failed(&busy())),
+            Ok(_) => Err(failed(&odd())),
             Err(error) => Err(failed(&error)),
         }
     }
@@ -140,9 +273,8 @@ impl RaftNetwork<Group> for RaftPeer {
         }
     }
 
-    /// A peer that is away is tried again soon: the default half second would outlast an election.
     fn backoff(&self) -> openraft::network::Backoff {
-        openraft::network::Backoff::new(std::iter::repeat(Duration::from_millis(100)))
+        openraft::network::Backoff::new(std::iter::repeat(BACKOFF))
     }
 }
 
@@ -154,24 +286,38 @@ impl RaftPeer {
         deadline: Duration,
     ) -> Result<SnapshotResponse<u64>, StreamingError<Group, Fatal<u64>>> {
         let mut offset = 0_u64;
+        // Nothing is sent before the other has said what it has.
+        let mut size = 0;
+        let mut begun = Instant::now();
         loop {
-            let piece = snapshot.snapshot.read_at(offset, PIECE_BYTES);
+            let piece = snapshot.snapshot.read_at(offset, size);
             let piece = piece.map_err(|error| {
                 let signature = Some(snapshot.meta.signature());
                 let error = openraft::StorageIOError::read_snapshot(signature, AnyError::new(&error));
                 StreamingError::StorageError(error.into())
             })?;
-            let last = piece.len() < PIECE_BYTES;
-            let size = piece.len() as u64;
+            let last = piece.len() < size;
             let meta = snapshot.meta.clone();
-            let question = Question::Snapshot { vote, meta, offset, piece: piece.to_vec(), last };
-            match self.ask(&question, deadline).await {
-                Ok(Reply::Snapshot(Ok(Some(done)))) => return Ok(done),
-                Ok(Reply::Snapshot(Ok(None))) => offset += size,
+            let question = Question::Snapshot(Piece { vote, meta, offset, bytes: piece.to_vec(), last });
+            match self.colleagues.ask_apart(self.node, &question, deadline).await {
+                Ok(Reply::Snapshot(Ok(Taken::Done(done)))) => return Ok(done),
+                Ok(Reply::Snapshot(Ok(Taken::Wants(wanted)))) => {
+                    if wanted > offset {
+                        begun = Instant::now();
+                    }
+                    if begun.elapsed() > deadline {
+                        return Err(StreamingError::Unreachable(Unreachable::new(&Error::Late)));
+                    }
+                    if size > 0 && wanted <= offset {
+                        // Its disk refuses, or it has forgotten what it had.
+                        tokio::time::sleep(BACKOFF).await;
+                    }
+                    (offset, size) = (wanted, PIECE_BYTES);
+                }
                 Ok(Reply::Snapshot(Err(fatal))) => {
                     return Err(StreamingError::RemoteError(RemoteError::new(0, fatal)));
                 }
-                Ok(Reply::Append(_) | Reply::Vote(_)) => {
+                Ok(_) => {
                     return Err(StreamingError::Unreachable(Unreachable::new(&odd())));
                 }
                 Err(error) => return Err(StreamingError::Unreachable(Unreachable::new(&error))),
@@ -181,52 +327,121 @@ impl RaftPeer {
 }
 
 /// Answers what other members ask.
-pub struct RaftHandler {
+pub(crate) struct RaftHandler {
     raft: Raft,
-    arriving: Mutex<Vec<u8>>,
+    here: Arc<Here>,
+    arrivals: Arc<Arrivals>,
+    in_core: Semaphore,
 }
 
 impl RaftHandler {
     /// Answers for that group.
-    pub fn new(raft: Raft) -> Self {
-        Self { raft, arriving: Mutex::default() }
+    pub(crate) fn new(raft: Raft, here: Arc<Here>, arrivals: Arc<Arrivals>) -> Self {
+        Self { raft, here, arrivals, in_core: Semaphore::new(IN_CORE_MAX) }
     }
 
-    /// Takes a piece; returns the whole once it has come. A piece out of place begins anew.
-    fn gather(&self, offset: u64, piece: &[u8], last: bool) -> Option<Bytes> {
-        let mut arriving = self.arriving.lock();
-        if offset == 0 {
-            arriving.clear();
+    /// Takes a piece of a snapshot, and installs the whole once it has come.
+    async fn take(&self, piece: Piece) -> Result<Taken, Fatal<u64>> {
+        let known = self.known_vote();
+        if !matches!(piece.vote.partial_cmp(&known), Some(Ordering::Equal | Ordering::Greater)) {
+            // Its sender leads no more, and steps down by this answer.
+            return Ok(Taken::Done(SnapshotResponse::new(known)));
         }
-        let fits =
-            arriving.len() as u64 == offset && arriving.len() + piece.len() <= RECEIVED_SNAPSHOT_BYTES_MAX;
-        if !fits {
-            arriving.clear();
-            return None;
+        let Piece { vote, meta, offset, bytes, last } = piece;
+        match self.arrivals.take(meta, offset, bytes, last).await {
+            Ok(arrival::Taken::Wants(offset)) => Ok(Taken::Wants(offset)),
+            Ok(arrival::Taken::Whole(snapshot)) => {
+                self.raft.install_full_snapshot(vote, snapshot).await.map(Taken::Done)
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a snapshot that arrives cannot be kept");
+                Ok(Taken::Wants(0))
+            }
         }
-        arriving.extend_from_slice(piece);
-        last.then(|| std::mem::take(&mut *arriving).into())
+    }
+
+    /// Notes a word of a leader, unless this node knows a newer one.
+    fn hear(&self, vote: Vote<u64>) -> bool {
+        let known = self.raft.server_metrics().borrow().vote;
+        vote >= known && self.here.hearing.note(vote)
+    }
+
+    /// Votes, if this node misses a leader or the leader itself wishes the election.
+    async fn vote(
+        &self,
+        rpc: VoteRequest<u64>,
+        appointed: bool,
+    ) -> Result<VoteResponse<u64>, RaftError<u64>> {
+        if !appointed && !self.here.misses_a_leader() {
+            let (vote, last) = (self.known_vote(), self.raft.data_metrics().borrow().last_log);
+            return Ok(VoteResponse::new(vote, last, false));
+        }
+        let mut answer = self.raft.vote(rpc.clone()).await;
+        let leased = answer.as_ref().is_ok_and(|answer| {
+            !answer.vote_granted && answer.vote < rpc.vote && answer.last_log_id <= rpc.last_log_id
+        });
+        if appointed && leased {
+            // It has just heard the leader who wishes this.
+            tokio::time::sleep(2 * LEASE).await;
+            answer = self.raft.vote(rpc).await;
+        }
+        if answer.as_ref().is_ok_and(|answer| answer.vote_granted) {
+            self.here.hearing.give_way();
+        }
+        answer
+    }
+
+    /// Votes, unless too much waits in the core.
+    async fn counted_vote(&self, rpc: VoteRequest<u64>, appointed: bool) -> Reply {
+        let Ok(_place) = self.in_core.try_acquire() else { return Reply::Busy };
+        Reply::Vote(self.vote(rpc, appointed).await)
+    }
+
+    fn known_vote(&self) -> Vote<u64> {
+        self.raft.server_metrics().borrow().vote
+    }
+
+    fn canvassed(&self, canvass: Canvass) -> Canvassed {
+        let mine = self.raft.data_metrics().borrow().last_log;
+        let granted = would_vote(self.here.misses_a_leader(), mine, canvass);
+        Canvassed { granted, at: self.here.clock.told() }
+    }
+
+    /// Stands for leader because the leader wishes it.
+    async fn take_over(&self, vote: Vote<u64>) -> bool {
+        if vote != self.known_vote() {
+            return false;
+        }
+        self.here.appointed.store(vote.leader_id.term + 1, atomic::Ordering::Release);
+        self.here.hearing.give_way();
+        self.raft.trigger().elect().await.is_ok()
     }
 
     async fn reply(&self, question: Question) -> Reply {
         match question {
-            Question::Append(rpc) => Reply::Append(self.raft.append_entries(rpc).await),
-            Question::Vote(rpc) => Reply::Vote(self.raft.vote(rpc).await),
-            Question::Snapshot { vote, meta, offset, piece, last } => match self.gather(offset, &piece, last)
-            {
-                None => Reply::Snapshot(Ok(None)),
-                Some(whole) => {
-                    let snapshot = Snapshot { meta, snapshot: Box::new(SnapshotData::Received(whole)) };
-                    Reply::Snapshot(self.raft.install_full_snapshot(vote, snapshot).await.map(Some))
+            Question::Append(rpc) => {
+                self.hear(rpc.vote);
+                let Ok(_place) = self.in_core.try_acquire() else { return Reply::Busy };
+                Reply::Append(self.raft.append_entries(rpc).await)
+            }
+            Question::Vote(rpc) => self.counted_vote(rpc, false).await,
+            Question::AppointedVote(rpc) => self.counted_vote(rpc, true).await,
+            Question::Canvass(canvass) => Reply::Canvass(self.canvassed(canvass)),
+            Question::Pulse { vote, at } => {
+                if self.hear(vote) {
+                    self.here.clock.heard(at);
                 }
-            },
+                Reply::Pulse { vote: self.known_vote() }
+            }
+            Question::TakeOver { vote } => Reply::TakeOver(self.take_over(vote).await),
+            Question::Snapshot(piece) => Reply::Snapshot(self.take(piece).await),
         }
     }
 }
 
 #[async_trait]
 impl Handler for RaftHandler {
-    async fn answer(&self, request: Bytes) -> Option<Bytes> {
+    async fn answer(&self, _: &Caller, request: Bytes) -> Option<Bytes> {
         let question = match decode::<Question>(&request) {
             Ok(question) => question,
             Err(error) => {
@@ -235,5 +450,82 @@ impl Handler for RaftHandler {
             }
         };
         encode(&self.reply(question).await).ok().map(Bytes::from)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+mod tests {
+    use futures::StreamExt as _;
+    use futures::stream::FuturesUnordered;
+    use synod_domain::event::Event;
+    use synod_domain::sources::{Clock, Entropy};
+    use synod_storage::MemoryDisk;
+
+    use super::*;
+    use crate::checkpointer::Policy;
+    use crate::consensus::{Consensus, Formation, Options, Timing};
+    use crate::machine::EventSink;
+    use crate::transport::hello::{Hello, PROTOCOL};
+
+    /// Time that stands, chance that is none, and nobody who listens.
+    struct Nothing;
+
+    impl Clock for Nothing {
+        fn now(&self) -> Timestamp {
+            Timestamp::ZERO
+        }
+    }
+
+    impl Entropy for Nothing {
+        fn draw(&self) -> u64 {
+            1
+        }
+    }
+
+    impl EventSink for Nothing {
+        fn publish(&self, _: u64, _: Timestamp, _: Vec<Event>) {}
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_a_full_disk_is_bounded_and_the_rest_answered_at_once() {
+        let disk = MemoryDisk::new();
+        let options = Options {
+            number: 2,
+            me: NodeId::from_raw(2),
+            storage: disk.open(),
+            clock: Arc::new(Nothing),
+            entropy: Arc::new(Nothing),
+            events: Arc::new(Nothing),
+            timing: Timing::default(),
+            policy: Policy::default(),
+            inline: true,
+            formation: Formation::Join,
+            links: None,
+        };
+        let node = Consensus::start(options).await.unwrap();
+        disk.limit_space(Some(0));
+        let handler = node.handler();
+        let node = NodeId::from_raw(1);
+        let hello = Hello { protocol: PROTOCOL, cluster: "test".to_owned(), node, generation: 1 };
+        let caller = Caller { hello, member: true };
+        let append = || {
+            let vote = Vote::new_committed(1, 1);
+            let rpc =
+                AppendEntriesRequest { vote, prev_log_id: None, entries: Vec::new(), leader_commit: None };
+            handler.answer(&caller, encode(&Question::Append(rpc)).unwrap().into())
+        };
+        let mut asked: FuturesUnordered<_> = (0..3 * IN_CORE_MAX).map(|_| append()).collect();
+        let all = async {
+            for _ in 0..2 * IN_CORE_MAX {
+                let answer = asked.next().await.unwrap().unwrap();
+                assert!(matches!(decode::<Reply>(&answer).unwrap(), Reply::Busy));
+            }
+            disk.limit_space(None);
+            while let Some(answer) = asked.next().await {
+                assert!(matches!(decode::<Reply>(&answer.unwrap()).unwrap(), Reply::Append(Ok(_))));
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), all).await.unwrap();
     }
 }

@@ -24,11 +24,11 @@ use synod_domain::command::{Command, Entry, Request};
 use synod_domain::id::RequestId;
 use synod_domain::reply::Answer;
 use synod_domain::sources::{Clock, Entropy};
-use synod_domain::time::Timestamp;
 use synod_storage::{Log, Room};
 use tokio::sync::oneshot::error::TryRecvError;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
+use crate::clock::ClusterClock;
 use crate::group::{Group, Proposal, Raft, Ticket, Told};
 
 /// Commands in one entry. More makes each sync cheaper, but a reader of the state waits while an entry is
@@ -51,6 +51,15 @@ pub const QUEUE_COMMANDS_MAX: usize = 16 * 1024;
 
 /// Bytes of commands that may wait, so that a queue of large payloads does not fill the memory.
 pub const QUEUE_BYTES_MAX: usize = 64 << 20;
+
+/// What came of a proposal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settled {
+    /// The answer; the command being refused is one, too.
+    pub answer: Answer,
+    /// The index of the entry: whoever has applied it sees the effect.
+    pub index: u64,
+}
 
 /// Why a proposal has no answer. It says nothing about whether the command is right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -102,8 +111,10 @@ impl Proposer {
             entropy: parts.entropy,
             settled: Arc::new(Notify::new()),
             in_flight: Vec::with_capacity(IN_FLIGHT_MAX),
-            last: Timestamp::ZERO,
             crowded: false,
+            leading: parts.leading,
+            held: parts.held,
+            in_hand: parts.in_hand,
         };
         (handle, tokio::spawn(batcher.run(parts.stop)))
     }
@@ -114,7 +125,7 @@ impl Proposer {
     ///
     /// # Errors
     /// When there is no answer; the command itself being refused is an answer.
-    pub async fn propose(&self, id: RequestId, command: Command) -> Result<Answer, ProposeError> {
+    pub async fn propose(&self, id: RequestId, command: Command) -> Result<Settled, ProposeError> {
         match self.log.room() {
             Room::Ample => {}
             Room::Reserve if !creates_work(&command) => {}
@@ -152,10 +163,16 @@ impl Proposer {
 /// What the batching task works with.
 pub(crate) struct Parts {
     pub(crate) raft: Raft,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<ClusterClock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) log: Arc<dyn Log>,
     pub(crate) stop: Arc<Notify>,
+    /// The term in which this node leads and a quorum follows.
+    pub(crate) leading: watch::Receiver<Option<u64>>,
+    /// Whether nothing is to be written now.
+    pub(crate) held: watch::Receiver<bool>,
+    /// Told how many batches are on their way.
+    pub(crate) in_hand: watch::Sender<usize>,
 }
 
 struct Batcher {
@@ -164,13 +181,15 @@ struct Batcher {
     /// Taken from the queue, not yet proposed: what did not fit the batch before.
     ready: VecDeque<Waiting>,
     raft: Raft,
-    clock: Arc<dyn Clock>,
+    clock: Arc<ClusterClock>,
     entropy: Arc<dyn Entropy>,
     settled: Arc<Notify>,
     in_flight: Vec<InFlight>,
-    last: Timestamp,
     /// Whether the last batch was of several callers: then more of them are likely to be on their way.
     crowded: bool,
+    leading: watch::Receiver<Option<u64>>,
+    held: watch::Receiver<bool>,
+    in_hand: watch::Sender<usize>,
 }
 
 /// How openraft tells the outcome of an entry.
@@ -187,10 +206,12 @@ impl Batcher {
     async fn run(mut self, stop: Arc<Notify>) {
         let stopped = stop.notified();
         tokio::pin!(stopped);
+        let (mut leading, mut term) = (self.leading.clone(), None);
         loop {
             tokio::select! {
                 biased;
                 () = &mut stopped => break,
+                () = lost(&mut leading, &mut term) => self.fail_all(),
                 more = self.next() => if !more { break },
             }
         }
@@ -202,8 +223,20 @@ impl Batcher {
         while let Ok(waiting) = self.queue.try_recv() {
             let _ = waiting.caller.send(Err(ProposeError::Stopped));
         }
-        while !self.in_flight.is_empty() {
-            self.wait_for_slot(0).await;
+        self.wait_for_slot(0).await;
+    }
+
+    /// Tells everybody who waits that this node leads no more. What is on its way may still come through.
+    fn fail_all(&mut self) {
+        for batch in &self.in_flight {
+            batch.ticket.fail(&ProposeError::Unknown("this node has lost the lead".to_owned()));
+        }
+        while let Ok(waiting) = self.queue.try_recv() {
+            self.ready.push_back(waiting);
+        }
+        while let Some(waiting) = self.ready.pop_front() {
+            self.bytes.fetch_sub(waiting.bytes, Ordering::Relaxed);
+            let _ = waiting.caller.send(Err(ProposeError::NotLeader));
         }
     }
 
@@ -227,6 +260,17 @@ impl Batcher {
             // and for no more than what is ready to run.
             tokio::task::yield_now().await;
         }
+        loop {
+            // Nobody holds any more when the sender is gone.
+            let gone = self.held.wait_for(|held| !held).await.is_err();
+            // Said before it is looked at again: whoever holds afterwards waits for this batch. Nothing is awaited
+            // from here until it is sent.
+            self.in_hand.send_modify(|in_hand| *in_hand += 1);
+            if gone || !*self.held.borrow() {
+                break;
+            }
+            self.in_hand.send_modify(|in_hand| *in_hand -= 1);
+        }
         while self.ready.len() < BATCH_COMMANDS_MAX {
             let Ok(waiting) = self.queue.try_recv() else { break };
             self.ready.push_back(waiting);
@@ -239,7 +283,9 @@ impl Batcher {
     async fn wait_for_slot(&mut self, most: usize) {
         loop {
             self.in_flight.retain_mut(|batch| !batch.is_over());
-            if self.in_flight.iter().filter(|batch| !batch.ticket.is_settled()).count() <= most {
+            let open = self.in_flight.iter().filter(|batch| !batch.ticket.is_settled()).count();
+            self.in_hand.send_if_modified(|in_hand| std::mem::replace(in_hand, open) != open);
+            if open <= most {
                 return;
             }
             tokio::select! {
@@ -250,6 +296,7 @@ impl Batcher {
         }
     }
 
+    /// Sends one batch of what is ready; it counts as in hand already.
     fn send(&mut self) {
         let mut commands = Vec::with_capacity(self.ready.len().min(BATCH_COMMANDS_MAX));
         let mut callers = Vec::with_capacity(commands.capacity());
@@ -270,15 +317,32 @@ impl Batcher {
         self.bytes.fetch_sub(size, Ordering::Relaxed);
         self.crowded = commands.len() > 1;
         callers.append(&mut ticks);
-        self.last = self.last.max(self.clock.now());
-        let entry = Entry { at: self.last, seed: self.entropy.draw(), commands };
+        let entry = Entry { at: self.clock.now(), seed: self.entropy.draw(), commands };
         let ticket = Arc::new(Ticket::new(callers, Arc::clone(&self.settled)));
         let proposal = Proposal { entry: Arc::new(entry), ticket: Some(Arc::clone(&ticket)) };
         // Sending waits for nothing: openraft's queue is unbounded, and the bound is IN_FLIGHT_MAX.
         match self.raft.client_write_ff(proposal).now_or_never() {
             Some(Ok(outcome)) => self.in_flight.push(InFlight { ticket, outcome }),
             // The core is gone; it never saw this batch.
-            Some(Err(_)) | None => ticket.fail(&ProposeError::Stopped),
+            Some(Err(_)) | None => {
+                ticket.fail(&ProposeError::Stopped);
+                self.in_hand.send_modify(|in_hand| *in_hand -= 1);
+            }
+        }
+    }
+}
+
+/// Waits until this node no longer leads in the term it led in. What it knew stands in `term`, so that a loss is
+/// not missed while nobody waits.
+async fn lost(leading: &mut watch::Receiver<Option<u64>>, term: &mut Option<u64>) {
+    loop {
+        let now = *leading.borrow_and_update();
+        let before = std::mem::replace(term, now);
+        if before.is_some() && now != before {
+            return;
+        }
+        if leading.changed().await.is_err() {
+            return std::future::pending().await;
         }
     }
 }
@@ -309,7 +373,11 @@ impl InFlight {
     /// entry was refused, overwritten, or came to be applied from disk and lost its ticket there.
     fn conclude(&self, outcome: Option<ClientWriteResult<Group>>) {
         match outcome {
-            Some(Ok(written)) => drop(self.ticket.settle(written.data.answers)),
+            Some(Ok(written)) => drop(self.ticket.settle(written.log_id.index, written.data.answers)),
+            // Cut off here by another leader; a third node may have it, and lead next.
+            Some(Err(ClientWriteError::ForwardToLeader(_))) if self.ticket.was_written() => {
+                self.ticket.fail(&ProposeError::Unknown("another node leads now".to_owned()));
+            }
             Some(Err(ClientWriteError::ForwardToLeader(_))) => self.ticket.fail(&ProposeError::NotLeader),
             Some(Err(ClientWriteError::ChangeMembershipError(error))) => {
                 self.ticket.fail(&ProposeError::Unknown(error.to_string()));
@@ -350,7 +418,18 @@ fn creates_work(command: &Command) -> bool {
         | Command::Resume { .. }
         | Command::PutToken { .. }
         | Command::RotateToken { .. }
-        | Command::RevokeToken { .. } => false,
+        | Command::RevokeToken { .. }
+        | Command::AdmitNode { .. }
+        | Command::MarkNode { .. }
+        | Command::DrainNode { .. }
+        | Command::SetNodeRole { .. }
+        | Command::RemoveNode { .. }
+        | Command::PutJoinToken { .. }
+        | Command::RevokeJoinToken { .. }
+        | Command::InstallGossipKey { .. }
+        | Command::UseGossipKey { .. }
+        | Command::RemoveGossipKey { .. }
+        | Command::BeginTerm { .. } => false,
     }
 }
 
@@ -375,11 +454,24 @@ fn weight(command: &Command) -> usize {
         Command::RegisterAgent { spec } => {
             spec.metadata.as_ref().map_or(0, |metadata| metadata.len()) + 4 * REST
         }
-        Command::PutPool { .. } | Command::Heartbeat { .. } | Command::PutToken { .. } => 4 * REST,
+        Command::PutPool { .. }
+        | Command::Heartbeat { .. }
+        | Command::PutToken { .. }
+        | Command::StartNode { .. }
+        | Command::AdmitNode { .. } => 4 * REST,
+        Command::MarkNode { reason, .. }
+        | Command::DrainNode { reason, .. }
+        | Command::RemoveNode { reason, .. } => reason.len(),
         Command::Claim { offered, .. } => offered.as_ref().map_or(0, |offered| offered.len() * REST),
         Command::SetLimits { .. }
         | Command::SetWeight { .. }
-        | Command::StartNode { .. }
+        | Command::SetNodeRole { .. }
+        | Command::PutJoinToken { .. }
+        | Command::RevokeJoinToken { .. }
+        | Command::InstallGossipKey { .. }
+        | Command::UseGossipKey { .. }
+        | Command::RemoveGossipKey { .. }
+        | Command::BeginTerm { .. }
         | Command::ScalePool { .. }
         | Command::RemovePool { .. }
         | Command::RemoveAgent { .. }

@@ -17,6 +17,11 @@ use openraft::{AsyncRuntime, OptionalSend, TokioInstant, TokioRuntime};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{RngCore as _, SeedableRng as _};
 
+/// The least that openraft waits for an answer of another member. It takes the heartbeat's interval for an append
+/// and the least election timeout for a vote, and would send everything again to a disk that is slower. The
+/// network keeps a deadline of its own on every request, and a shorter one than this.
+const REQUEST_PATIENCE: Duration = Duration::from_secs(60);
+
 thread_local! {
     /// What [`ThreadRandom`] draws from; replaced by [`seed_thread`].
     static RANDOM: RefCell<ChaCha12Rng> = RefCell::new(ChaCha12Rng::seed_from_u64(0));
@@ -86,7 +91,7 @@ impl AsyncRuntime for SeededTokio {
         duration: Duration,
         future: F,
     ) -> Self::Timeout<R, F> {
-        TokioRuntime::timeout(duration, future)
+        TokioRuntime::timeout(duration.max(REQUEST_PATIENCE), future)
     }
 
     fn timeout_at<R, F: Future<Output = R> + OptionalSend>(

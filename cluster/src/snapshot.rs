@@ -1,5 +1,4 @@
-//! What openraft passes around as "the snapshot": a handle, never all of its bytes at once unless they came
-//! over the network.
+//! What openraft passes around as "the snapshot": a handle, never its bytes.
 //!
 //! The content is the storage's: rows of the state and of history, and as meta our [`Bookkeeping`].
 
@@ -9,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use openraft::SnapshotMeta;
 use synod_storage::decode;
-use synod_storage::{RawSnapshot, SnapshotInfo};
+use synod_storage::{RawSnapshot, SnapshotInfo, Spool};
 
 use crate::group::Peer;
 use crate::records::Bookkeeping;
@@ -26,7 +25,7 @@ pub enum SnapshotData {
     /// One that is stored here.
     Stored(Arc<dyn RawSnapshot>),
     /// The raw form of one that came over the network.
-    Received(Bytes),
+    Received(Arc<dyn Spool>),
 }
 
 impl std::fmt::Debug for SnapshotData {
@@ -34,7 +33,7 @@ impl std::fmt::Debug for SnapshotData {
         match self {
             Self::Empty => f.write_str("Empty"),
             Self::Stored(raw) => write!(f, "Stored({:?})", raw.info()),
-            Self::Received(bytes) => write!(f, "Received({} bytes)", bytes.len()),
+            Self::Received(spool) => write!(f, "Received({} bytes)", spool.size()),
         }
     }
 }
@@ -48,10 +47,7 @@ impl SnapshotData {
         match self {
             Self::Empty => Ok(Bytes::new()),
             Self::Stored(raw) => raw.read_at(offset, max),
-            Self::Received(bytes) => {
-                let from = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
-                Ok(bytes.slice(from..from.saturating_add(max).min(bytes.len())))
-            }
+            Self::Received(spool) => spool.read_at(offset, max),
         }
     }
 

@@ -9,15 +9,20 @@
 
 mod cluster {
     mod support;
+    mod table;
 
     mod batching;
+    mod elections;
     mod faults;
     mod formats;
     mod group;
     mod history;
+    mod membership;
     mod mirror;
     mod purge;
     mod restart;
+    mod snapshots;
     mod suite;
+    mod transfer;
     mod transport;
 }

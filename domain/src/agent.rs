@@ -12,6 +12,7 @@ use crate::id::{AgentId, NodeId, TaskId};
 use crate::name::Name;
 use crate::placement::Strategy;
 use crate::restart::RestartPolicy;
+use crate::spread::{Recovery, SpreadSpec};
 use crate::time::Timestamp;
 
 /// The most tasks one agent may hold at a time.
@@ -79,6 +80,8 @@ pub enum AgentStatus {
     Offline,
     /// Broken; restarts are used up or waiting.
     Failed,
+    /// Prepared; takes no work until it is needed.
+    Standby,
 }
 
 impl fmt::Display for AgentStatus {
@@ -90,6 +93,7 @@ impl fmt::Display for AgentStatus {
             Self::Draining => "DRAINING",
             Self::Offline => "OFFLINE",
             Self::Failed => "FAILED",
+            Self::Standby => "STANDBY",
         })
     }
 }
@@ -134,6 +138,8 @@ pub struct Agent {
     pub worked: Duration,
     /// Whether it retires: it takes nothing new and is removed with the end of its last lease.
     pub retiring: bool,
+    /// Whether it is one of the agents that its pool keeps in reserve on this node.
+    pub standby: bool,
 }
 
 impl Agent {
@@ -141,6 +147,7 @@ impl Agent {
     pub fn status(&self) -> AgentStatus {
         match self.standing {
             Standing::Starting => AgentStatus::Starting,
+            Standing::Ready if self.standby => AgentStatus::Standby,
             Standing::Ready if self.free() == 0 => AgentStatus::Busy,
             Standing::Ready => AgentStatus::Ready,
             Standing::Draining => AgentStatus::Draining,
@@ -156,7 +163,7 @@ impl Agent {
 
     /// Tells whether it takes new work.
     pub fn takes_work(&self) -> bool {
-        self.standing == Standing::Ready && self.free() > 0
+        self.standing == Standing::Ready && !self.standby && self.free() > 0
     }
 }
 
@@ -201,6 +208,12 @@ pub struct PoolSpec {
     pub strategy: Strategy,
     /// When and how often a broken agent is restarted.
     pub restart: RestartPolicy,
+    /// On which nodes its agents are, and how many on each.
+    #[serde(default)]
+    pub spread: SpreadSpec,
+    /// What becomes of its agents whose node goes down.
+    #[serde(default)]
+    pub recovery: Recovery,
 }
 
 /// A pool.
@@ -214,4 +227,8 @@ pub struct Pool {
     pub created_at: Timestamp,
     /// Since when it retires; then it takes no new work and is removed when it has neither work nor agents.
     pub retiring: Option<Timestamp>,
+    /// How many of its agents each node has; nodes without any are left out.
+    pub shares: BTreeMap<NodeId, u32>,
+    /// How many of its standby agents each node has; nodes without any are left out.
+    pub standbys: BTreeMap<NodeId, u32>,
 }

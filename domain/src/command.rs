@@ -13,6 +13,7 @@ use crate::capability::Capabilities;
 use crate::id::{AgentId, NodeId, RequestId, RunId, TaskId, TokenId};
 use crate::limits::Limits;
 use crate::name::Name;
+use crate::node::{GossipSecret, JoinToken, NodeRole, NodeSpec, NodeStanding};
 use crate::pause::Pausable;
 use crate::payload::Payload;
 use crate::task::{Lane, Progress, TaskSpec, Usage};
@@ -56,8 +57,10 @@ pub enum Command {
     },
     /// Says that a node has started: the agents it hosted before are gone, and their leases with them.
     StartNode {
-        /// Which node.
-        node: NodeId,
+        /// What the node says of itself.
+        spec: Arc<NodeSpec>,
+        /// The number of this start; greater than that of every start before it.
+        generation: u64,
     },
     /// Creates a pool or changes it.
     PutPool {
@@ -244,5 +247,78 @@ pub enum Command {
         token: TokenId,
         /// Why, for a person. It stands in the log only.
         reason: Arc<str>,
+    },
+    /// Admits a node to the cluster, once for each join token.
+    AdmitNode {
+        /// What the node says of itself.
+        spec: Arc<NodeSpec>,
+        /// What it wants to be; no more than the token allows.
+        role: NodeRole,
+        /// SHA-256 of the secret of its join token.
+        token: TokenHash,
+    },
+    /// Says whether a node is counted on. One that goes down loses its agents' leases.
+    MarkNode {
+        /// Which node.
+        node: NodeId,
+        /// Its standing from now on.
+        standing: NodeStanding,
+        /// Why, for a person.
+        reason: Arc<str>,
+    },
+    /// Lets a node give its agents away and take no new ones, or ends that.
+    DrainNode {
+        /// Which node.
+        node: NodeId,
+        /// Whether it drains from now on.
+        drain: bool,
+        /// Why, for a person.
+        reason: Arc<str>,
+    },
+    /// Makes a node a voter or a worker. The leader changes the Raft group accordingly.
+    SetNodeRole {
+        /// Which node.
+        node: NodeId,
+        /// Its role from now on.
+        role: NodeRole,
+    },
+    /// Takes a node out of the cluster. Its number never returns; what joins from its machine joins as new.
+    RemoveNode {
+        /// Which node.
+        node: NodeId,
+        /// Why, for a person.
+        reason: Arc<str>,
+    },
+    /// Makes a join token.
+    PutJoinToken {
+        /// What it shall be.
+        token: JoinToken,
+    },
+    /// Ends a join token.
+    RevokeJoinToken {
+        /// Which one.
+        token: TokenId,
+    },
+    /// Adds a key to the ring of gossip. The first one is used at once.
+    InstallGossipKey {
+        /// The key itself; its number is given by the state.
+        secret: GossipSecret,
+    },
+    /// Seals gossip with another key of the ring.
+    UseGossipKey {
+        /// Which one.
+        number: u32,
+    },
+    /// Removes a key that is not used from the ring.
+    RemoveGossipKey {
+        /// Which one.
+        number: u32,
+    },
+    /// Says who leads from here on. Nothing is declared dead before the new leader has listened for a while.
+    BeginTerm {
+        /// Who leads.
+        node: NodeId,
+        /// In which term.
+        term: u64,
     },
 }

@@ -10,8 +10,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::AgentStatus;
-use crate::id::{AgentId, RunId, TaskId, TokenId};
+use crate::id::{AgentId, NodeId, RunId, TaskId, TokenId};
 use crate::name::Name;
+use crate::node::NodeRole;
 use crate::pause::Pausable;
 use crate::task::{Lane, MailboxId, Phase, Progress};
 use crate::time::Timestamp;
@@ -205,5 +206,69 @@ pub enum Event {
         token: TokenId,
         /// Its name.
         name: Name,
+    },
+    /// A node was admitted to the cluster.
+    NodeAdmitted {
+        /// Which.
+        node: NodeId,
+        /// Its name.
+        name: Name,
+        /// What it is called in the Raft group.
+        number: u64,
+        /// What it does there.
+        role: NodeRole,
+    },
+    /// A node has started and is counted on.
+    NodeStarted {
+        /// Which.
+        node: NodeId,
+        /// Its name.
+        name: Name,
+        /// The number of its start.
+        generation: u64,
+    },
+    /// A node was taken for gone; the leases of its agents have ended.
+    NodeDown {
+        /// Which.
+        node: NodeId,
+        /// Why.
+        reason: Arc<str>,
+    },
+    /// A node that was taken for gone is counted on again.
+    NodeUp {
+        /// Which.
+        node: NodeId,
+        /// Why.
+        reason: Arc<str>,
+    },
+    /// A node gives its agents away, or does not do so any more.
+    NodeDraining {
+        /// Which.
+        node: NodeId,
+        /// Whether it does from here on.
+        draining: bool,
+        /// Why.
+        reason: Arc<str>,
+    },
+    /// A node became a voter or a worker.
+    NodeRoleChanged {
+        /// Which.
+        node: NodeId,
+        /// What it is from here on.
+        role: NodeRole,
+    },
+    /// A node was taken out of the cluster.
+    NodeRemoved {
+        /// Which.
+        node: NodeId,
+        /// Why.
+        reason: Arc<str>,
+    },
+    /// A node began to lead.
+    TermBegun {
+        /// Which.
+        node: NodeId,
+        /// In which term.
+        term: u64,
     },
 }

@@ -19,6 +19,7 @@ pub mod time;
 pub mod agent;
 pub mod capability;
 pub mod limits;
+pub mod node;
 pub mod pause;
 pub mod payload;
 pub mod permission;
@@ -31,7 +32,9 @@ pub mod totals;
 pub mod mailbox;
 pub mod mailbox_path;
 pub mod placement;
+pub mod region;
 pub mod restart;
+pub mod spread;
 
 pub mod command;
 pub mod event;

@@ -49,7 +49,7 @@ pub enum Permission {
     /// See nodes, health in detail and figures.
     #[serde(rename = "nodes:read")]
     NodesRead,
-    /// Change the cluster.
+    /// Drain nodes, and end that.
     #[serde(rename = "nodes:write")]
     NodesWrite,
     /// See tokens; never their secrets.
@@ -58,11 +58,20 @@ pub enum Permission {
     /// Create, rotate and revoke tokens.
     #[serde(rename = "tokens:write")]
     TokensWrite,
+    /// See who belongs to the cluster, its join tokens and the numbers of its gossip keys; never a secret.
+    #[serde(rename = "cluster:read")]
+    ClusterRead,
+    /// Let nodes in and out, change roles, keys and the leader.
+    #[serde(rename = "cluster:write")]
+    ClusterWrite,
+    /// Fetch everything that is agreed, the hashes of tokens and all payloads among it.
+    #[serde(rename = "cluster:backup")]
+    ClusterBackup,
 }
 
 impl Permission {
     /// All permissions, in order of their declaration.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::AgentsRead,
         Self::AgentsWrite,
         Self::PoolsRead,
@@ -78,6 +87,9 @@ impl Permission {
         Self::NodesWrite,
         Self::TokensRead,
         Self::TokensWrite,
+        Self::ClusterRead,
+        Self::ClusterWrite,
+        Self::ClusterBackup,
     ];
 
     /// Returns the permission's name.
@@ -98,13 +110,25 @@ impl Permission {
             Self::NodesWrite => "nodes:write",
             Self::TokensRead => "tokens:read",
             Self::TokensWrite => "tokens:write",
+            Self::ClusterRead => "cluster:read",
+            Self::ClusterWrite => "cluster:write",
+            Self::ClusterBackup => "cluster:backup",
         }
     }
 
     /// Tells whether older control planes knew it: their `control_plane:*` means all of these. They had no pools;
     /// who may make one runs programs as the node's user, and so may do everything.
     const fn is_of_older_control_planes(self) -> bool {
-        !matches!(self, Self::PoolsWrite | Self::NodesWrite | Self::TokensRead | Self::TokensWrite)
+        !matches!(
+            self,
+            Self::PoolsWrite
+                | Self::NodesWrite
+                | Self::TokensRead
+                | Self::TokensWrite
+                | Self::ClusterRead
+                | Self::ClusterWrite
+                | Self::ClusterBackup
+        )
     }
 }
 
@@ -252,6 +276,9 @@ mod tests {
         let worker = Permissions::of_worker();
         assert!(worker.allow(Permission::TasksWork));
         assert!(!worker.allow(Permission::TasksWrite) && !worker.allow(Permission::TokensRead));
+        for of_cluster in [Permission::ClusterRead, Permission::ClusterWrite, Permission::ClusterBackup] {
+            assert!(!worker.allow(of_cluster), "{of_cluster}");
+        }
         assert!(Permissions::all().include(&worker) && !worker.include(&Permissions::of_reader()));
     }
 }

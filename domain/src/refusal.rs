@@ -7,8 +7,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{AgentId, RunId, TaskId, TokenId};
+use crate::id::{AgentId, NodeId, RunId, TaskId, TokenId};
 use crate::name::Name;
+use crate::node::NodeStanding;
 use crate::task::Phase;
 
 /// Which bound was reached.
@@ -32,6 +33,12 @@ pub enum Bound {
     Agents,
     /// Pools in all.
     Pools,
+    /// Nodes of one region.
+    Nodes,
+    /// Join tokens in all.
+    JoinTokens,
+    /// Keys in the ring of gossip.
+    GossipKeys,
 }
 
 /// Why a command was refused; the state is as it was.
@@ -136,6 +143,51 @@ pub enum Refusal {
     /// Without the token nobody could make one any more.
     #[error("{0} is the last token that allows tokens:write: nobody could make another")]
     LastToken(TokenId),
+    /// There is no such node in the cluster.
+    #[error("there is no node {0} in the cluster")]
+    NodeUnknown(NodeId),
+    /// The node's disk has forgotten something that it had promised to keep.
+    #[error(
+        "{node} starts for the {generation}th time, yet it has started {known} times before: its disk has forgotten something"
+    )]
+    NodeForgot {
+        /// Which node.
+        node: NodeId,
+        /// The number of its start.
+        generation: u64,
+        /// The number of the last one that is known.
+        known: u64,
+    },
+    /// Another node has the name.
+    #[error("the name {name} belongs to {node}")]
+    NodeNameTaken {
+        /// The name.
+        name: Name,
+        /// Who has it.
+        node: NodeId,
+    },
+    /// Without the node there would be no voter.
+    #[error("{0} is the last voter: nobody could agree on anything any more")]
+    LastVoter(NodeId),
+    /// The join token is not known, was used, or has expired.
+    #[error("the join token {0}")]
+    JoinTokenRefused(String),
+    /// There is no such key in the ring, or it is in use.
+    #[error("gossip key {number} {why}")]
+    GossipKeyRefused {
+        /// Which one.
+        number: u32,
+        /// Why, for a person.
+        why: String,
+    },
+    /// The node is not counted on, so nothing that it says of its agents holds.
+    #[error("{node} is {standing}: its agents are taken for gone")]
+    NodeAway {
+        /// Which node.
+        node: NodeId,
+        /// What it is taken for.
+        standing: NodeStanding,
+    },
 }
 
 impl Refusal {
@@ -160,6 +212,13 @@ impl Refusal {
             Self::TokenUnknown(_) => "token_unknown",
             Self::TokenExists(_) => "token_exists",
             Self::LastToken(_) => "last_token",
+            Self::NodeUnknown(_) => "node_unknown",
+            Self::NodeForgot { .. } => "node_forgot",
+            Self::NodeNameTaken { .. } => "node_name_taken",
+            Self::LastVoter(_) => "last_voter",
+            Self::JoinTokenRefused(_) => "join_token_refused",
+            Self::GossipKeyRefused { .. } => "gossip_key_refused",
+            Self::NodeAway { .. } => "node_away",
         }
     }
 
@@ -173,6 +232,9 @@ impl Refusal {
             Self::Full { bound: Bound::Tokens, .. } => "revoke tokens that nobody uses",
             Self::Full { bound: Bound::Agents, .. } => "remove agents that nobody needs any more",
             Self::Full { bound: Bound::Pools, .. } => "remove pools that nobody needs any more",
+            Self::Full { bound: Bound::Nodes, .. } => "remove nodes that have gone, or form another region",
+            Self::Full { bound: Bound::JoinTokens, .. } => "revoke join tokens that nobody uses",
+            Self::Full { bound: Bound::GossipKeys, .. } => "remove a key that is not used any more",
             Self::Full { bound: Bound::Pauses, .. } => "resume what need not stand still",
             Self::Full { .. } => "wait and submit again, or raise the limit",
             Self::IdempotencyConflict { .. } => "use a new key for new work, or send the same content",
@@ -189,12 +251,27 @@ impl Refusal {
             Self::TokenUnknown(_) => "list the tokens; it may have expired or been revoked",
             Self::TokenExists(_) => "make a new id and a new text",
             Self::LastToken(_) => "make another one that does, and revoke this one with it",
+            Self::NodeUnknown(_) => "list the members; a node that was removed joins anew under a new id",
+            Self::NodeForgot { .. } => "remove the node, empty its data folder and let it join anew",
+            Self::NodeNameTaken { .. } => "give the node another name, or remove the other one first",
+            Self::LastVoter(_) => "promote another node first",
+            Self::JoinTokenRefused(_) => "make a new one with `synod cluster token create`",
+            Self::GossipKeyRefused { .. } => {
+                "list the keys; use another one before you remove the one in use"
+            }
+            Self::NodeAway { .. } => "wait until the node is counted on again; it registers its agents then",
         }
     }
 
     /// Tells whether the same command may succeed later.
     pub const fn is_temporary(&self) -> bool {
-        matches!(self, Self::Full { .. } | Self::AgentUnavailable { .. } | Self::PoolInUse { .. })
+        matches!(
+            self,
+            Self::Full { .. }
+                | Self::AgentUnavailable { .. }
+                | Self::PoolInUse { .. }
+                | Self::NodeAway { .. }
+        )
     }
 }
 
@@ -210,6 +287,9 @@ impl fmt::Display for Bound {
             Self::Pauses => f.write_str("the list of pauses"),
             Self::Agents => f.write_str("the list of agents"),
             Self::Pools => f.write_str("the list of pools"),
+            Self::Nodes => f.write_str("the list of nodes"),
+            Self::JoinTokens => f.write_str("the list of join tokens"),
+            Self::GossipKeys => f.write_str("the ring of gossip keys"),
         }
     }
 }

@@ -36,6 +36,11 @@ pub enum Reply {
         /// When it is taken up again at the earliest.
         until: Timestamp,
     },
+    /// The node is a member of the cluster.
+    Admitted {
+        /// What it is called in the Raft group.
+        number: u64,
+    },
 }
 
 /// One leased task in the hands of its agent.
@@ -66,4 +71,6 @@ pub enum Applied {
     WillRetry(Timestamp),
     /// It found this task, made by an earlier submit.
     Duplicate(TaskId),
+    /// It admitted a node under this number.
+    Admitted(u64),
 }

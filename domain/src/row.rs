@@ -13,6 +13,7 @@ use crate::id::{AgentId, NodeId, RequestId, RunId, TaskId, TokenId};
 use crate::limits::Limits;
 use crate::mailbox::Turns;
 use crate::name::Name;
+use crate::node::{JoinToken, Keyring, Node};
 use crate::pause::{Pausable, Pause};
 use crate::reply::Applied;
 use crate::run::Run;
@@ -52,6 +53,12 @@ pub enum RowKey {
     Token(TokenId),
     /// A pause in force.
     Pause(Pausable),
+    /// A node.
+    Node(NodeId),
+    /// A join token.
+    JoinToken(TokenId),
+    /// The keys of gossip.
+    Keyring,
 }
 
 /// Everything but history sorts below this byte; a start reads the keys up to it.
@@ -59,7 +66,7 @@ pub const HISTORY_PREFIX: u8 = b'h';
 
 /// The first bytes of all other keys. A start reads and checks the rows behind them and leaves history,
 /// which may be large, to whoever asks for it.
-pub const LIVE_PREFIXES: [u8; 13] = *b"ACDEGHKMPRTUW";
+pub const LIVE_PREFIXES: [u8; 16] = *b"ACDEGHJKMNPRTUWY";
 
 impl RowKey {
     /// Returns the key's bytes; they sort as the keys do within a kind.
@@ -92,6 +99,9 @@ impl RowKey {
             Self::Token(token) => with_id(b'C', token.raw()),
             // Something held back.
             Self::Pause(what) => with_text(b'H', &what.path()),
+            Self::Node(node) => with_id(b'N', node.raw()),
+            Self::JoinToken(token) => with_id(b'J', token.raw()),
+            Self::Keyring => vec![b'Y'],
         }
     }
 }
@@ -109,8 +119,10 @@ pub struct Meta {
     pub grace_until: Timestamp,
     /// When a node started last. Only leases that were last heard of before it get the grace.
     pub grace_since: Timestamp,
-    /// The nodes that have started here, and when last.
-    pub nodes: Vec<(NodeId, Timestamp)>,
+    /// The number of the last node that was admitted; numbers are not given out again.
+    pub last_node: u64,
+    /// The term of the last leader that said so.
+    pub term: u64,
     /// What has been done since ever.
     pub totals: Totals,
     /// What has been done on the day of the last entry.
@@ -168,6 +180,12 @@ pub enum Row {
     Token(Arc<Token>),
     /// A pause in force.
     Pause(Pause),
+    /// A node.
+    Node(Arc<Node>),
+    /// A join token.
+    JoinToken(JoinToken),
+    /// The keys of gossip.
+    Keyring(Keyring),
 }
 
 /// What changed since it was last asked.
@@ -198,6 +216,9 @@ mod tests {
             RowKey::Requests(1),
             RowKey::Endings(1),
             RowKey::Run(RunId::from_raw(1)),
+            RowKey::Node(NodeId::from_raw(1)),
+            RowKey::JoinToken(TokenId::from_raw(1)),
+            RowKey::Keyring,
             RowKey::Token(TokenId::from_raw(1)),
             RowKey::Pause(Pausable::Mailbox(MailboxId::Open)),
         ];

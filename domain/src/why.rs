@@ -15,6 +15,7 @@ use crate::id::AgentId;
 use crate::mailbox_path;
 use crate::name::Name;
 use crate::pause::{self, Pausable};
+use crate::spread::Shortfall;
 use crate::task::{AttemptEnd, Lane, MailboxId, Phase, Progress, Task};
 use crate::time::Timestamp;
 
@@ -135,6 +136,35 @@ pub enum Why {
         /// How often it was leased.
         attempts: u32,
     },
+    /// Its pool has no agent that could be given work, because of the nodes.
+    PoolUnplaced {
+        /// Which pool.
+        pool: Name,
+        /// How many agents it should have.
+        target: u32,
+        /// What it lacks.
+        shortfall: Shortfall,
+    },
+    /// Those who could do it have no free slot, and its pool has fewer agents than it should.
+    PoolDegraded {
+        /// Which pool.
+        pool: Name,
+        /// How many agents it should have.
+        target: u32,
+        /// What it lacks.
+        shortfall: Shortfall,
+        /// How many could do it and take work.
+        capable: usize,
+        /// How many tasks may be taken before it.
+        ahead: usize,
+    },
+    /// Those who could do it are kept in reserve.
+    AgentsOnStandby {
+        /// How many could do it.
+        capable: usize,
+        /// One of them.
+        example: Example,
+    },
 }
 
 /// An agent that could do a task and takes no work.
@@ -176,6 +206,9 @@ impl Why {
             Self::Leased { .. } => "leased",
             Self::Running { .. } => "running",
             Self::Ended { .. } => "ended",
+            Self::PoolUnplaced { .. } => "pool_unplaced",
+            Self::PoolDegraded { .. } => "pool_degraded",
+            Self::AgentsOnStandby { .. } => "agents_on_standby",
         }
     }
 }

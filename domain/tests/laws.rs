@@ -10,6 +10,7 @@
 mod laws {
     mod control;
     mod histories;
+    mod nodes;
     mod world;
 
     mod life;
@@ -27,6 +28,8 @@ mod laws {
     mod agents;
     mod cost;
     mod endings;
+    mod membership;
+    mod shares;
     mod submits;
     mod timeouts;
 }

@@ -44,7 +44,7 @@ pub(crate) async fn live(shared: Arc<Shared>) {
         }
     }
     tasks.shutdown().await;
-    look(&shared, &node);
+    look(&shared, &node).await;
     shared.note(Fact::Closed);
     if let Some(node) = Arc::into_inner(node) {
         node.stop().await;
@@ -63,9 +63,10 @@ async fn begin(shared: &Arc<Shared>, life: u32, tasks: &mut JoinSet<()>) -> Resu
         .start()
         .await?;
     let node = Arc::new(node);
-    // Nothing happens between these two: what is not in the one is in the other.
+    // Nothing happens between these two, for what is read is here and nobody waits: what is not in the one is
+    // in the other.
     let events = node.events();
-    look(shared, &node);
+    look(shared, &node).await;
     shared.note(Fact::Started { life });
     tasks.spawn(listen(events, shared.history.clone()));
     workload::start(&node, shared, life, tasks).await?;
@@ -88,13 +89,13 @@ async fn listen(mut events: Subscription, history: History) {
 }
 
 /// Notes how every task stands that anybody ever heard of, what is paused, and which tokens open.
-fn look(shared: &Shared, node: &Node) {
+async fn look(shared: &Shared, node: &Node) {
     let mut known: BTreeSet<TaskId> =
         shared.history.records().iter().filter_map(|record| named(&record.fact)).collect();
     known.extend(node.read(|state| state.tasks().map(|task| task.spec.id).collect::<Vec<_>>()));
     for task in known {
         let standing = match node.task(task) {
-            Ok(found) => standing(node, &found),
+            Ok(found) => standing(node, &found).await,
             Err(_) => Standing { task, phase: None, attempt: 0, holder: None, result_of: None },
         };
         shared.note(Fact::Stands(standing));
@@ -112,8 +113,8 @@ fn named(fact: &Fact) -> Option<TaskId> {
     }
 }
 
-fn standing(node: &Node, task: &Task) -> Standing {
-    let result = node.result(task).ok();
+async fn standing(node: &Node, task: &Task) -> Standing {
+    let result = node.result(task).await.ok();
     let result = result.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
     let of = result.and_then(|value| value.get("attempt")?.as_u64());
     Standing {

@@ -75,7 +75,7 @@ pub struct Agent {
     /// The pool it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pool: Option<String>,
-    /// `STARTING`, `READY`, `BUSY`, `DRAINING`, `OFFLINE` or `FAILED`.
+    /// `STARTING`, `READY`, `BUSY`, `DRAINING`, `OFFLINE`, `FAILED` or `STANDBY`.
     #[schema(example = "READY")]
     pub status: String,
     /// Why it has that status.
@@ -84,6 +84,9 @@ pub struct Agent {
     pub since: String,
     /// `external`, or the node that runs it.
     pub host: String,
+    /// The name of the node that runs it; absent for an external agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node_name: Option<String>,
     /// What it can do.
     pub capabilities: Vec<String>,
     /// What people and placement filter by.

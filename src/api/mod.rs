@@ -7,6 +7,7 @@
 
 mod agents;
 mod claims;
+mod cluster;
 mod events;
 mod json;
 mod lists;
@@ -15,6 +16,7 @@ mod nodes;
 mod pools;
 mod problem;
 mod queries;
+mod runs;
 mod tasks;
 mod tokens;
 
@@ -23,14 +25,19 @@ pub use claims::{
     Claim, Claimed, Complete, CompleteMany, CompleteOne, Completed, CompletedMany, CompletedOne, Ended, Fail,
     Failed, HeartbeatTask, Lease, LeasedTask, Release, StartTask,
 };
+pub use cluster::{
+    Cluster, GossipKey, JoinToken, JoinTokenWithText, Leader, Member, NewJoinToken, SnapshotMade,
+    TransferLeadership,
+};
 pub use events::{Event, Missed};
 pub use json::Json;
 pub use lists::{Bulk, BulkDone, BulkFailure, Filter, Page};
 pub use mailboxes::{LaneDepths, Mailbox, Pause, PauseOf};
-pub use nodes::{Component, Health, Node, Stats};
-pub use pools::{NewPool, Pool, PoolRuntime, ScalePool};
+pub use nodes::{Component, DrainNode, Health, Node, Seen, SetRole, Stats};
+pub use pools::{NewPool, Pool, PoolRuntime, Recovery, ScalePool, Share, Shortfall, Spread};
 pub use problem::Problem;
 pub use queries::{AgentFilter, EventFilter, LogQuery, PageQuery, RemoveQuery, WaitQuery};
+pub use runs::{EndRun, OpenRun, Run};
 pub use tasks::{
     Attempt, Cancel, DeadLetter, LogChunk, NewTask, NewTasks, Priority, Progress, Redrive, Retry,
     SetPriority, Submitted, SubmittedAll, Task, TaskStatus, Usage, Why,

@@ -1,5 +1,7 @@
 //! Pools: creating and scaling them, and what is shown of them.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -42,6 +44,68 @@ pub struct NewPool {
     /// `round_robin`, `least_busy`, `random` or `capability_aware`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy: Option<String>,
+    /// On which nodes its agents are, and how many on each; evenly on all of them if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spread: Option<Spread>,
+    /// What becomes of its agents whose node goes down; `replacement` if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<Recovery>,
+}
+
+/// On which nodes a pool's agents are, and how many on each.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Spread {
+    /// `even`, or `packed` on as few nodes as possible; `even` if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "even")]
+    pub manner: Option<String>,
+    /// How many agents one node may have at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_per_node: Option<u32>,
+    /// What a node must be labelled with.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Where a node must be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+}
+
+/// What becomes of a pool's agents whose node goes down.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Recovery {
+    /// `restart` (they wait for their node), `replacement` (other nodes start new ones), `failover` (standby agents
+    /// take their place) or `degraded` (the pool goes on smaller until the node is back).
+    #[schema(example = "failover")]
+    pub kind: String,
+    /// How many agents stand by, for `failover`; 1 if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = 1)]
+    pub standby: Option<u32>,
+}
+
+/// What a node has of a pool.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Share {
+    /// Which node.
+    #[schema(example = "node_01k00000000000000000000000")]
+    pub node: String,
+    /// Its name.
+    pub name: String,
+    /// How many agents of the pool serve there.
+    pub agents: u32,
+    /// How many stand by there.
+    pub standbys: u32,
+}
+
+/// Why a pool has fewer places for agents than it should have.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Shortfall {
+    /// How many agents are missing.
+    pub missing: u32,
+    /// Why, for a person.
+    pub reason: String,
 }
 
 /// Changes how many agents a pool should have.
@@ -72,6 +136,18 @@ pub struct Pool {
     pub concurrency: u32,
     /// How agents are chosen for waiting work.
     pub strategy: String,
+    /// On which nodes its agents are, and how many on each.
+    #[serde(default)]
+    pub spread: Spread,
+    /// What becomes of its agents whose node goes down.
+    #[serde(default)]
+    pub recovery: Recovery,
+    /// What each node has of it, as agreed; nodes without any are left out.
+    #[serde(default)]
+    pub shares: Vec<Share>,
+    /// Why it has fewer places for agents than it should have, if it does: it goes on degraded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shortfall: Option<Shortfall>,
     /// How many agents it has.
     pub agents: u64,
     /// How many of those take work.

@@ -140,6 +140,9 @@ pub struct NewTask {
     /// When failed attempts are repeated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,
+    /// The open run of a fleet file that it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
     /// The client's own name for this submit, unique in its workspace: the same key answers with the same
     /// task. The header `Idempotency-Key` means the same for a single task.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -177,7 +177,7 @@ impl Row for Agent {
             format!("{}/{}", self.held.len(), self.concurrency).into(),
             self.completed.to_string().into(),
             self.failed.to_string().into(),
-            self.host.as_str().into(),
+            self.node_name.as_deref().unwrap_or(&self.host).into(),
             Cell::toned(since, Tone::Faint),
         ]
     }

@@ -7,7 +7,7 @@ use comfy_table::{Table, presets};
 use serde_json::json;
 
 use super::{Common, exit, print};
-use crate::doctor::{Verdict, examine, examine_serving};
+use crate::doctor::{Verdict, examine, examine_member, examine_serving};
 
 #[derive(Debug, Args)]
 pub(super) struct DoctorArgs {
@@ -30,6 +30,7 @@ pub(super) fn main(common: &Common, args: &DoctorArgs) -> u8 {
     let data = loaded.settings.data.clone().unwrap_or_else(|| PathBuf::from(".synod"));
     let mut findings = examine(&data);
     findings.extend(examine_serving(&loaded, &data));
+    findings.extend(examine_member(&loaded, &data));
     let worst = findings.iter().map(|finding| finding.verdict).max().unwrap_or(Verdict::Well);
     let code = if worst == Verdict::Bad { exit::DATA } else { exit::OK };
     if args.json {

@@ -22,6 +22,7 @@ mod pages;
 mod remote;
 
 mod agent;
+mod cluster;
 mod completions;
 mod context;
 mod dead_letter;
@@ -92,8 +93,10 @@ enum Command {
     Top(top::TopArgs),
     /// Make, rotate and revoke tokens.
     Token(token::TokenArgs),
-    /// Look at nodes, figures and health.
+    /// Look at nodes, figures and health; drain nodes.
     Node(node::NodeArgs),
+    /// Form a cluster, look at it, let nodes in and out, back it up.
+    Cluster(cluster::ClusterArgs),
     /// Keep the nodes that you work with by name.
     Context(context::ContextArgs),
     /// Look at the machine: disk, data folder, limits.
@@ -149,6 +152,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Top(args) => top::main(&cli.common, &args),
         Command::Token(args) => token::main(&cli.common, &args),
         Command::Node(args) => node::main(&cli.common, &args),
+        Command::Cluster(args) => cluster::main(&cli.common, &args),
         Command::Context(args) => context::main(&args),
         Command::Doctor(args) => doctor::main(&cli.common, &args),
         Command::Config(args) => config::main(&cli.common, &args),

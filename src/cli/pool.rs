@@ -10,7 +10,7 @@ use super::output::{Cell, Row, Tone};
 use super::pages::{self, ListArgs};
 use super::remote::{self, ClientArgs, Failure, Session};
 use super::task::SubmitArgs;
-use crate::api::{HostedSpec, NewPool, Pool, PoolRuntime};
+use crate::api::{HostedSpec, NewPool, Pool, PoolRuntime, Recovery, Share, Spread};
 
 #[derive(Debug, Args)]
 pub(super) struct PoolArgs {
@@ -81,6 +81,8 @@ struct CreateArgs {
     /// How agents are chosen: round_robin, least_busy, random or capability_aware.
     #[arg(long, value_name = "STRATEGY")]
     strategy: Option<String>,
+    #[command(flatten)]
+    spread: SpreadArgs,
     /// The folder in which the node runs the command; absolute.
     #[arg(long, value_name = "DIR", requires = "command")]
     cwd: Option<String>,
@@ -90,6 +92,46 @@ struct CreateArgs {
     /// The program that the node starts for each task, and its arguments.
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
+}
+
+/// On which nodes agents are, and what becomes of them when theirs goes down.
+#[derive(Debug, Args)]
+struct SpreadArgs {
+    /// How agents are put on nodes: even, or packed on as few as possible.
+    #[arg(long, value_name = "MANNER")]
+    manner: Option<String>,
+    /// How many agents one node may have at most.
+    #[arg(long, value_name = "N")]
+    max_per_node: Option<u32>,
+    /// What a node must be labelled with; may be given several times.
+    #[arg(long = "node-label", value_name = "NAME=VALUE", value_parser = pair)]
+    node_labels: Vec<(String, String)>,
+    /// Where a node must be.
+    #[arg(long = "node-region", value_name = "REGION")]
+    node_region: Option<String>,
+    /// What becomes of agents whose node goes down: restart, replacement, failover or degraded.
+    #[arg(long, value_name = "STRATEGY")]
+    recovery: Option<String>,
+    /// How many agents stand by, for `--recovery failover`.
+    #[arg(long, value_name = "N", requires = "recovery")]
+    standby: Option<u32>,
+}
+
+impl SpreadArgs {
+    fn spread(&self) -> Option<Spread> {
+        let spread = Spread {
+            manner: self.manner.clone(),
+            max_per_node: self.max_per_node,
+            labels: self.node_labels.iter().cloned().collect(),
+            region: self.node_region.clone(),
+        };
+        (spread != Spread::default()).then_some(spread)
+    }
+
+    fn recovery(&self) -> Option<Recovery> {
+        let kind = self.recovery.clone()?;
+        Some(Recovery { kind, standby: self.standby })
+    }
 }
 
 pub(super) fn main(common: &Common, args: &PoolArgs) -> u8 {
@@ -137,6 +179,8 @@ impl CreateArgs {
             max: self.max,
             concurrency: self.concurrency,
             strategy: self.strategy.clone(),
+            spread: self.spread.spread(),
+            recovery: self.spread.recovery(),
         }
     }
 }
@@ -144,7 +188,7 @@ impl CreateArgs {
 impl Row for Pool {
     const KIND: &'static str = "pool";
     const COLUMNS: &'static [&'static str] =
-        &["name", "runtime", "ready", "target", "min-max", "waiting", "unfinished", "state"];
+        &["name", "runtime", "ready", "target", "min-max", "waiting", "unfinished", "nodes", "state"];
 
     fn id(&self) -> &str {
         &self.name
@@ -159,8 +203,18 @@ impl Row for Pool {
         let state = match &self.paused {
             Some(reason) => Cell::toned(format!("paused: {reason}"), Tone::Bad),
             None if self.retiring => Cell::toned("retiring", Tone::Busy),
-            None => "-".into(),
+            None => match &self.shortfall {
+                Some(short) => {
+                    Cell::toned(format!("degraded, {} missing: {}", short.missing, short.reason), Tone::Bad)
+                }
+                None => "-".into(),
+            },
         };
+        let on_nodes = |share: &Share| match share.standbys {
+            0 => format!("{}:{}", share.name, share.agents),
+            standbys => format!("{}:{}+{standbys}", share.name, share.agents),
+        };
+        let nodes: Vec<String> = self.shares.iter().map(on_nodes).collect();
         vec![
             self.name.as_str().into(),
             super::print::first_line(&runtime, 40).into(),
@@ -169,6 +223,7 @@ impl Row for Pool {
             format!("{}-{}", self.min, self.max).into(),
             self.waiting.to_string().into(),
             self.unfinished.to_string().into(),
+            if nodes.is_empty() { "-".into() } else { nodes.join(" ").as_str().into() },
             state,
         ]
     }

@@ -25,6 +25,7 @@ const URL_DEFAULT: &str = "http://127.0.0.1:7400";
 
 /// The variables that say where the node is and who asks.
 const ENV_URL: &str = "SYNOD_URL";
+const ENV_SERVER: &str = "SYNOD_SERVER";
 const ENV_TOKEN: &str = "SYNOD_TOKEN";
 const ENV_TOKEN_FILE: &str = "SYNOD_TOKEN_FILE";
 const ENV_CA: &str = "SYNOD_CA";
@@ -33,8 +34,9 @@ const ENV_CONTEXT: &str = "SYNOD_CONTEXT";
 /// Which node, and who asks.
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct RemoteArgs {
-    /// The node's address [env: SYNOD_URL; default: http://127.0.0.1:7400].
-    #[arg(long, global = true, value_name = "URL", help_heading = "Node")]
+    /// The node's address, or those of several nodes of one cluster with commas between them [env: SYNOD_URL or
+    /// SYNOD_SERVER; default: http://127.0.0.1:7400].
+    #[arg(long, visible_alias = "server", global = true, value_name = "URL,...", help_heading = "Node")]
     url: Option<String>,
     /// The token; other users of this machine may see it, so prefer a file or SYNOD_TOKEN.
     #[arg(long, global = true, value_name = "TOKEN", help_heading = "Node", conflicts_with = "token_file")]
@@ -48,6 +50,13 @@ pub(super) struct RemoteArgs {
     /// Which context to use, see `synod context` [env: SYNOD_CONTEXT].
     #[arg(long, global = true, value_name = "NAME", help_heading = "Node")]
     context: Option<String>,
+}
+
+impl RemoteArgs {
+    /// Names nodes by their addresses, and where the rest stands if not in the environment.
+    pub(super) fn at(url: &str, token_file: Option<PathBuf>, ca: Option<PathBuf>) -> Self {
+        Self { url: Some(url.to_owned()), token_file, ca, ..Self::default() }
+    }
 }
 
 /// What every command over the client understands.
@@ -137,7 +146,7 @@ impl Target {
         variable: impl Fn(&str) -> Option<String>,
         context: Option<&Context>,
     ) -> Result<Self, Failure> {
-        let said = args.url.clone().or_else(|| variable(ENV_URL));
+        let said = args.url.clone().or_else(|| variable(ENV_URL)).or_else(|| variable(ENV_SERVER));
         // Elsewhere than the context says, its secrets are not for.
         let context = context.filter(|context| said.as_ref().is_none_or(|url| *url == context.url));
         let source = args

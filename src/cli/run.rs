@@ -8,15 +8,19 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::output::{Output, OutputArgs};
 use super::print::{self, complain};
+use super::remote::{self, Failure, RemoteArgs};
 use super::signals::{Signal, Signals};
 use super::{Common, exit};
 use synod_actors::ports::JournalError;
+use synod_domain::id::RunId;
 
+use crate::client::Client;
 use crate::clock::Stopwatch;
 use crate::fleet::{Fleet, Inputs, Plan};
 use crate::node::{self, Node};
-use crate::run::{self, Outcome, Run};
+use crate::run::{self, Outcome, RemoteRun, Run};
 use crate::settings::Settings;
 use crate::telemetry;
 
@@ -36,6 +40,16 @@ pub(super) struct RunArgs {
     /// Start anew even if a run of this fleet was interrupted.
     #[arg(long)]
     fresh: bool,
+    /// Run it on nodes that run elsewhere: their addresses, with commas between them. Programs run where the nodes
+    /// are; paths in the file must mean the same there.
+    #[arg(long, value_name = "URL,...", conflicts_with = "data")]
+    server: Option<String>,
+    /// The file that holds the token for --server [env: SYNOD_TOKEN_FILE or SYNOD_TOKEN].
+    #[arg(long, value_name = "FILE", requires = "server")]
+    token_file: Option<PathBuf>,
+    /// A PEM file of certificates to believe, for --server [env: SYNOD_CA].
+    #[arg(long, value_name = "FILE", requires = "server")]
+    ca: Option<PathBuf>,
     /// Print one JSON document instead of tables.
     #[arg(long)]
     json: bool,
@@ -74,7 +88,69 @@ pub(super) fn main(common: &Common, args: RunArgs) -> u8 {
             return exit::NODE_FAILED;
         }
     };
-    runtime.block_on(start(&settings, &fleet, plan, &args))
+    match &args.server {
+        Some(server) => runtime.block_on(elsewhere(server, plan, &args)),
+        None => runtime.block_on(start(&settings, &fleet, plan, &args)),
+    }
+}
+
+/// Runs a plan on nodes elsewhere.
+async fn elsewhere(server: &str, plan: Plan, args: &RunArgs) -> u8 {
+    let watch = Stopwatch::start();
+    let output = Output::new(&OutputArgs::default());
+    let remote = RemoteArgs::at(server, args.token_file.clone(), args.ca.clone());
+    let client = match remote::connect(&remote) {
+        Ok(client) => client,
+        Err(failure) => return failure.tell(&output),
+    };
+    let mut signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => {
+            complain(&error);
+            return exit::NODE_FAILED;
+        }
+    };
+    let ended = tokio::select! {
+        biased;
+        signal = signals.next() => {
+            print::note(&"stopped; the nodes go on with what they have. Run the same command again to continue");
+            return if signal == Signal::Interrupt { exit::INTERRUPTED } else { exit::TERMINATED };
+        }
+        ended = go_elsewhere(&client, plan, args.fresh) => ended,
+    };
+    match ended {
+        Ok(outcome) => show(&outcome, args.json, &watch),
+        Err(run::Error::Client(error)) => {
+            print::note(&"note: the run stays open; run the same command again to continue");
+            Failure::Client(error).tell(&output)
+        }
+        Err(error) => {
+            complain(&error);
+            exit::USAGE
+        }
+    }
+}
+
+async fn go_elsewhere(client: &Client, plan: Plan, fresh: bool) -> Result<Outcome, run::Error> {
+    let run = RemoteRun::open(client, plan, fresh).await?;
+    if let Some(continued) = &run.continued {
+        note_continued(run.id, &run.plan, *continued);
+    }
+    run.set_up_pools().await?;
+    let mut bars = bars::Bars::new();
+    let outcome = run.drive(&mut bars).await;
+    bars.finish(false);
+    outcome
+}
+
+fn note_continued(run: RunId, plan: &Plan, continued: run::Continued) {
+    print::note(&format!("continuing run {run} of fleet {}", plan.name));
+    if continued.plan_changed {
+        print::note(
+            &"note: the fleet file, its inputs or its folders changed since the run began; it goes on with \
+             what it began. Use --fresh to start anew.",
+        );
+    }
 }
 
 /// Shows what is wrong with a fleet file. Lines are broken for terminals only: elsewhere a path stays whole.
@@ -150,6 +226,7 @@ async fn start(settings: &Settings, fleet: &Fleet, plan: Plan, args: &RunArgs) -
             complain(&error);
             match &error {
                 run::Error::Pool { .. } | run::Error::Plan { .. } => exit::USAGE,
+                run::Error::Client(_) => exit::UNAVAILABLE,
                 run::Error::Node(error) => node_error_code(error),
             }
         }
@@ -169,13 +246,7 @@ pub(super) fn node_error_code(error: &node::Error) -> u8 {
 async fn go(node: &Node, plan: Plan, fresh: bool) -> Result<Outcome, run::Error> {
     let run = Run::open(node, plan, fresh).await?;
     if let Some(continued) = &run.continued {
-        print::note(&format!("continuing run {} of fleet {}", run.id, run.plan.name));
-        if continued.plan_changed {
-            print::note(
-                &"note: the fleet file, its inputs or its folders changed since the run began; it goes on with \
-                 what it began. Use --fresh to start anew.",
-            );
-        }
+        note_continued(run.id, &run.plan, *continued);
     }
     run.set_up_pools(node).await?;
     let mut bars = bars::Bars::new();

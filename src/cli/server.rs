@@ -4,12 +4,15 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use secrecy::SecretString;
+use synod_domain::node::NodeRole;
 
+use super::agent::pair;
 use super::print::{self, complain};
 use super::serving::{self, Greeting, Serving};
 use super::{Common, exit};
 use crate::http::first_token;
-use crate::settings::{Flags, HttpFlags, Loaded, TlsFlags};
+use crate::settings::{ClusterFlags, ENV_JOIN_TOKEN, Flags, HttpFlags, Loaded, TlsFlags, is_member};
 use crate::telemetry;
 
 #[derive(Debug, Args)]
@@ -45,12 +48,85 @@ struct ServeArgs {
     /// Its key, PEM.
     #[arg(long, value_name = "FILE")]
     tls_key: Option<PathBuf>,
+    #[command(flatten)]
+    cluster: MemberArgs,
     /// Another name of this server, as NAME or NAME:PORT; may be given several times.
     #[arg(long = "allow-host", value_name = "NAME")]
     allow_hosts: Vec<String>,
     /// Print one JSON document when the server is ready: url, pid, data, token_file.
     #[arg(long)]
     json: bool,
+    /// Stop when standard input ends: for who starts nodes and must not leave them behind.
+    #[arg(long, hide = true)]
+    until_input_ends: bool,
+}
+
+/// A node as a member of a cluster.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Cluster")]
+struct MemberArgs {
+    /// Join the cluster of this member on the first start; takes a token of `synod cluster token create`.
+    #[arg(long, value_name = "HOST:PORT")]
+    join: Option<String>,
+    /// The join token; other users of this machine may see it, so prefer a file or SYNOD_JOIN_TOKEN.
+    #[arg(long, value_name = "TOKEN", conflicts_with = "token_file")]
+    token: Option<String>,
+    /// The file that holds the join token.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Join as a voter, or as a worker: it hosts agents and does not vote.
+    #[arg(long, value_name = "ROLE", value_parser = role)]
+    role: Option<NodeRole>,
+    /// Where to listen for other nodes; 127.0.0.1:7500 unless set.
+    #[arg(long, value_name = "HOST:PORT")]
+    cluster_listen: Option<String>,
+    /// Where other nodes reach this one, if that is not where it listens.
+    #[arg(long, value_name = "HOST:PORT")]
+    advertise: Option<String>,
+    /// What people call this node.
+    #[arg(long, value_name = "NAME")]
+    node_name: Option<String>,
+    /// Where this node is.
+    #[arg(long, value_name = "REGION")]
+    region: Option<String>,
+    /// What people and placement filter by; may be given several times.
+    #[arg(long = "label", value_name = "NAME=VALUE", value_parser = pair)]
+    labels: Vec<(String, String)>,
+    /// How many agents it hosts at most.
+    #[arg(long, value_name = "N")]
+    capacity: Option<u32>,
+}
+
+impl MemberArgs {
+    fn flags(&self) -> ClusterFlags {
+        ClusterFlags {
+            listen: self.cluster_listen.clone(),
+            advertise: self.advertise.clone(),
+            name: self.node_name.clone(),
+            region: self.region.clone(),
+            labels: self.labels.iter().cloned().collect(),
+            capacity: self.capacity,
+            role: self.role,
+            join: self.join.clone(),
+            token_file: self.token_file.clone(),
+        }
+    }
+
+    /// The text of the join token, if flag or environment give it.
+    fn token(&self) -> Option<SecretString> {
+        let said = self.token.clone().or_else(|| std::env::var(ENV_JOIN_TOKEN).ok());
+        // One that lies in the environment of a node that joins nothing is not meant.
+        said.filter(|text| !text.is_empty() && self.join.is_some()).map(SecretString::from)
+    }
+}
+
+/// Reads the role of a node.
+pub(super) fn role(text: &str) -> Result<NodeRole, String> {
+    match text {
+        "voter" => Ok(NodeRole::Voter),
+        "worker" => Ok(NodeRole::Worker),
+        other => Err(format!("{other:?} is neither voter nor worker")),
+    }
 }
 
 pub(super) fn main(common: &Common, args: ServerArgs) -> u8 {
@@ -64,9 +140,14 @@ fn serve(common: &Common, args: ServeArgs) -> u8 {
     let tls = (args.tls_cert.is_some() || args.tls_key.is_some())
         .then_some(TlsFlags { cert: args.tls_cert, key: args.tls_key });
     let http = HttpFlags { listen: args.listen, allow_hosts: args.allow_hosts, tls };
-    let flags = Flags { data: args.data, http: Some(http), ..Flags::default() };
+    let (cluster, join_token) = (Some(args.cluster.flags()), args.cluster.token());
+    let flags = Flags { data: args.data, http: Some(http), cluster, ..Flags::default() };
     match load(common, flags) {
-        Ok((loaded, data)) => Serving { loaded, data, json: args.json, greeting: Greeting::Server }.run(),
+        Ok((loaded, data)) => {
+            let greeting = Greeting::Server;
+            let until_input_ends = args.until_input_ends;
+            Serving { loaded, data, join_token, until_input_ends, json: args.json, greeting }.run()
+        }
         Err(code) => code,
     }
 }
@@ -102,12 +183,20 @@ fn reset_token(common: &Common, data: Option<PathBuf>) -> u8 {
         print::note(&format!("error: {} is no data folder", data.display()));
         return exit::DATA;
     }
+    if is_member(&data) {
+        print::note(&format!(
+            "error: {} belongs to a cluster, which no single node can speak for; make the token with \
+             `synod token create` of another operator",
+            data.display()
+        ));
+        return exit::DATA;
+    }
     let runtime = match serving::runtime() {
         Ok(runtime) => runtime,
         Err(code) => return code,
     };
     runtime.block_on(async {
-        let node = match serving::start(&loaded.settings, &data).await {
+        let node = match serving::start(&loaded.settings, None, &data).await {
             Ok(node) => node,
             Err(code) => return code,
         };

@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use secrecy::SecretString;
 use serde_json::json;
 
 use super::exit;
@@ -12,7 +13,7 @@ use super::run::node_error_code;
 use super::signals::Signals;
 use crate::http::server::{self, Bound};
 use crate::http::{Server, TokenText, first_token};
-use crate::node::Node;
+use crate::node::{Cluster, Node};
 use crate::settings::{Loaded, Settings};
 use crate::telemetry;
 
@@ -20,6 +21,10 @@ use crate::telemetry;
 pub(super) struct Serving {
     pub(super) loaded: Loaded,
     pub(super) data: PathBuf,
+    /// The text of a join token that the command line or the environment gave.
+    pub(super) join_token: Option<SecretString>,
+    /// Stops when standard input ends.
+    pub(super) until_input_ends: bool,
     /// Prints one JSON document on standard output when the node is ready.
     pub(super) json: bool,
     pub(super) greeting: Greeting,
@@ -58,7 +63,7 @@ impl Serving {
     }
 
     async fn serve(self, options: server::Options) -> u8 {
-        let mut signals = match Signals::listen() {
+        let mut signals = match Signals::listen_and(self.until_input_ends) {
             Ok(signals) => signals,
             Err(error) => {
                 complain(&error);
@@ -73,27 +78,56 @@ impl Serving {
                 return exit::USAGE;
             }
         };
-        let node = match start(&self.loaded.settings, &self.data).await {
+        let cluster = self.loaded.cluster(&self.data, bound.address(), self.join_token.as_ref());
+        let cluster = match cluster {
+            Ok(cluster) => cluster,
+            Err(error) => {
+                complain(&error);
+                return exit::USAGE;
+            }
+        };
+        let starting = start(&self.loaded.settings, cluster, &self.data);
+        let started = tokio::select! {
+            biased;
+            _ = signals.next() => {
+                print::note(&"stopped before the node had started");
+                return exit::OK;
+            }
+            started = starting => started,
+        };
+        let node = match started {
             Ok(node) => Arc::new(node),
             Err(code) => return code,
         };
-        let (server, token) = match self.open(bound, &node).await {
-            Ok(opened) => opened,
-            Err(code) => {
+        // Before the node takes work: its health is asked for, and most of all while it waits for others.
+        let server = match bound.serve(node.clone(), crate::http::routes()) {
+            Ok(server) => server,
+            Err(error) => {
+                complain(&error);
                 node.stop().await;
-                return code;
+                return exit::USAGE;
             }
         };
-        let told = self.greet(&server, token.as_ref());
-        drop(token);
-        let failed = tokio::select! {
+        let mut told = exit::OK;
+        let ended = tokio::select! {
             biased;
-            _ = signals.next() => None,
-            reason = node.failed() => Some(reason),
+            _ = signals.next() => Ended::Asked,
+            reason = node.failed() => Ended::Failed(reason),
+            opened = self.open(&server, &node) => match opened {
+                Ok(code) => {
+                    told = code;
+                    self.last(&mut signals, &server, &node).await
+                }
+                Err(code) => {
+                    stop(server, &node).await;
+                    return code;
+                }
+            },
         };
-        match &failed {
-            None => print::note(&"stopping; once more to stop at once"),
-            Some(reason) => print::note(&format!("error: the node has failed: {reason}")),
+        match &ended {
+            Ended::Asked => print::note(&"stopping; once more to stop at once"),
+            Ended::Left => print::note(&"the node has left its cluster and stops"),
+            Ended::Failed(reason) => print::note(&format!("error: the node has failed: {reason}")),
         }
         tokio::select! {
             biased;
@@ -101,19 +135,37 @@ impl Serving {
             _ = signals.next() => print::note(&"stopped at once"),
             () = stop(server, &node) => {}
         }
-        if failed.is_some() { exit::NODE_FAILED } else { told }
+        match ended {
+            Ended::Failed(_) => exit::NODE_FAILED,
+            Ended::Asked | Ended::Left => told,
+        }
     }
 
-    async fn open(&self, bound: Bound, node: &Arc<Node>) -> Result<(Server, Option<TokenText>), u8> {
+    /// Serves until somebody asks for the end, or it comes by itself.
+    async fn last(&self, signals: &mut Signals, server: &Server, node: &Node) -> Ended {
+        tokio::select! {
+            biased;
+            _ = signals.next() => Ended::Asked,
+            // Before a failure: a node that has left is refused by the others.
+            () = server.context().left() => Ended::Left,
+            reason = node.failed() => Ended::Failed(reason),
+        }
+    }
+
+    /// Waits until the node takes work, makes the first token if there is none, and says so.
+    async fn open(&self, server: &Server, node: &Arc<Node>) -> Result<u8, u8> {
+        if let Some(what) = node.waits_for() {
+            print::note(&format!("{} is served; the node waits for {what}", server.url()));
+        }
+        node.ready().await.map_err(|error| {
+            complain(&error);
+            node_error_code(&error)
+        })?;
         let token = first_token::first_token(node, &self.data).await.map_err(|error| {
             complain(&error);
             exit::DATA
         })?;
-        let server = bound.serve(node.clone(), crate::http::routes()).map_err(|error| {
-            complain(&error);
-            exit::USAGE
-        })?;
-        Ok((server, token))
+        Ok(self.greet(server, token.as_ref()))
     }
 
     /// Says where the node is, and to a person how to get in; returns the code of what could not be said.
@@ -144,6 +196,16 @@ impl Serving {
         });
         print::result(&ready, exit::OK)
     }
+}
+
+/// How serving came to its end.
+enum Ended {
+    /// A signal asked for it.
+    Asked,
+    /// The node has left its cluster.
+    Left,
+    /// The node has failed, for this reason.
+    Failed(String),
 }
 
 /// Leaves half of the process's descriptors to the node: a log that cannot open its next file ends it, and
@@ -181,8 +243,12 @@ async fn stop(server: Server, node: &Node) {
 }
 
 /// Starts a node, and says what had to be repaired.
-pub(super) async fn start(settings: &Settings, data: &Path) -> Result<Node, u8> {
-    let node = settings.node().data(data).start().await.map_err(|error| {
+pub(super) async fn start(settings: &Settings, cluster: Option<Cluster>, data: &Path) -> Result<Node, u8> {
+    let mut builder = settings.node().data(data);
+    if let Some(cluster) = cluster {
+        builder = builder.cluster(cluster);
+    }
+    let node = builder.start().await.map_err(|error| {
         complain(&error);
         node_error_code(&error)
     })?;

@@ -204,9 +204,13 @@ async fn wait_until(due: Option<Instant>) {
 async fn look(client: &Client) -> Result<Seen, Error> {
     let page = PageQuery { limit: Some(SHOWN_MAX), cursor: None };
     let all = AgentFilter::default();
-    let (stats, mailboxes, agents) =
-        futures::try_join!(client.stats(), client.mailboxes(&page), client.agents(&all, &page))?;
-    Ok(Seen { stats, mailboxes: mailboxes.items, agents: agents.items })
+    let (stats, mailboxes, agents, nodes) = futures::try_join!(
+        client.stats(),
+        client.mailboxes(&page),
+        client.agents(&all, &page),
+        client.nodes(&page)
+    )?;
+    Ok(Seen { stats, mailboxes: mailboxes.items, agents: agents.items, nodes: nodes.items })
 }
 
 /// Tells what a key means here.

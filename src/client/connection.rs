@@ -1,7 +1,11 @@
-//! The client itself: one connection pool, one address, one token, and how requests are sent.
+//! The client itself: one connection pool, the addresses of a cluster's nodes, one token, and how requests are sent.
+//!
+//! Any node takes any request. The client stays with one as long as that answers, and goes on to the next when it
+//! does not or cannot do it at the moment; what it repeats carries the same key, so it counts once wherever it arrives.
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
@@ -27,6 +31,13 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// so long that a person wonders.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// The same when there are several addresses: over the loss of a leader and the election of another, with some to
+/// spare for a busy machine.
+const PATIENCE_OF_SEVERAL: Duration = Duration::from_secs(15);
+
+/// How often going on to the next address costs no wait: once for each of these, and then as for a single one.
+const ADDRESSES_MAX: usize = 16;
+
 /// The most bytes of one answer. A full page of tasks or a large result stays below.
 const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
 
@@ -45,8 +56,10 @@ pub struct Client {
 
 struct Inner {
     http: reqwest::Client,
-    /// With a path that ends in a slash.
-    base: Url,
+    /// At least one, each with a path that ends in a slash.
+    bases: Vec<Url>,
+    /// Which of them is asked; counts on and is taken modulo their number.
+    turn: AtomicUsize,
     authorization: HeaderValue,
     entropy: SeededEntropy,
 }
@@ -58,7 +71,8 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    /// Makes a client of the node at `url`, such as `http://127.0.0.1:7400`. Connects at the first request.
+    /// Makes a client of the node at `url`, such as `http://127.0.0.1:7400`, or of several nodes of one cluster with
+    /// commas between them. Connects at the first request.
     ///
     /// # Errors
     /// When the address or the token cannot be used.
@@ -71,7 +85,7 @@ impl Client {
     /// # Errors
     /// When the address, the token or the certificates cannot be used.
     pub fn trusting(url: &str, token: Token, pem: Option<&[u8]>) -> Result<Self, Error> {
-        let base = address(url)?;
+        let bases = addresses(url)?;
         let mut authorization = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret().trim()))
             .map_err(|_| Error::Setup("the token holds characters that no token has".to_owned()))?;
         authorization.set_sensitive(true);
@@ -84,7 +98,7 @@ impl Client {
         for root in certificates::roots(pem)? {
             builder = builder.add_root_certificate(root);
         }
-        if is_loopback(&base) {
+        if bases.iter().all(is_loopback) {
             builder = builder.no_proxy();
         }
         let http = builder
@@ -92,8 +106,9 @@ impl Client {
             .map_err(|error| Error::Setup(format!("no client can be made: {}", chain(&error))))?;
         let entropy = SeededEntropy::from_system()
             .map_err(|error| Error::Setup(format!("the system gives no random numbers: {error}")))?;
-        let inner = Inner { http, base, authorization, entropy };
-        Ok(Self { inner: Arc::new(inner), patience: PATIENCE })
+        let patience = if bases.len() > 1 { PATIENCE_OF_SEVERAL } else { PATIENCE };
+        let inner = Inner { http, bases, turn: AtomicUsize::new(0), authorization, entropy };
+        Ok(Self { inner: Arc::new(inner), patience })
     }
 
     /// Returns a client that repeats what is safe to repeat for so long; zero never does.
@@ -102,14 +117,34 @@ impl Client {
         Self { inner: self.inner.clone(), patience }
     }
 
-    /// Returns the node's address.
+    /// Returns the address of the node that is asked next.
     pub fn url(&self) -> &str {
-        self.inner.base.as_str()
+        self.base().as_str()
+    }
+
+    /// Tells whether it knows more than one node.
+    pub fn has_others(&self) -> bool {
+        self.inner.bases.len() > 1
+    }
+
+    /// Goes on to the next node, unless somebody who shares this client has done so since `from` was asked.
+    pub(super) fn go_on(&self, from: usize) {
+        let next = from.wrapping_add(1);
+        let _ = self.inner.turn.compare_exchange(from, next, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    fn turn(&self) -> usize {
+        self.inner.turn.load(Ordering::Relaxed)
+    }
+
+    fn base(&self) -> &Url {
+        let bases = &self.inner.bases;
+        &bases[self.turn() % bases.len()]
     }
 
     /// Tells whether the token travels where others may read it: without TLS, to another machine.
     pub fn is_exposed(&self) -> bool {
-        self.inner.base.scheme() == "http" && !is_loopback(&self.inner.base)
+        self.inner.bases.iter().any(|base| base.scheme() == "http" && !is_loopback(base))
     }
 
     /// Makes a key for a request that must count once.
@@ -139,15 +174,26 @@ impl Client {
 
     async fn insist(&self, ask: &Ask) -> Result<Vec<u8>, Error> {
         let until = Instant::now() + self.patience;
-        let mut tries = 0;
+        let mut tries: u32 = 0;
         loop {
+            let turn = self.turn();
             let error = match self.once(ask).await {
                 Ok(bytes) => return Ok(bytes),
                 Err(error) => error,
             };
             // What nobody took was not done.
             let safe = ask.repeatable || matches!(error, Error::Unreachable { .. });
-            let wait = backoff(tries, self.draw()).max(error.retry_after());
+            let others = u32::try_from(self.inner.bases.len().min(ADDRESSES_MAX)).map_or(0, |all| all - 1);
+            let mut wait = backoff(tries.saturating_sub(others), self.draw());
+            if error.is_passing() && self.has_others() {
+                self.go_on(turn);
+                // The others may well answer; only when all were asked is there something to wait for.
+                if tries < others {
+                    wait = Duration::ZERO;
+                }
+            } else {
+                wait = wait.max(error.retry_after());
+            }
             if !safe || !error.is_passing() || Instant::now() + wait > until {
                 return Err(error);
             }
@@ -171,13 +217,23 @@ impl Client {
         Ok(bytes)
     }
 
+    /// Opens an answer that is read piece by piece.
+    pub(super) async fn stream(&self, ask: &Ask) -> Result<Response, Error> {
+        self.open(self.request(ask)?).await
+    }
+
     /// Opens a stream of events behind the one with the id `last`.
     pub(super) async fn follow(&self, ask: &Ask, last: Option<&str>) -> Result<Response, Error> {
         let mut request = self.request(ask)?.header(ACCEPT, "text/event-stream");
         if let Some(last) = last {
             request = request.header(LAST_EVENT_ID, last);
         }
-        self.open(request).await
+        let turn = self.turn();
+        let opened = self.open(request).await;
+        if opened.as_ref().is_err_and(Error::is_passing) {
+            self.go_on(turn);
+        }
+        opened
     }
 
     /// Sends a request once and returns the answer's head; a refusal is an error.
@@ -193,7 +249,7 @@ impl Client {
     }
 
     fn request(&self, ask: &Ask) -> Result<RequestBuilder, Error> {
-        let mut url = self.inner.base.clone();
+        let mut url = self.base().clone();
         url.path_segments_mut()
             .map_err(|()| Error::Setup(format!("{} is no address of a node", self.url())))?
             .pop_if_empty()
@@ -242,6 +298,15 @@ impl Client {
             retry_after_ms,
         }))
     }
+}
+
+/// Reads the addresses of nodes, apart by commas.
+fn addresses(text: &str) -> Result<Vec<Url>, Error> {
+    let pieces: Vec<&str> = text.split(',').map(str::trim).filter(|piece| !piece.is_empty()).collect();
+    if pieces.is_empty() {
+        return address(text).map(|one| vec![one]);
+    }
+    pieces.into_iter().map(address).collect()
 }
 
 /// Reads the address of a node.

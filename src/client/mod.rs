@@ -26,11 +26,13 @@ mod retry;
 
 mod agents;
 mod claims;
+mod cluster;
 mod events;
 mod letters;
 mod mailboxes;
 mod nodes;
 mod pools;
+mod runs;
 mod sse;
 mod tasks;
 mod tokens;

@@ -2,15 +2,15 @@
 
 use super::ask::Ask;
 use super::{Client, Error};
-use crate::api::{Health, Node, Page, Stats};
+use crate::api::{Health, Node, Page, PageQuery, Stats};
 
 impl Client {
-    /// Lists the nodes of the cluster.
+    /// Lists the nodes of the cluster, a page at a time.
     ///
     /// # Errors
     /// When the node cannot be asked or refuses.
-    pub async fn nodes(&self) -> Result<Page<Node>, Error> {
-        self.send(Ask::get(["nodes"])).await
+    pub async fn nodes(&self, page: &PageQuery) -> Result<Page<Node>, Error> {
+        self.send(Ask::get(["nodes"]).with_fields(page)?).await
     }
 
     /// Reads the figures of the moment and since ever.

@@ -5,8 +5,9 @@ use std::path::Path;
 use synod_domain::agent::{POOL_SIZE_MAX, PoolSpec, ProcessSpec, RuntimeSpec};
 use synod_domain::name::Name;
 use synod_domain::restart::RestartPolicy;
+use synod_domain::spread::SpreadSpec;
 
-use super::file::{Period, PoolShape, Restart, RuntimeKind};
+use super::file::{Period, PoolShape, Restart, RuntimeKind, Spread};
 use super::source::Fault;
 use super::template::{self, Scope};
 use super::tree::Place;
@@ -46,6 +47,8 @@ pub(super) fn pool(
         concurrency: pool.concurrency.unwrap_or(1),
         strategy: pool.strategy.map(Into::into).unwrap_or_default(),
         restart: pool.restart.as_ref().map(restart).unwrap_or_default(),
+        spread: pool.spread.as_ref().map(spread).unwrap_or_default(),
+        recovery: pool.recovery.map(Into::into).unwrap_or_default(),
     })
 }
 
@@ -79,6 +82,15 @@ fn process(pool: &PoolShape, place: &Place, scope: Scope<'_>) -> Result<ProcessS
 /// Paths here are made of texts, so nothing is lost.
 fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
+}
+
+fn spread(spread: &Spread) -> SpreadSpec {
+    SpreadSpec {
+        manner: spread.manner.map(Into::into).unwrap_or_default(),
+        max_per_node: spread.max_per_node,
+        labels: spread.labels.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect(),
+        region: spread.region.clone(),
+    }
 }
 
 fn restart(restart: &Restart) -> RestartPolicy {

@@ -1,22 +1,28 @@
 //! What stands between the router and a handler: token, rate, permission, then the body.
 //!
 //! ```text
-//!  request ─► token? ─► too many? ─► allowed? ─► body within size and time ─► handler within its time
+//!  request ─► token? ─► too many? ─► allowed? ─► body within size and time ─► fresh? ─► handler within its time
 //! ```
 //!
 //! The order matters: a body is read only for those who may send one.
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use axum::body::{Body, HttpBody, to_bytes};
 use axum::extract::Request;
 use axum::handler::Handler;
-use axum::http::header;
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use http_body_util::LengthLimitError;
 
 use crate::http::caller::Accessor;
+use crate::http::consistency::Consistency;
 use crate::http::{Caller, Context, Needs, Peer, Problem, Terms};
+
+/// How long who shows an unknown token is made to wait until this node knows all tokens: some round trips to the
+/// leader. Longer holds connections of those who guess.
+const CATCH_UP_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A handler behind what its route needs.
 #[derive(Debug, Clone)]
@@ -38,7 +44,7 @@ impl<H: Handler<T, Context>, T: 'static> Handler<T, Context> for Checked<H> {
         let Self { terms, handler } = self;
         Box::pin(async move {
             let mut request = request;
-            let accessor = match admit(terms.needs, &context, &mut request) {
+            let accessor = match admit(terms.needs, &context, &mut request).await {
                 Ok(accessor) => accessor,
                 Err(problem) => return problem.into_response(),
             };
@@ -65,24 +71,58 @@ async fn serve<H: Handler<T, Context>, T: 'static>(
         Err(_) => return Problem::slow_body(patience).into_response(),
     };
     if terms.long {
-        return handler.call(request, context).await;
+        return fresh(terms, handler, request, context).await;
     }
-    match tokio::time::timeout(patience, handler.call(request, context)).await {
+    match tokio::time::timeout(patience, fresh(terms, handler, request, context)).await {
         Ok(response) => response,
         Err(_) => Problem::timed_out(patience).into_response(),
     }
 }
 
+/// Calls the handler when what it reads is as fresh as the request asks.
+async fn fresh<H: Handler<T, Context>, T: 'static>(
+    terms: Terms,
+    handler: H,
+    request: Request,
+    context: Context,
+) -> Response {
+    if !terms.reads(request.method()) {
+        return handler.call(request, context).await;
+    }
+    let mut request = request;
+    let reached = match Consistency::take(&mut request) {
+        Ok(consistency) => consistency.reach(&context).await.map(|()| consistency),
+        Err(problem) => Err(problem),
+    };
+    let consistency = match reached {
+        Ok(consistency) => consistency,
+        Err(problem) => return problem.into_response(),
+    };
+    // What was caught up with may have taken the caller's right away.
+    if request.extensions().get::<Caller>().is_some_and(|caller| !caller.is_valid(context.node())) {
+        return Problem::token_unknown().into_response();
+    }
+    let mut response = handler.call(request, context.clone()).await;
+    consistency.mark(&context, &mut response);
+    response
+}
+
 /// Lets a request pass whose caller has what the route needs, and puts the caller into it.
-fn admit(needs: Needs, context: &Context, request: &mut Request) -> Result<Option<Accessor>, Problem> {
+async fn admit(needs: Needs, context: &Context, request: &mut Request) -> Result<Option<Accessor>, Problem> {
     if needs == Needs::Nothing {
         return Ok(None);
     }
-    let caller = Caller::find(context, request.headers()).map_err(|problem| {
-        // Only who shows no valid token is slowed down: an address may be shared by many.
-        let peer = request.extensions().get::<Peer>().map(|peer| peer.remote.ip());
-        peer.and_then(|peer| context.rates().failed(peer).err()).unwrap_or(problem)
-    })?;
+    let caller = match Caller::find(context, request.headers()) {
+        Ok(caller) => caller,
+        Err(problem) => {
+            // Only who shows no valid token is slowed down: an address may be shared by many.
+            let peer = request.extensions().get::<Peer>().map(|peer| peer.remote.ip());
+            if let Some(flood) = peer.and_then(|peer| context.rates().failed(peer).err()) {
+                return Err(flood);
+            }
+            find_again(context, request.headers().clone(), problem).await?
+        }
+    };
     context.rates().asked(&caller.accessor)?;
     if let Needs::Permission(permission) = needs
         && !caller.may(permission)
@@ -94,6 +134,18 @@ fn admit(needs: Needs, context: &Context, request: &mut Request) -> Result<Optio
     let accessor = Accessor(caller.accessor.clone());
     request.extensions_mut().insert(caller);
     Ok(Some(accessor))
+}
+
+/// Looks for a token once more when this node has caught up: another node may have made it a moment ago.
+async fn find_again(context: &Context, headers: HeaderMap, problem: Problem) -> Result<Caller, Problem> {
+    let follows = context.node().staleness().is_some();
+    if !follows || !headers.contains_key(header::AUTHORIZATION) {
+        return Err(problem);
+    }
+    match tokio::time::timeout(CATCH_UP_PATIENCE, context.node().linearize()).await {
+        Ok(Ok(())) => Caller::find(context, &headers),
+        Ok(Err(_)) | Err(_) => Err(problem),
+    }
 }
 
 /// Reads the body, at most `bytes_max` of it.

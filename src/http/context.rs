@@ -8,6 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use synod_domain::permission::Permissions;
 use synod_domain::token::TokenHash;
+use tokio::sync::watch;
 
 use crate::clock::Stopwatch;
 use crate::http::rates::{Rate, Rates};
@@ -44,6 +45,7 @@ struct Inner {
     rates: Rates,
     streams: Mutex<BTreeMap<Arc<str>, usize>>,
     stopping: Stopping,
+    left: watch::Sender<bool>,
 }
 
 /// What the settings say about the API.
@@ -115,6 +117,7 @@ impl Context {
             rates,
             streams: Mutex::default(),
             stopping: Stopping::default(),
+            left: watch::Sender::new(false),
         }))
     }
 
@@ -136,6 +139,19 @@ impl Context {
     /// Waits until the server is told to stop. Whoever waits or streams for a client ends then.
     pub async fn stopping(&self) {
         self.0.stopping.reached(Phase::Draining).await;
+    }
+
+    /// Notes that the node has left its cluster at a caller's wish: what is left is to stop it.
+    pub(super) fn note_left(&self) {
+        self.0.left.send_replace(true);
+    }
+
+    /// Waits until the node has left its cluster at a caller's wish.
+    pub async fn left(&self) {
+        if self.0.left.subscribe().wait_for(|left| *left).await.is_err() {
+            // The sender is ours: it lives as long as this borrow.
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Waits until the server cuts off what has not ended in time. A connection that has become a WebSocket is its

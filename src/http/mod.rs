@@ -23,6 +23,7 @@ pub mod token_text;
 
 mod caller;
 mod checked;
+mod consistency;
 mod extract;
 mod health;
 mod problem;

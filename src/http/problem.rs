@@ -45,6 +45,12 @@ impl Problem {
         Self { retry_after_ms: Some(wait), ..self }
     }
 
+    /// Says what happened in other words.
+    #[must_use]
+    pub(super) fn because(self, detail: String) -> Self {
+        Self { detail, ..self }
+    }
+
     /// There is no token.
     pub fn no_token() -> Self {
         Self::new(

@@ -30,7 +30,12 @@ impl Needs {
     /// Says that the route may wait or stream for longer than ordinary requests may take. Its handler ends by
     /// itself when [`Context::stopping`] says so.
     pub const fn long(self) -> Terms {
-        Terms { needs: self, long: true }
+        Terms { needs: self, long: true, local: true }
+    }
+
+    /// Says that the route shows what this node knows by itself, so that it answers although nobody leads.
+    pub const fn local(self) -> Terms {
+        Terms { needs: self, long: false, local: true }
     }
 }
 
@@ -41,11 +46,28 @@ pub struct Terms {
     pub needs: Needs,
     /// Whether it may take longer than ordinary requests.
     pub long: bool,
+    /// Whether it speaks of this node alone and not of what is agreed.
+    pub local: bool,
+}
+
+impl Terms {
+    /// Says that what is read is agreed state although the route may take longer than others.
+    #[must_use]
+    pub const fn agreed(self) -> Self {
+        Self { local: false, ..self }
+    }
+
+    /// Tells whether a request of this method reads agreed state, and so is answered as of now unless it says that
+    /// older will do.
+    pub fn reads(&self, method: &Method) -> bool {
+        let looks = *method == Method::GET || *method == Method::HEAD;
+        looks && !self.local && matches!(self.needs, Needs::Permission(_))
+    }
 }
 
 impl From<Needs> for Terms {
     fn from(needs: Needs) -> Self {
-        Self { needs, long: false }
+        Self { needs, long: false, local: false }
     }
 }
 
@@ -60,6 +82,8 @@ pub struct Route {
     pub needs: Needs,
     /// Whether it may take longer than ordinary requests.
     pub long: bool,
+    /// Whether it reads agreed state, and takes `consistency`.
+    pub reads: bool,
 }
 
 /// Routes and the table of what they need.
@@ -169,7 +193,8 @@ impl Routes {
         handler: H,
     ) -> Self {
         self.router = self.router.route(path, on(filter, Checked::new(terms, handler)));
-        self.table.push(Route { method, path, needs: terms.needs, long: terms.long });
+        let reads = terms.reads(&method);
+        self.table.push(Route { method, path, needs: terms.needs, long: terms.long, reads });
         self
     }
 }

@@ -136,6 +136,11 @@ impl Bound {
         Ok(Self { listener, address, options })
     }
 
+    /// Returns where it listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Serves `node` with these routes.
     ///
     /// # Errors

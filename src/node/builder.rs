@@ -1,66 +1,43 @@
-//! Describes a node and starts it.
+//! Describes a node.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use parking_lot::RwLock;
-use synod_actors::events::EventHub;
-use synod_actors::ids::Ids;
 use synod_actors::liveness::AGENT_TIMEOUT_DEFAULT;
 use synod_actors::ports::AgentRuntime;
 use synod_actors::runtimes::native::{NativeAgent, NativeRuntime};
-use synod_actors::runtimes::process::{ProcessNode, ProcessSettings};
-use synod_actors::system::{System, World};
 use synod_cluster::checkpointer::Policy;
-use synod_cluster::consensus::{self, Consensus, Options, Timing};
-use synod_cluster::records::live_prefixes;
-use synod_domain::command::Command;
-use synod_domain::id::{IdGenerator, NodeId};
+use synod_cluster::transport::Network;
 use synod_domain::limits::Limits;
 use synod_domain::name::Name;
 use synod_domain::sources::{Clock, Entropy};
-use synod_storage::{Repair, Storage, Verify};
-use tokio::sync::{Mutex, oneshot, watch};
+use synod_storage::Storage;
 
-use crate::clock::{SeededEntropy, SystemClock};
-use crate::node::feed::Feed;
-use crate::node::wiring::{HubSink, NodeRuntimes, RaftJournal, StoredBlobs};
-use crate::node::{Error, Ground, Node, Running};
-
-/// The number of the only voter of a group of one.
-const ONLY_VOTER: u64 = 1;
-
-/// Where the log keeps the node's id.
-const NODE_ID_NOTE: &str = "synod.node-id";
-
-/// How long a start waits until the node leads. A group of one leads within milliseconds; longer than
-/// this, its disk hangs.
-const LEAD_PATIENCE: Duration = Duration::from_secs(60);
+use crate::clock::SystemClock;
+use crate::node::begin::begin;
+use crate::node::cluster::Cluster;
+use crate::node::home::Home;
+use crate::node::{Error, Node};
 
 /// How long agents may finish what they have when the node stops, unless set.
 const DRAIN_DEFAULT: Duration = Duration::from_secs(10);
 
-enum Home {
-    Nowhere,
-    Folder(PathBuf),
-    Storage(Storage),
-}
-
 /// Describes a node. What is not said gets its default.
 pub struct Builder {
-    home: Home,
-    clock: Arc<dyn Clock>,
-    entropy: Option<Arc<dyn Entropy>>,
-    natives: BTreeMap<Name, Arc<dyn AgentRuntime>>,
-    limits: Option<Limits>,
-    policy: Policy,
-    drain: Duration,
-    agent_timeout: Duration,
-    kill_grace: Option<Duration>,
-    inline: bool,
+    pub(super) home: Home,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) entropy: Option<Arc<dyn Entropy>>,
+    pub(super) natives: BTreeMap<Name, Arc<dyn AgentRuntime>>,
+    pub(super) limits: Option<Limits>,
+    pub(super) policy: Policy,
+    pub(super) drain: Duration,
+    pub(super) agent_timeout: Duration,
+    pub(super) kill_grace: Option<Duration>,
+    pub(super) inline: bool,
+    pub(super) cluster: Option<Cluster>,
+    pub(super) network: Option<Arc<dyn Network>>,
 }
 
 impl Default for Builder {
@@ -76,6 +53,8 @@ impl Default for Builder {
             agent_timeout: AGENT_TIMEOUT_DEFAULT,
             kill_grace: None,
             inline: false,
+            cluster: None,
+            network: None,
         }
     }
 }
@@ -162,163 +141,39 @@ impl Builder {
         self
     }
 
-    /// Starts the node and returns when it leads and takes work.
+    /// Makes the node a member of a cluster. Its data folder says of which, or [`Join`](crate::node::Join) how it
+    /// comes into one.
+    #[must_use]
+    pub fn cluster(mut self, cluster: Cluster) -> Self {
+        self.cluster = Some(cluster);
+        self
+    }
+
+    /// Reaches other nodes through this network instead of the system's, with the same certificates: for tests.
+    #[must_use]
+    pub fn network(mut self, network: Arc<dyn Network>) -> Self {
+        self.network = Some(network);
+        self
+    }
+
+    /// Starts the node and returns when it takes work: a member does when it knows a leader and has applied what was
+    /// agreed by then, however long that takes.
     ///
     /// # Errors
-    /// When the data folder cannot be used, or an actor does not start.
+    /// When the data folder cannot be used, an actor does not start, or the cluster does not take this node.
     pub async fn start(self) -> Result<Node, Error> {
-        let entropy = match self.entropy {
-            Some(entropy) => entropy,
-            None => Arc::new(SeededEntropy::from_system().map_err(Error::Start)?),
-        };
-        // The start reads every row of the state once, when it loads it; a second reading only to check them
-        // would double its time.
-        let (mut storage, mut repaired, folder) = open(self.home, Verify::Prefixes(Vec::new()))?;
-        let node = node_id(&storage, &*self.clock, &*entropy).await?;
-        let processes = match &folder {
-            Some(folder) => {
-                let mut settings = ProcessSettings::new(folder.join("logs"), node.to_string());
-                if let Some(grace) = self.kill_grace {
-                    settings.grace = grace;
-                }
-                let started = ProcessNode::start(settings).await;
-                Some(started.map_err(|error| Error::Start(format!("programs cannot be run: {error}")))?)
-            }
-            None => None,
-        };
-        let hub = EventHub::default();
-        let feed = Feed::default();
-        let options = |storage: &Storage| Options {
-            node: ONLY_VOTER,
-            storage: storage.clone(),
-            clock: self.clock.clone(),
-            entropy: entropy.clone(),
-            events: Arc::new(HubSink { hub: hub.clone(), feed: feed.clone() }),
-            timing: Timing::default(),
-            policy: self.policy.clone(),
-            inline: self.inline,
-            peers: None,
-        };
-        let consensus = match (Consensus::start(options(&storage)).await, &folder) {
-            (Err(consensus::Error::Machine(error)), Some(folder)) => {
-                tracing::warn!(%error, "the state does not load; it is checked and rebuilt");
-                // The folder is free again when nobody has its parts any more.
-                drop(storage);
-                let home = Home::Folder(folder.clone());
-                (storage, repaired, _) = open(home, Verify::Prefixes(live_prefixes()))?;
-                Consensus::start(options(&storage)).await?
-            }
-            (started, _) => started?,
-        };
-        let blobs = Arc::new(StoredBlobs::new(storage.blobs.clone()));
-        drop(storage);
-        let consensus = Arc::new(consensus);
-        wait_to_lead(&consensus).await?;
-        let journal = Arc::new(RaftJournal::new(consensus.proposer(), consensus.state()));
-        let world = World {
-            node,
-            journal: journal.clone(),
-            blobs: blobs.clone(),
-            runtimes: Arc::new(NodeRuntimes { processes: processes.clone(), natives: self.natives }),
-            clock: self.clock.clone(),
-            entropy: entropy.clone(),
-            ids: Arc::new(Ids::new(self.clock, entropy)),
-            hub,
-            agent_timeout: self.agent_timeout,
-        };
-        if let Some(limits) = self.limits {
-            world.propose(Command::SetLimits { limits }).await??;
-        }
-        let mut system = System::start(world.clone()).await?;
-        system.lead().await?;
-        let (told, failed) = watch::channel(None);
-        let watchers = vec![
-            tokio::spawn(pass_on(system.failed(), told.clone(), "")),
-            tokio::spawn(pass_on(consensus.fatal(), told, "the log has failed: ")),
-        ];
-        Ok(Node {
-            feed,
-            desk: system.desk().clone(),
-            liveness: system.liveness().clone(),
-            hosted: system.hosted(),
-            world,
-            processes,
-            repaired,
-            failed,
-            drain: self.drain,
-            running: Mutex::new(Some(Running { system, watchers })),
-            ground: RwLock::new(Ground::Held { history: consensus.history(), consensus }),
-            journal,
-            blobs,
-        })
+        let node = self.begin().await?;
+        node.ready().await?;
+        Ok(node)
     }
-}
 
-/// Opens the home, with as much of the state checked as `verify` says. History may be large and is checked
-/// row by row when it is read.
-fn open(home: Home, verify: Verify) -> Result<(Storage, Option<Repair>, Option<PathBuf>), Error> {
-    match home {
-        Home::Folder(folder) => {
-            let options = synod_storage::Options { verify, ..synod_storage::Options::default() };
-            let opened = synod_storage::open(&folder, &options)?;
-            Ok((opened.storage, opened.repaired, Some(folder)))
-        }
-        Home::Storage(storage) => Ok((storage, None, None)),
-        Home::Nowhere => Err(Error::Start("no data folder was given; call `data`".to_owned())),
-    }
-}
-
-/// Returns the id that the log holds, or makes one and writes it there.
-async fn node_id(storage: &Storage, clock: &dyn Clock, entropy: &dyn Entropy) -> Result<NodeId, Error> {
-    if let Some(bytes) = storage.log.note(NODE_ID_NOTE)? {
-        let raw = <[u8; 16]>::try_from(&bytes[..])
-            .map_err(|_| Error::Start(format!("the node's id in the log has {} bytes", bytes.len())))?;
-        return Ok(NodeId::from_raw(u128::from_be_bytes(raw)));
-    }
-    let raw = IdGenerator::default().next(clock.now(), entropy.draw());
-    let (done, durable) = oneshot::channel();
-    let value = Bytes::copy_from_slice(&raw.to_be_bytes());
-    storage.log.put_note(
-        NODE_ID_NOTE,
-        value,
-        Box::new(move |outcome| {
-            // An error means that the start was given up.
-            let _ = done.send(outcome);
-        }),
-    );
-    durable.await.map_err(|_| Error::Start("the log stopped while it wrote the node's id".to_owned()))??;
-    Ok(NodeId::from_raw(raw))
-}
-
-async fn wait_to_lead(consensus: &Consensus) -> Result<(), Error> {
-    let mut leadership = consensus.leadership();
-    let mut fatal = consensus.fatal();
-    let waited = tokio::time::timeout(LEAD_PATIENCE, async {
-        tokio::select! {
-            biased;
-            died = fatal.wait_for(Option::is_some) => {
-                let reason = died.ok().and_then(|reason| reason.clone());
-                Err(Error::Failed(reason.unwrap_or_else(|| "the log stopped".to_owned())))
-            }
-            led = leadership.wait_for(Option::is_some) => {
-                led.map(drop).map_err(|_| Error::Failed("the log stopped".to_owned()))
-            }
-        }
-    });
-    waited.await.unwrap_or_else(|_| {
-        Err(Error::Start(format!("the node did not lead its group within {LEAD_PATIENCE:?}")))
-    })
-}
-
-async fn pass_on(
-    mut from: watch::Receiver<Option<String>>,
-    to: watch::Sender<Option<String>>,
-    prefix: &'static str,
-) {
-    while let Ok(reason) = from.wait_for(Option::is_some).await.map(|reason| reason.clone()) {
-        if let Some(reason) = reason {
-            to.send_replace(Some(format!("{prefix}{reason}")));
-            return;
-        }
+    /// Starts what of the node needs nobody else, so that it can be asked how it is while it waits for others;
+    /// [`Node::ready`] says when it takes work. A node that stands alone does at once.
+    ///
+    /// # Errors
+    /// When the data folder cannot be used, an actor does not start, or the node may not join.
+    pub async fn begin(self) -> Result<Node, Error> {
+        // On the heap: it is many steps, and callers hold it.
+        Box::pin(begin(self)).await
     }
 }

@@ -54,6 +54,15 @@ pub enum Error {
     /// The system does not give what a node needs.
     #[error("the node cannot start: {0}")]
     Start(String),
+    /// The node cannot be who it should be.
+    #[error(transparent)]
+    Identity(#[from] synod_cluster::identity::Error),
+    /// Gossip does not start.
+    #[error(transparent)]
+    Gossip(#[from] synod_cluster::gossip::Error),
+    /// The cluster is not so that this can be done; the text says what to do.
+    #[error("{0}")]
+    Cluster(String),
     /// The node failed while it was asked.
     #[error("the node has failed: {0}")]
     Failed(String),

@@ -176,6 +176,23 @@ impl Feed {
         }
     }
 
+    /// Notes that what happened through an entry was not told here: readers that were behind it have missed it.
+    pub fn skip(&self, index: u64) {
+        {
+            let mut ring = self.0.ring.lock();
+            let gone = Place { index, number: u64::MAX };
+            if ring.last.is_some_and(|known| gone <= known) {
+                return;
+            }
+            ring.happenings.clear();
+            (ring.events, ring.bytes) = (0, 0);
+            (ring.lost, ring.last, ring.dropped) = (Some(gone), Some(gone), true);
+        }
+        self.0.grown.send_modify(|count| *count += 1);
+        // Tokens may be among what was not told.
+        self.0.tokens.send_modify(|count| *count += 1);
+    }
+
     /// Tells of changes of tokens from here on, and of nothing else.
     pub(crate) fn token_changes(&self) -> watch::Receiver<u64> {
         self.0.tokens.subscribe()

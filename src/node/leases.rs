@@ -75,12 +75,14 @@ impl Node {
         result: &[u8],
         usage: Usage,
     ) -> Result<Phase, Error> {
-        let result = self.store(result)?;
+        let result = self.store(result).await?;
         match self.propose(Command::Complete { task, attempt, result, usage }).await? {
             Reply::Ended { phase } => Ok(phase),
-            Reply::Done | Reply::Submitted { .. } | Reply::Claimed(_) | Reply::WillRetry { .. } => {
-                Ok(Phase::Completed)
-            }
+            Reply::Done
+            | Reply::Submitted { .. }
+            | Reply::Claimed(_)
+            | Reply::WillRetry { .. }
+            | Reply::Admitted { .. } => Ok(Phase::Completed),
         }
     }
 

@@ -1,17 +1,23 @@
 //! A node in this process: storage, agreement and actors, started and stopped in order.
 //!
 //! ```text
-//!  start: data folder ─► group of one voter ─► leads ─► actors        stop: the same, backwards
+//!  alone:   data folder ─► group of one voter ─► leads ─► actors      stop: the same, backwards
+//!  member:  data folder ─► identity ─► listens ─► group ─► a leader is known ─► actors ─► leads? ─► leader branch
 //! ```
 //!
 //! [`Node`] is the embedding facade; the binary uses nothing else. Every verb that changes something
 //! answers after the change is durable.
 
 mod agents;
+mod begin;
 mod builder;
+pub mod cluster;
+mod drive;
 mod error;
 pub mod feed;
+mod home;
 mod leases;
+mod member;
 mod new;
 mod payloads;
 mod pools;
@@ -19,6 +25,7 @@ mod tasks;
 mod wiring;
 
 pub use builder::Builder;
+pub use cluster::{Cluster, ClusterStatus, Join, NodeStatus, Seeing, Seen};
 pub use error::Error;
 pub use new::{NewTask, Pool};
 pub use synod_actors::desk::Ask;
@@ -33,8 +40,9 @@ use parking_lot::RwLock;
 use synod_actors::desk::Desk;
 use synod_actors::events::Subscription;
 use synod_actors::liveness;
+use synod_actors::ports::JournalError;
 use synod_actors::runtimes::process::ProcessNode;
-use synod_actors::system::{Hosted, System, World};
+use synod_actors::system::{Hosted, World};
 use synod_cluster::consensus::{Consensus, Status};
 use synod_cluster::history::History;
 use synod_domain::command::Command;
@@ -46,9 +54,19 @@ use synod_domain::time::Timestamp;
 use synod_storage::Repair;
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
+use crate::courier::Courier;
+use crate::node::drive::{Readiness, Tree};
 use crate::node::feed::Feed;
+use crate::node::member::Member;
 use wiring::{RaftJournal, StoredBlobs};
+
+/// How long a change is proposed whose outcome stays unknown. Whoever asks for longer asks again.
+const PROPOSE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a stop waits until another node leads in this one's place.
+const TRANSFER_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A running node. Dropping it without [`Node::stop`] is like a crash: nothing acknowledged is lost,
 /// and work in hand is redelivered at the next start.
@@ -61,18 +79,24 @@ pub struct Node {
     processes: Option<ProcessNode>,
     repaired: Option<Repair>,
     failed: watch::Receiver<Option<String>>,
+    ready: watch::Receiver<Readiness>,
     drain: Duration,
+    /// The node's part in its cluster; `None` when it stands alone.
+    member: Option<Arc<Member>>,
+    /// Ends what brings the node up and follows the lead.
+    stop: CancellationToken,
     /// What a stop ends; nothing once it has begun.
     running: Mutex<Option<Running>>,
     ground: RwLock<Ground>,
     journal: Arc<RaftJournal>,
     blobs: Arc<StoredBlobs>,
+    courier: Courier,
 }
 
 /// What runs.
 struct Running {
-    system: System,
-    watchers: Vec<JoinHandle<()>>,
+    tree: Tree,
+    tasks: Vec<JoinHandle<()>>,
 }
 
 /// What holds the data folder. A stop lets go of it although the node may still be asked things.
@@ -94,6 +118,11 @@ impl Node {
     /// Returns the node's id; it is bound to the data folder.
     pub fn id(&self) -> NodeId {
         self.world.node
+    }
+
+    /// Returns the courier: actors of an embedder's, reached by name from any node.
+    pub fn courier(&self) -> &Courier {
+        &self.courier
     }
 
     /// Returns what had to be repaired in the data folder at the start.
@@ -168,7 +197,14 @@ impl Node {
     /// When it is refused, or the node cannot take it.
     pub async fn propose_as(&self, request: RequestId, command: Command) -> Result<Reply, Error> {
         self.note_speaker(&command);
-        Ok(self.world.propose_as(request, command).await??)
+        let proposed = self.world.propose_as(request, command);
+        if self.member.is_none() {
+            return Ok(proposed.await??);
+        }
+        match tokio::time::timeout(PROPOSE_PATIENCE, proposed).await {
+            Ok(answer) => Ok(answer??),
+            Err(_) => Err(JournalError::Unknown("no leader confirmed it in time".to_owned()).into()),
+        }
     }
 
     /// Stops in order, within the bound given at the start: no new work is handed out, agents finish
@@ -177,21 +213,36 @@ impl Node {
     /// read afterwards; nothing else can be had.
     pub async fn stop(&self) {
         let mut running = self.running.lock().await;
-        let Some(Running { system, watchers }) = running.take() else { return };
+        let Some(Running { tree, tasks }) = running.take() else { return };
         // Listeners are gone first, so that nobody waits for their streams.
         self.feed.close();
-        system.stop(self.drain).await;
+        // Guests of the embedder's may still use the node while they finish.
+        self.courier.stop().await;
+        self.give_the_lead_away().await;
+        self.stop.cancel();
+        let system = tree.lock().await.take();
+        if let Some(system) = system {
+            system.stop(self.drain).await;
+        }
         if let Some(processes) = &self.processes {
             // What left its group outlives its attempt; it does not outlive an orderly stop.
             processes.sweep().await;
         }
-        for watcher in watchers {
-            watcher.abort();
+        for task in tasks {
+            task.abort();
+            // What it held is free when it has ended.
+            let _ = task.await;
         }
         let consensus = match &*self.ground.read() {
             Ground::Held { consensus, .. } => consensus.clone(),
             Ground::Left(_) => return,
         };
+        // It may lead again by now, or still: nobody took over before the agents had finished. Once it has left, it
+        // can tell nobody.
+        self.give_the_lead_away().await;
+        if let Some(member) = &self.member {
+            member.leave().await;
+        }
         consensus.shutdown().await;
         let status = consensus.status();
         drop(consensus);
@@ -200,10 +251,39 @@ impl Node {
         self.blobs.close();
     }
 
+    /// Lets another node lead before this one stops, so that nobody waits for an election.
+    async fn give_the_lead_away(&self) {
+        let (Some(_), Ok(consensus)) = (&self.member, self.consensus()) else { return };
+        if consensus.leadership().borrow().is_none() {
+            return;
+        }
+        match tokio::time::timeout(TRANSFER_PATIENCE, consensus.transfer(None)).await {
+            Ok(Ok(node)) => tracing::info!(%node, "leads from here on"),
+            Ok(Err(error)) => tracing::info!(%error, "the lead was not given away"),
+            Err(_) => tracing::info!("nobody took the lead in time"),
+        }
+    }
+
+    fn consensus(&self) -> Result<Arc<Consensus>, Error> {
+        match &*self.ground.read() {
+            Ground::Held { consensus, .. } => Ok(consensus.clone()),
+            Ground::Left(_) => Err(Error::Failed("the node has stopped".to_owned())),
+        }
+    }
+
     fn history(&self) -> Result<History, Error> {
         match &*self.ground.read() {
             Ground::Held { history, .. } => Ok(history.clone()),
             Ground::Left(_) => Err(Error::Failed("the node has stopped".to_owned())),
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        if let Some(member) = &self.member {
+            member.sever();
         }
     }
 }

@@ -12,6 +12,7 @@ use synod_domain::name::Name;
 use synod_domain::placement::Strategy;
 use synod_domain::restart::RestartPolicy;
 use synod_domain::retry::RetryPolicy;
+use synod_domain::spread::{Recovery, SpreadSpec};
 use synod_domain::task::{Lane, MailboxId, Timeouts};
 
 use crate::node::Error;
@@ -175,6 +176,8 @@ impl Pool {
             concurrency: 1,
             strategy: Strategy::default(),
             restart: RestartPolicy::default(),
+            spread: SpreadSpec::default(),
+            recovery: Recovery::default(),
         }))
     }
 

@@ -20,11 +20,15 @@ impl Node {
     /// # Errors
     /// When it is refused (a limit, an unknown pool, a key used for other content) or cannot be stored.
     pub async fn submit(&self, task: NewTask) -> Result<TaskId, Error> {
-        let spec = self.spec_of(task)?;
+        let spec = self.spec_of(task).await?;
         let id = spec.id;
         match self.propose(Command::Submit { spec: Arc::new(spec) }).await? {
             Reply::Submitted { task, .. } => Ok(task),
-            Reply::Done | Reply::Claimed(_) | Reply::Ended { .. } | Reply::WillRetry { .. } => Ok(id),
+            Reply::Done
+            | Reply::Claimed(_)
+            | Reply::Ended { .. }
+            | Reply::WillRetry { .. }
+            | Reply::Admitted { .. } => Ok(id),
         }
     }
 
@@ -38,7 +42,7 @@ impl Node {
     ///
     /// # Errors
     /// When the payload cannot be stored.
-    pub fn spec_of(&self, task: NewTask) -> Result<TaskSpec, Error> {
+    pub async fn spec_of(&self, task: NewTask) -> Result<TaskSpec, Error> {
         Ok(TaskSpec {
             id: self.world.ids.task(),
             workspace: task.workspace,
@@ -49,7 +53,7 @@ impl Node {
             deadline: task.deadline.map(|deadline| self.world.clock.now().after(deadline)),
             timeouts: task.timeouts,
             retry: task.retry,
-            payload: self.store(&task.payload)?,
+            payload: self.store(&task.payload).await?,
             idempotency_key: task.idempotency_key,
             labels: task.labels,
             run: task.run,
@@ -131,9 +135,9 @@ impl Node {
     ///
     /// # Errors
     /// When it did not complete, or its result cannot be fetched.
-    pub fn result(&self, task: &Task) -> Result<Bytes, Error> {
+    pub async fn result(&self, task: &Task) -> Result<Bytes, Error> {
         match task.end().map(|end| &end.outcome) {
-            Some(Outcome::Completed { result }) => self.fetch(result),
+            Some(Outcome::Completed { result }) => self.fetch(result).await,
             _ => Err(Error::NoResult(task.spec.id, task.phase())),
         }
     }

@@ -38,7 +38,7 @@ impl Run {
             }
             hear(node, &mut events, &mut entries, progress).await?;
         }
-        let outcome = outcome::gather(node, self, &entries)?;
+        let outcome = outcome::gather(node, self, &entries).await?;
         let summary = outcome.summary().into();
         node.propose(Command::EndRun { run: self.id, summary }).await?;
         Ok(outcome)
@@ -64,7 +64,7 @@ impl Run {
                     entry.stage = Stage::Skipped(reason);
                 }
                 Readiness::Ready => {
-                    let after = handed_over(node, entries, place)?;
+                    let after = handed_over(node, entries, place).await?;
                     let entry = &mut entries[place];
                     let ended = entry.submit(node, self, after.as_ref()).await?;
                     progress.submitted(entry.pool(), entry.plan.name.as_str(), entry.tasks.len());
@@ -83,13 +83,13 @@ impl Run {
     }
 }
 
-enum Readiness {
+pub(super) enum Readiness {
     NotYet,
     Ready,
     Never(String),
 }
 
-fn readiness(entries: &[Entry], place: usize) -> Readiness {
+pub(super) fn readiness(entries: &[Entry], place: usize) -> Readiness {
     let mut ready = Readiness::Ready;
     for name in &entries[place].plan.after {
         let Some(before) = entries.iter().find(|entry| entry.plan.name == *name) else { continue };
@@ -107,7 +107,7 @@ fn readiness(entries: &[Entry], place: usize) -> Readiness {
 }
 
 /// The results that an entry is handed, by the name of the entry they come from.
-fn handed_over(node: &Node, entries: &[Entry], place: usize) -> Result<Option<Value>, Error> {
+async fn handed_over(node: &Node, entries: &[Entry], place: usize) -> Result<Option<Value>, Error> {
     let names = &entries[place].plan.after;
     if names.is_empty() {
         return Ok(None);
@@ -115,7 +115,7 @@ fn handed_over(node: &Node, entries: &[Entry], place: usize) -> Result<Option<Va
     let mut fields = Map::new();
     for name in names {
         if let Some(before) = entries.iter().find(|entry| entry.plan.name == *name) {
-            fields.insert(name.to_string(), results(node, before)?);
+            fields.insert(name.to_string(), results(node, before).await?);
         }
     }
     Ok(Some(Value::Object(fields)))

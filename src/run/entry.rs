@@ -137,7 +137,7 @@ impl Entry {
 }
 
 /// What the agent is given: the item's payload, and the results of earlier entries under `after`.
-fn payload(item: &ItemPlan, after: Option<&Value>) -> Value {
+pub(super) fn payload(item: &ItemPlan, after: Option<&Value>) -> Value {
     let Some(after) = after else { return item.payload.clone() };
     let mut fields = match &item.payload {
         Value::Object(fields) => fields.clone(),
@@ -148,7 +148,7 @@ fn payload(item: &ItemPlan, after: Option<&Value>) -> Value {
 }
 
 /// One key for each item of a run, so that the same submit finds the same task.
-fn key(run: RunId, item: &ItemPlan) -> String {
+pub(super) fn key(run: RunId, item: &ItemPlan) -> String {
     let key = format!("{run}/{}", item.key);
     if key.len() <= KEY_BYTES_MAX {
         return key;
@@ -159,11 +159,11 @@ fn key(run: RunId, item: &ItemPlan) -> String {
 }
 
 /// The results of an entry in the order of its items, as they are handed over.
-pub(super) fn results(node: &Node, entry: &Entry) -> Result<Value, Error> {
+pub(super) async fn results(node: &Node, entry: &Entry) -> Result<Value, Error> {
     let mut results = Vec::new();
     for (item, task) in entry.plan.items.iter().zip(&entry.tasks) {
         let task = node.task(*task)?;
-        let bytes = node.result(&task)?;
+        let bytes = node.result(&task).await?;
         let result: Value = serde_json::from_slice(&bytes)
             .map_err(|error| crate::node::Error::Json { what: "result", error })?;
         results.push(json!({ "item": item.item, "result": result }));

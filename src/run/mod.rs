@@ -14,11 +14,13 @@ mod entry;
 mod open;
 mod outcome;
 mod pools;
+mod remote;
 mod scope;
 
 pub use drive::Progress;
 pub use open::{Continued, Run};
 pub use outcome::{EntryOutcome, Outcome, TaskOutcome};
+pub use remote::RemoteRun;
 
 use synod_domain::name::Name;
 
@@ -28,6 +30,9 @@ pub enum Error {
     /// The node did not do its part.
     #[error(transparent)]
     Node(#[from] crate::node::Error),
+    /// The nodes of a cluster did not do their part, for as long as one waits for that.
+    #[error(transparent)]
+    Client(#[from] crate::client::Error),
     /// A pool of the fleet cannot work on this machine.
     #[error("pool {pool} cannot work: {reason}")]
     Pool {

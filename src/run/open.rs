@@ -20,7 +20,7 @@ pub struct Run {
 }
 
 /// What a continued run finds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Continued {
     /// Whether the fleet file, its inputs or the folders it looks into would give another plan today.
     pub plan_changed: bool,
@@ -35,7 +35,7 @@ impl Run {
     pub async fn open(node: &Node, plan: Plan, fresh: bool) -> Result<Self, Error> {
         let open = node.read(|state| state.open_run_of(&plan.name).cloned());
         if let Some(open) = open.as_ref().filter(|_| !fresh) {
-            let stored = node.fetch(&open.plan)?;
+            let stored = node.fetch(&open.plan).await?;
             let stored: Plan = serde_json::from_slice(&stored)
                 .map_err(|error| Error::Plan { run: open.id, reason: error.to_string() })?;
             let plan_changed = stored.digest != plan.digest;
@@ -49,7 +49,7 @@ impl Run {
         }
         let bytes =
             serde_json::to_vec(&plan).map_err(|error| crate::node::Error::Json { what: "plan", error })?;
-        let stored = node.store(&bytes)?;
+        let stored = node.store(&bytes).await?;
         let id = node.new_run_id();
         node.propose(Command::StartRun { run: id, fleet: plan.name.clone(), plan: stored }).await?;
         Ok(Self { id, plan, continued: None })

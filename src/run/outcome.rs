@@ -93,12 +93,12 @@ impl Outcome {
 }
 
 /// Gathers what came of every task.
-pub(super) fn gather(node: &Node, run: &Run, entries: &[Entry]) -> Result<Outcome, Error> {
+pub(super) async fn gather(node: &Node, run: &Run, entries: &[Entry]) -> Result<Outcome, Error> {
     let mut outcomes = Vec::new();
     for entry in entries {
         let mut tasks = Vec::new();
         for (item, task) in entry.plan.items.iter().zip(&entry.tasks) {
-            tasks.push(task_outcome(node, &item.key, &item.item, &*node.task(*task)?)?);
+            tasks.push(task_outcome(node, &item.key, &item.item, &*node.task(*task)?).await?);
         }
         let skipped = match &entry.stage {
             Stage::Skipped(reason) => Some(reason.clone()),
@@ -110,11 +110,11 @@ pub(super) fn gather(node: &Node, run: &Run, entries: &[Entry]) -> Result<Outcom
     Ok(Outcome { run: run.id, fleet, continued: run.continued.is_some(), entries: outcomes })
 }
 
-fn task_outcome(node: &Node, key: &str, item: &Value, task: &Task) -> Result<TaskOutcome, Error> {
+async fn task_outcome(node: &Node, key: &str, item: &Value, task: &Task) -> Result<TaskOutcome, Error> {
     let status = task.phase();
     let result = match status {
         Phase::Completed => {
-            let bytes = node.result(task)?;
+            let bytes = node.result(task).await?;
             let value = serde_json::from_slice(&bytes);
             Some(value.map_err(|error| crate::node::Error::Json { what: "result", error })?)
         }

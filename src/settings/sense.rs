@@ -7,13 +7,14 @@ use crate::settings::{Error, Settings};
 
 /// Holds that nothing is 0 without which nothing works.
 pub(super) fn check(settings: &Settings) -> Result<(), Error> {
-    let (http, agents) = (&settings.http, &settings.agents);
+    let (http, agents, snapshots) = (&settings.http, &settings.agents, &settings.snapshots);
     let zeros = [
         ("http.timeout", http.timeout.0.is_zero(), "no request could be answered"),
         ("http.body_bytes", http.body_bytes == 0, "no request could say anything"),
         ("http.connections", http.connections == 0, "nobody could connect"),
         ("agents.timeout", agents.timeout.0.is_zero(), "every agent outside would count as gone at once"),
         ("agents.heartbeat_interval", agents.heartbeat_interval.0.is_zero(), "agents would do nothing else"),
+        ("snapshots.log_entries", snapshots.log_entries == 0, "a node would do nothing but write snapshots"),
     ];
     match zeros.into_iter().find(|(_, is_zero, _)| *is_zero) {
         Some((key, _, so)) => Err(Error::Invalid(format!("{key}: it must be more than 0: {so}"))),
@@ -34,12 +35,13 @@ mod tests {
     fn settings_of_zero_without_which_nothing_works_are_refused_by_name() {
         assert!(check(&Settings::default()).is_ok());
         let none = Period(Duration::ZERO);
-        let spoilt: [(&str, Spoil); 5] = [
+        let spoilt: [(&str, Spoil); 6] = [
             ("http.timeout", |settings, none| settings.http.timeout = none),
             ("http.body_bytes", |settings, _| settings.http.body_bytes = 0),
             ("http.connections", |settings, _| settings.http.connections = 0),
             ("agents.timeout", |settings, none| settings.agents.timeout = none),
             ("agents.heartbeat_interval", |settings, none| settings.agents.heartbeat_interval = none),
+            ("snapshots.log_entries", |settings, _| settings.snapshots.log_entries = 0),
         ];
         for (key, spoil) in spoilt {
             let mut settings = Settings::default();

@@ -11,10 +11,17 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::error::{Error, Place};
 
 /// The format written by this binary.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 
 /// Bytes before the body: the version and the checksum.
 const HEADER: usize = 1 + 4;
+
+/// What a small record is, and what it may ask memory for while it is decoded. A text says its length before it
+/// comes, and memory is taken for it: without a bound, ten bytes from a wire could ask for all there is. No value
+/// takes more than sixteen times its bytes, so that every honest record is within its bound.
+const SMALL: usize = 64 * 1024;
+const SMALL_MEMORY_MAX: usize = 16 * SMALL;
+const MEMORY_MAX: usize = 1 << 30;
 
 /// Encodes `value` as one record.
 ///
@@ -50,7 +57,13 @@ pub fn decode<T: DeserializeOwned>(record: &[u8]) -> Result<T, Error> {
     if version != VERSION {
         return Err(Error::UnknownVersion { found: version, known: VERSION });
     }
-    let (value, used) = bincode::serde::decode_from_slice(body, bincode::config::standard())
+    let config = bincode::config::standard();
+    let decoded = if body.len() <= SMALL {
+        bincode::serde::decode_from_slice(body, config.with_limit::<SMALL_MEMORY_MAX>())
+    } else {
+        bincode::serde::decode_from_slice(body, config.with_limit::<MEMORY_MAX>())
+    };
+    let (value, used) = decoded
         .map_err(|error| damaged(format!("checksum matches but the body does not decode: {error}")))?;
     if used != body.len() {
         return Err(damaged(format!("{} bytes follow the value", body.len() - used)));
@@ -83,7 +96,7 @@ mod tests {
 
     #[test]
     fn record_keeps_its_golden_bytes() {
-        let expected = [2, 14, 13, 152, 117, 1, 251, 44, 1, 5, 115, 121, 110, 111, 100, 3, 1, 2, 3, 1, 1];
+        let expected = [3, 77, 198, 62, 242, 1, 251, 44, 1, 5, 115, 121, 110, 111, 100, 3, 1, 2, 3, 1, 1];
         assert_eq!(encode(&sample()).unwrap(), expected);
         assert_eq!(decode::<Sample>(&expected).unwrap(), sample());
         assert_eq!(decode::<Sample>(&encode(&Sample::Empty).unwrap()).unwrap(), Sample::Empty);
@@ -113,6 +126,21 @@ mod tests {
             let error = decode::<Sample>(&record).unwrap_err();
             assert!(matches!(error, Error::UnknownVersion { found, known: VERSION } if found == version));
             assert!(error.to_string().contains(word), "{error}");
+        }
+    }
+
+    #[test]
+    fn record_that_asks_for_more_memory_than_it_has_bytes_is_refused() {
+        // A variant, a number, and a text of 2^60 bytes of which none is there.
+        for body in [
+            &[1, 0, 253, 0, 0, 0, 0, 0, 0, 0, 16][..],
+            &[&[1, 0, 253, 0, 0, 0, 0, 0, 0, 0, 16], &vec![0; SMALL][..]].concat(),
+        ] {
+            let mut record = [&[VERSION, 0, 0, 0, 0], body].concat();
+            let crc = checksum(VERSION, body);
+            record[1..HEADER].copy_from_slice(&crc.to_le_bytes());
+            let error = decode::<Sample>(&record).unwrap_err();
+            assert!(error.to_string().contains("LimitExceeded"), "{error}");
         }
     }
 

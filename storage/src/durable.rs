@@ -14,8 +14,11 @@ use crate::error::Error;
 /// Ending of files that were being written; whatever has it at a start is rubbish.
 pub(crate) const TEMPORARY: &str = "tmp";
 
-/// Writes a file under its final name so that it is there whole, or not at all.
-pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+/// Writes a file that only its owner may read under its final name, so that it is there whole, or not at all.
+///
+/// # Errors
+/// When the disk refuses; the old file is there then.
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     write_file_with(path, |file| file.write_all(bytes).map_err(|error| Error::io("write", path, error)))
 }
 
@@ -75,7 +78,10 @@ fn private_options() -> OpenOptions {
 /// Creates a folder that only its owner may enter, with its parents, and syncs the entry of each.
 ///
 /// After an error, what was made and not synced is removed again, so that the next call syncs it.
-pub(crate) fn create_folder(path: &Path) -> Result<(), Error> {
+///
+/// # Errors
+/// When the disk refuses, or a file is in the way.
+pub fn create_folder(path: &Path) -> Result<(), Error> {
     create_levels(path, sync_folder_of)
 }
 
@@ -144,8 +150,11 @@ fn sync_folder_of(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Removes a file; one that is absent is fine.
-pub(crate) fn remove_file(path: &Path) -> Result<(), Error> {
+/// Removes a file; one that is absent is fine. That it stays gone after a power cut is not promised.
+///
+/// # Errors
+/// When the disk refuses.
+pub fn remove_file(path: &Path) -> Result<(), Error> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", path, error)),
         _ => Ok(()),

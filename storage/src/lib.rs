@@ -53,12 +53,14 @@ mod sled_state;
 mod snapshot_files;
 mod snapshot_format;
 mod snapshots;
+mod spool;
 mod state_store;
 
 use std::sync::Arc;
 
 pub use blobs::{BLOB_MAX, BlobId, Blobs, INLINE_MAX};
 pub use codec::{VERSION, decode, encode};
+pub use durable::{create_folder, remove_file, write_file};
 pub use engine_log::LogOptions;
 pub use error::{Error, Place};
 pub use folder::refuse_foreign;
@@ -68,6 +70,7 @@ pub use open::{Opened, Options, Repair, open};
 pub use room::RoomOptions;
 pub use sled_state::Verify;
 pub use snapshots::{RawSnapshot, SnapshotInfo, SnapshotReader, Snapshots};
+pub use spool::Spool;
 pub use state_store::{Batch, ROW_MAX, Row, StateStore, rows};
 
 /// Everything a node keeps. Cheap to clone; the data folder is free again when all parts are dropped.

@@ -21,6 +21,7 @@ use crate::{
     room::RoomWatch,
     snapshot_format::{self, Decoder},
     snapshots::{RawSnapshot, SnapshotInfo, SnapshotReader, Snapshots},
+    spool::{self, FileSpool, Spool},
     state_store::Row,
 };
 
@@ -132,6 +133,13 @@ impl Snapshots for SnapshotFiles {
         result
     }
 
+    fn spool(&self) -> Result<Box<dyn Spool>, Error> {
+        let _writing = self.writing.lock();
+        self.room.admit(START_BYTES)?;
+        let path = self.path.join(format!("spool.{}", durable::TEMPORARY));
+        Ok(Box::new(FileSpool::create(&path)?))
+    }
+
     fn latest(&self) -> Result<Option<SnapshotReader>, Error> {
         let Some((file, info)) = self.newest_whole()? else {
             return Ok(None);
@@ -197,17 +205,6 @@ impl RawSnapshot for RawFile {
     }
 
     fn read_at(&self, offset: u64, max: usize) -> Result<Bytes, Error> {
-        let mut bytes = vec![0; max];
-        let mut filled = 0;
-        while filled < max {
-            match self.file.read_at(&mut bytes[filled..], offset + filled as u64) {
-                Ok(0) => break,
-                Ok(read) => filled += read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Error::io("read", "a snapshot", error)),
-            }
-        }
-        bytes.truncate(filled);
-        Ok(Bytes::from(bytes))
+        spool::read_at(&self.file, offset, max)
     }
 }

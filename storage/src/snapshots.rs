@@ -9,7 +9,7 @@ use std::io::Read;
 
 use bytes::Bytes;
 
-use crate::{error::Error, state_store::Row};
+use crate::{error::Error, spool::Spool, state_store::Row};
 
 /// What a snapshot holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +80,13 @@ pub trait Snapshots: Send + Sync + 'static {
     ///
     /// [`Error::Damaged`] for bytes that are not one whole snapshot; the older snapshot stays.
     fn receive(&self, raw: &mut dyn Read) -> Result<SnapshotInfo, Error>;
+
+    /// Returns a place for one that comes piece by piece, until [`Snapshots::receive`] takes it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSpace`] or [`Error::Io`].
+    fn spool(&self) -> Result<Box<dyn Spool>, Error>;
 
     /// Opens the newest snapshot that is whole; damaged ones are passed over.
     ///

@@ -198,6 +198,8 @@ async fn agents_and_pools_are_restarted_drained_paused_and_retired() {
     assert_eq!(completed(&node, first).await["attempt"], 2);
     assert_eq!(node.task(first).unwrap().losses, 0);
 
+    // Another agent may have had the second attempt; one that is still starting is put in service by its start.
+    ready(&node, "natives", 2).await;
     node.drain_agent(holder, "by hand").await.unwrap();
     assert_eq!(agents(&node, "natives", AgentStatus::Draining), 1);
     node.retire_agent(holder, true).await.unwrap();

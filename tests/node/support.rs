@@ -125,7 +125,7 @@ pub(crate) fn external(pool: &str, concurrency: u32) -> AgentSpec {
 /// Waits for a task's end and returns its result; it must have completed.
 pub(crate) async fn completed(node: &Node, task: TaskId) -> Value {
     let ended = tokio::time::timeout(PATIENCE, node.wait(task)).await.expect("the task ends").unwrap();
-    let bytes = node.result(&ended).unwrap_or_else(|error| panic!("{error}: {ended:#?}"));
+    let bytes = node.result(&ended).await.unwrap_or_else(|error| panic!("{error}: {ended:#?}"));
     serde_json::from_slice(&bytes).unwrap()
 }
 

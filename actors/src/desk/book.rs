@@ -95,6 +95,12 @@ impl Book {
         self.tickets_of(agent).next().is_some()
     }
 
+    pub(super) fn claimants(&self) -> Vec<AgentId> {
+        let mut agents: Vec<AgentId> = self.tickets.keys().map(|(agent, _)| *agent).collect();
+        agents.dedup();
+        agents
+    }
+
     pub(super) fn sources_of(&self, ticket: u64) -> Vec<MailboxId> {
         self.cases.get(&ticket).map(|case| case.sources.clone()).unwrap_or_default()
     }

@@ -159,6 +159,11 @@ impl Desk {
         self.0.book.lock().has_claim_of(agent)
     }
 
+    /// Returns whose claims wait or are on their way.
+    pub(crate) fn claimants(&self) -> Vec<AgentId> {
+        self.0.book.lock().claimants()
+    }
+
     /// Looks at what was touched and calls those for whom there is work.
     pub(crate) fn touch(&self, touched: &Touched) {
         self.look(|book, world, orders| {

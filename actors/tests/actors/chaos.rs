@@ -131,7 +131,7 @@ async fn live_through(seed: u64) {
         // A leader that is replaced, seldom enough for its actors' intensities.
         if chance.below(6) == 0 {
             stage.system.step_down().await;
-            stage.system.lead().await.unwrap();
+            stage.system.lead(stage.journal.clone(), 2).await.unwrap();
         }
         assert_eq!(*stage.system.failed().borrow(), None, "seed {seed}");
         pass(15 * SECOND).await;

@@ -86,7 +86,7 @@ pub(crate) struct FakeJournal {
 pub(crate) struct Core {
     state: RwLock<State>,
     clock: Arc<PausedClock>,
-    hub: EventHub,
+    pub(crate) hub: EventHub,
     chance: Mutex<Chance>,
     pub(crate) faults: Mutex<Faults>,
     pub(crate) asked: Mutex<Asked>,

@@ -49,6 +49,22 @@ async fn silent_agent_is_offline_after_its_timeout_and_its_work_waits_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_lease_that_was_asked_for_elsewhere_is_a_sign_of_life_here() {
+    let stage = Stage::start(until_stopped).await;
+    let agent = stage.register(stage.outside("far")).await;
+    let task = stage.open_burst("", 1)[0];
+    settle().await;
+    pass(AGENT_TIMEOUT - SECOND).await;
+    // Through another node, whose signs of life are not here yet.
+    stage.apply(Command::Claim { agent, max: 1, start: true, offered: None }).unwrap();
+    settle().await;
+    pass(2 * SECOND).await;
+    assert_eq!((stage.status(agent), stage.phase(task)), (AgentStatus::Busy, Phase::Running));
+    pass(AGENT_TIMEOUT).await;
+    assert_eq!(stage.status(agent), AgentStatus::Offline);
+}
+
+#[tokio::test(start_paused = true)]
 async fn agent_that_is_heard_stays_and_its_signs_of_life_are_not_written() {
     let stage = Stage::start(until_stopped).await;
     let agent = stage.register(stage.outside("far")).await;
@@ -142,7 +158,7 @@ async fn nobody_is_called_silent_before_a_full_timeout_of_listening_after_a_new_
     // Nobody listens, so nobody is silent.
     pass(10 * AGENT_TIMEOUT).await;
     assert_eq!(stage.status(agent), AgentStatus::Ready);
-    stage.system.lead().await.unwrap();
+    stage.system.lead(stage.journal.clone(), 2).await.unwrap();
     pass(AGENT_TIMEOUT - SECOND).await;
     assert_eq!(stage.status(agent), AgentStatus::Ready);
     pass(2 * SECOND).await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use synod_actors::system::System;
+use synod_actors::system::{System, World};
 use synod_domain::agent::{AgentStatus, PoolSpec};
 use synod_domain::command::Command;
 use synod_domain::restart::{RestartKind, RestartPolicy};
@@ -197,7 +197,7 @@ async fn scheduler_that_is_started_again_takes_everything_up() {
     stage.propose(Command::ScalePool { pool: name("coders"), target: 2 }).await.unwrap();
     pass(60 * SECOND).await;
     assert!(tasks.iter().all(|task| stage.phase(*task) == Phase::Pending));
-    stage.system.lead().await.unwrap();
+    stage.system.lead(stage.journal.clone(), 2).await.unwrap();
     stage.until_all_ended().await;
     assert!(tasks.iter().all(|task| stage.phase(*task) == Phase::Completed));
     assert_eq!(stage.phase(late), Phase::TimedOut);
@@ -245,8 +245,9 @@ async fn node_that_starts_again_takes_up_no_lease_of_its_earlier_life() {
     let tasks = stage.submit_burst("coders", 2);
     settle().await;
     stage.system.stop(Duration::ZERO).await;
-    let mut system = System::start(stage.world.clone()).await.unwrap();
-    system.lead().await.unwrap();
+    let again = World { generation: 2, ..stage.world.clone() };
+    let mut system = System::start(again).await.unwrap();
+    system.lead(stage.journal.clone(), 2).await.unwrap();
     let unfinished = stage.world.clone();
     let waiting = async {
         let mut events = unfinished.hub.subscribe();

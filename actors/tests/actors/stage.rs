@@ -4,22 +4,25 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use synod_actors::events::{EventHub, Heard};
 use synod_actors::ids::Ids;
-use synod_actors::ports::{Blobs, Finish, Work};
+use synod_actors::ports::{Alone, Blobs, Finish, Work};
 use synod_actors::system::{System, World};
 use synod_domain::agent::{Agent, AgentSpec, AgentStatus, Host, PoolSpec, RuntimeSpec, Standing};
 use synod_domain::capability::Capabilities;
 use synod_domain::command::{Command, Request};
 use synod_domain::id::{AgentId, NodeId, TaskId};
 use synod_domain::name::Name;
+use synod_domain::node::NodeSpec;
 use synod_domain::payload::Payload;
 use synod_domain::placement::Strategy;
 use synod_domain::refusal::Refusal;
 use synod_domain::reply::{Answer, Reply};
 use synod_domain::restart::RestartPolicy;
 use synod_domain::retry::RetryPolicy;
+use synod_domain::spread::{Recovery, SpreadSpec};
 use synod_domain::state::State;
 use synod_domain::task::{Lane, MailboxId, Phase, Task, TaskSpec, Timeouts};
 
@@ -27,7 +30,7 @@ use crate::journal::{FakeJournal, Faults, PausedClock, SeededEntropy};
 use crate::puppet::Puppet;
 
 /// Nothing that a test waits for takes this long, in simulated time.
-const PATIENCE: Duration = Duration::from_secs(48 * 3600);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(48 * 3600);
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
@@ -42,14 +45,15 @@ pub(crate) struct Stage {
 }
 
 /// No test has payloads that large.
-struct NoBlobs;
+pub(crate) struct NoBlobs;
 
+#[async_trait]
 impl Blobs for NoBlobs {
-    fn put(&self, _: &[u8]) -> Result<[u8; 32], String> {
+    async fn put(&self, _: &Bytes) -> Result<[u8; 32], String> {
         Err("there is no blob store".to_owned())
     }
 
-    fn get(&self, _: &[u8; 32]) -> Result<Bytes, String> {
+    async fn get(&self, _: &[u8; 32]) -> Result<Bytes, String> {
         Err("there is no blob store".to_owned())
     }
 }
@@ -69,6 +73,8 @@ pub(crate) fn pool(pool: &str, size: u32) -> PoolSpec {
         concurrency: 1,
         strategy: Strategy::default(),
         restart: RestartPolicy::default(),
+        spread: SpreadSpec::default(),
+        recovery: Recovery::default(),
     }
 }
 
@@ -88,7 +94,7 @@ impl Stage {
     pub(crate) async fn start_seeded(seed: u64, puppet: Puppet) -> Self {
         let (world, journal) = Self::world(seed, &puppet);
         let mut system = System::start(world.clone()).await.unwrap();
-        system.lead().await.unwrap();
+        system.lead(journal.clone(), 1).await.unwrap();
         Self { world, journal, puppet, system }
     }
 
@@ -99,9 +105,13 @@ impl Stage {
         let entropy = Arc::new(SeededEntropy::new(seed));
         let world = World {
             node: NodeId::from_raw(1),
+            spec: Arc::new(NodeSpec::alone(NodeId::from_raw(1))),
+            generation: 1,
             journal: journal.clone(),
             blobs: Arc::new(NoBlobs),
             runtimes: Arc::new(puppet.clone()),
+            neighbours: Arc::new(Alone::default()),
+            relay: Arc::new(Alone::default()),
             clock: clock.clone(),
             entropy: entropy.clone(),
             ids: Arc::new(Ids::new(clock, entropy)),
@@ -139,19 +149,7 @@ impl Stage {
     /// An agent that runs elsewhere and belongs to no pool, to be changed and then registered.
     /// Its name begins with the one given.
     pub(crate) fn outside(&self, name: &str) -> AgentSpec {
-        let id = self.world.ids.agent();
-        AgentSpec {
-            id,
-            name: self::name(&format!("{name}-{}", id.raw() >> 64)),
-            pool: None,
-            capabilities: Capabilities::default(),
-            labels: BTreeMap::new(),
-            region: None,
-            concurrency: 1,
-            host: Host::External,
-            heartbeat_timeout: None,
-            metadata: None,
-        }
+        outside_of(self.world.ids.agent(), name)
     }
 
     /// Registers an agent that runs elsewhere, ready for work.
@@ -176,23 +174,7 @@ impl Stage {
 
     /// Work for a pool, to be changed and then submitted.
     pub(crate) fn task(&self, pool: &str) -> TaskSpec {
-        TaskSpec {
-            id: self.world.ids.task(),
-            workspace: Name::default(),
-            kind: name("test"),
-            mailbox: MailboxId::Pool(name(pool)),
-            demand: Capabilities::default(),
-            lane: Lane::Normal,
-            deadline: None,
-            timeouts: Timeouts::default(),
-            retry: RetryPolicy::default(),
-            payload: Payload::default(),
-            idempotency_key: None,
-            labels: BTreeMap::new(),
-            run: None,
-            redriven_from: None,
-            metadata: None,
-        }
+        task_for(self.world.ids.task(), pool)
     }
 
     pub(crate) async fn submit(&self, spec: TaskSpec) -> TaskId {
@@ -278,6 +260,43 @@ impl Stage {
                 state.mailboxes().map(|(id, mailbox)| (id.clone(), mailbox.depth())).collect();
             format!("agents {agents:?}, waiting {waiting:?}, the first tasks {tasks:?}")
         })
+    }
+}
+
+/// Work for a pool, to be changed and then submitted.
+pub(crate) fn task_for(id: TaskId, pool: &str) -> TaskSpec {
+    TaskSpec {
+        id,
+        workspace: Name::default(),
+        kind: name("test"),
+        mailbox: MailboxId::Pool(name(pool)),
+        demand: Capabilities::default(),
+        lane: Lane::Normal,
+        deadline: None,
+        timeouts: Timeouts::default(),
+        retry: RetryPolicy::default(),
+        payload: Payload::default(),
+        idempotency_key: None,
+        labels: BTreeMap::new(),
+        run: None,
+        redriven_from: None,
+        metadata: None,
+    }
+}
+
+/// An agent that runs elsewhere and belongs to no pool, to be changed and then registered.
+pub(crate) fn outside_of(id: AgentId, name: &str) -> AgentSpec {
+    AgentSpec {
+        id,
+        name: self::name(&format!("{name}-{}", id.raw() >> 64)),
+        pool: None,
+        capabilities: Capabilities::default(),
+        labels: BTreeMap::new(),
+        region: None,
+        concurrency: 1,
+        host: Host::External,
+        heartbeat_timeout: None,
+        metadata: None,
     }
 }
 

@@ -2,22 +2,29 @@
 //!
 //! Every node has its own [`Node`] of one [`MemoryNetwork`], so that the network knows who connects to
 //! whom. Cutting a link ends its streams and loses its datagrams, in both directions, until it is healed.
-//! There is no delay and no chance in it.
+//! Blocking one way of it lets nothing through that way, and nobody is told: bytes of streams wait, as they do
+//! between two machines that send them again and again, connecting hangs, datagrams are lost. A way may also be
+//! slow. There is no chance in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, ReadHalf, WriteHalf};
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::transport::{DATAGRAM_BYTES_MAX, Datagrams, Error, Listener, Network, Stream};
+use crate::transport::{DATAGRAM_BYTES_MAX, Datagrams, Error, Incoming, Listener, Network, Stream, Target};
 
 /// Bytes that a stream holds in each direction, and streams and datagrams that wait at a door.
 const PIPE_BYTES: usize = 64 * 1024;
 const DOOR_BOUND: usize = 64;
+
+/// Bytes that go one way at a time.
+const STEP_BYTES: usize = 16 * 1024;
 
 /// The wires between the nodes of one test.
 #[derive(Clone, Default)]
@@ -31,7 +38,16 @@ struct Wires {
     sockets: BTreeMap<String, (String, mpsc::Sender<(Bytes, String)>)>,
     cut: BTreeSet<(String, String)>,
     links: BTreeMap<(String, String), CancellationToken>,
+    /// From whom to whom.
+    ways: BTreeMap<(String, String), watch::Sender<Way>>,
     next_port: u32,
+}
+
+/// One direction of a link.
+#[derive(Clone, Copy, Default)]
+struct Way {
+    blocked: bool,
+    delay: Duration,
 }
 
 #[derive(Clone)]
@@ -60,6 +76,21 @@ impl MemoryNetwork {
     pub fn heal(&self, one: &str, other: &str) {
         self.wires.lock().cut.remove(&link(one, other));
     }
+
+    /// Lets nothing through from one node to another, and tells nobody.
+    pub fn block(&self, from: &str, to: &str) {
+        self.wires.lock().way(from, to).send_modify(|way| way.blocked = true);
+    }
+
+    /// Lets everything through again from one node to another, what has waited first.
+    pub fn unblock(&self, from: &str, to: &str) {
+        self.wires.lock().way(from, to).send_modify(|way| way.blocked = false);
+    }
+
+    /// Makes each step from one node to another take so long. Datagrams do not wait.
+    pub fn delay(&self, from: &str, to: &str, delay: Duration) {
+        self.wires.lock().way(from, to).send_modify(|way| way.delay = delay);
+    }
 }
 
 fn link(one: &str, other: &str) -> (String, String) {
@@ -68,6 +99,10 @@ fn link(one: &str, other: &str) -> (String, String) {
 }
 
 impl Wires {
+    fn way(&mut self, from: &str, to: &str) -> &watch::Sender<Way> {
+        self.ways.entry((from.to_owned(), to.to_owned())).or_default()
+    }
+
     fn name(&mut self, address: &str) -> String {
         match address.strip_suffix(":0") {
             Some(host) => {
@@ -92,8 +127,9 @@ fn unreachable(address: &str, why: &str) -> Error {
 
 #[async_trait]
 impl Network for Node {
-    async fn connect(&self, address: &str) -> Result<Box<dyn Stream>, Error> {
-        let (door, open) = {
+    async fn connect(&self, to: &Target) -> Result<Box<dyn Stream>, Error> {
+        let address = to.address.as_str();
+        let (door, open, there, back) = {
             let mut wires = self.wires.lock();
             let door = wires.doors.get(address).cloned();
             let door = door.ok_or_else(|| unreachable(address, "nobody listens"))?;
@@ -101,16 +137,25 @@ impl Network for Node {
             if wires.cut.contains(&link) {
                 return Err(unreachable(address, "the link is cut"));
             }
-            (door, wires.links.entry(link).or_default().clone())
+            let there = wires.way(&self.name, &door.node).subscribe();
+            let back = wires.way(&door.node, &self.name).subscribe();
+            (door, wires.links.entry(link).or_default().clone(), there, back)
         };
+        // A handshake goes there and back.
+        pass(&mut there.clone()).await;
+        pass(&mut back.clone()).await;
         // The two ends are joined by a task that the cut of the link ends.
-        let (near, mut near_wire) = tokio::io::duplex(PIPE_BYTES);
-        let (far, mut far_wire) = tokio::io::duplex(PIPE_BYTES);
+        let (near, near_wire) = tokio::io::duplex(PIPE_BYTES);
+        let (far, far_wire) = tokio::io::duplex(PIPE_BYTES);
         tokio::spawn(async move {
+            let (from_near, to_near) = tokio::io::split(near_wire);
+            let (from_far, to_far) = tokio::io::split(far_wire);
+            let both =
+                async { tokio::join!(carry(from_near, to_far, there), carry(from_far, to_near, back)) };
             tokio::select! {
                 biased;
                 () = open.cancelled() => {}
-                _ = tokio::io::copy_bidirectional(&mut near_wire, &mut far_wire) => {}
+                _ = both => {}
             }
         });
         let sent = door.streams.send(Box::new(far)).await;
@@ -144,6 +189,34 @@ impl Network for Node {
     }
 }
 
+/// Waits until something gets through.
+async fn pass(way: &mut watch::Receiver<Way>) {
+    // The network of a test outlives its streams; without it, nothing is blocked.
+    let _ = way.wait_for(|way| !way.blocked).await;
+    let delay = way.borrow().delay;
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
+    }
+}
+
+/// Carries what goes one way, the end of it too.
+async fn carry(
+    mut from: ReadHalf<DuplexStream>,
+    mut to: WriteHalf<DuplexStream>,
+    mut way: watch::Receiver<Way>,
+) {
+    let mut buffer = vec![0; STEP_BYTES];
+    loop {
+        let read = from.read(&mut buffer).await.unwrap_or(0);
+        pass(&mut way).await;
+        if read == 0 || to.write_all(&buffer[..read]).await.is_err() {
+            // The other end may have gone, too.
+            let _ = to.shutdown().await;
+            return;
+        }
+    }
+}
+
 struct MemoryListener {
     streams: mpsc::Receiver<Box<dyn Stream>>,
     address: String,
@@ -151,8 +224,9 @@ struct MemoryListener {
 
 #[async_trait]
 impl Listener for MemoryListener {
-    async fn accept(&mut self) -> Result<Box<dyn Stream>, Error> {
-        self.streams.recv().await.ok_or_else(|| Error::Lost("the door is closed".to_owned()))
+    async fn accept(&mut self) -> Result<Incoming, Error> {
+        let stream = self.streams.recv().await.ok_or_else(|| Error::Lost("the door is closed".to_owned()))?;
+        Ok(Incoming { stream, node: None, proves: false })
     }
 
     fn address(&self) -> String {
@@ -174,7 +248,9 @@ impl Datagrams for MemorySocket {
         }
         let wires = self.node.wires.lock();
         let Some((node, socket)) = wires.sockets.get(to) else { return Ok(()) };
-        if !wires.cut.contains(&link(&self.node.name, node)) {
+        let way = (self.node.name.clone(), node.clone());
+        let blocked = wires.ways.get(&way).is_some_and(|way| way.borrow().blocked);
+        if !blocked && !wires.cut.contains(&link(&self.node.name, node)) {
             // A full door loses the datagram, as a full socket does.
             let _ = socket.try_send((bytes, self.address.clone()));
         }

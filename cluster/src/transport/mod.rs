@@ -9,13 +9,17 @@
 //! all of them. Promises that a frame has a size limit, a queue a bound and a request a deadline. Leaves
 //! encryption to a `Network` that wraps another, and what a request means to its handler.
 
+pub mod hello;
+pub mod links;
 pub mod memory;
+pub mod outgoing;
 pub mod peer;
 pub mod serve;
 pub mod tcp;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use synod_domain::id::NodeId;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::codec::LengthDelimitedCodec;
 
@@ -44,6 +48,14 @@ pub enum Error {
     /// The deadline passed.
     #[error("no answer came in time")]
     Late,
+    /// The other side does not talk to this node.
+    #[error("{address} refuses: {why}")]
+    Refused {
+        /// Where.
+        address: String,
+        /// What it said.
+        why: String,
+    },
     /// Too many requests wait for this peer.
     #[error("too many requests wait for {0}")]
     Overloaded(String),
@@ -62,14 +74,41 @@ pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for T {}
 
+/// Where a stream shall lead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The address, as `host:port`.
+    pub address: String,
+    /// Who must be there. A network with certificates connects to nobody else; `None` is whoever answers.
+    pub node: Option<NodeId>,
+}
+
+impl Target {
+    /// Leads to whoever is at `address`.
+    pub fn anyone(address: &str) -> Self {
+        Self { address: address.to_owned(), node: None }
+    }
+}
+
+/// A stream that another node opened.
+pub struct Incoming {
+    /// The stream.
+    pub stream: Box<dyn Stream>,
+    /// Who has proven to be at its other end; `None` when the network proves nothing, or nobody showed anything.
+    pub node: Option<NodeId>,
+    /// Whether the network proves who is there. Then a stream without a node is a stranger's.
+    pub proves: bool,
+}
+
 /// Opens connections. A node has one; a simulation gives its own.
 #[async_trait]
 pub trait Network: Send + Sync + 'static {
-    /// Opens a stream to whoever listens at `address`.
+    /// Opens a stream to a target.
     ///
     /// # Errors
-    /// When nobody answers there. It may wait long; callers bring a deadline.
-    async fn connect(&self, address: &str) -> Result<Box<dyn Stream>, Error>;
+    /// When nobody answers there, or somebody else than who must be there. It may wait long; callers bring a
+    /// deadline.
+    async fn connect(&self, to: &Target) -> Result<Box<dyn Stream>, Error>;
 
     /// Listens for streams at `address`; port 0 takes a free one.
     ///
@@ -91,7 +130,7 @@ pub trait Listener: Send + 'static {
     ///
     /// # Errors
     /// When the system refuses; the next call may succeed.
-    async fn accept(&mut self) -> Result<Box<dyn Stream>, Error>;
+    async fn accept(&mut self) -> Result<Incoming, Error>;
 
     /// Returns where it listens.
     fn address(&self) -> String;

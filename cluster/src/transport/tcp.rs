@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
-use crate::transport::{DATAGRAM_BYTES_MAX, Datagrams, Error, Listener, Network, Stream};
+use crate::transport::{DATAGRAM_BYTES_MAX, Datagrams, Error, Incoming, Listener, Network, Stream, Target};
 
 /// TCP and UDP.
 #[derive(Debug, Clone, Copy, Default)]
@@ -14,7 +14,8 @@ pub struct Tcp;
 
 #[async_trait]
 impl Network for Tcp {
-    async fn connect(&self, address: &str) -> Result<Box<dyn Stream>, Error> {
+    async fn connect(&self, to: &Target) -> Result<Box<dyn Stream>, Error> {
+        let address = to.address.as_str();
         let stream = TcpStream::connect(address).await.map_err(|error| unreachable(address, &error))?;
         stream.set_nodelay(true).map_err(|error| unreachable(address, &error))?;
         Ok(Box::new(stream))
@@ -40,10 +41,10 @@ struct Door {
 
 #[async_trait]
 impl Listener for Door {
-    async fn accept(&mut self) -> Result<Box<dyn Stream>, Error> {
+    async fn accept(&mut self) -> Result<Incoming, Error> {
         let (stream, _) = self.listener.accept().await.map_err(|error| unreachable(&self.address, &error))?;
         stream.set_nodelay(true).map_err(|error| Error::Lost(error.to_string()))?;
-        Ok(Box::new(stream))
+        Ok(Incoming { stream: Box::new(stream), node: None, proves: false })
     }
 
     fn address(&self) -> String {

@@ -7,7 +7,7 @@ use synod_domain::reply::Reply;
 use synod_storage::MemoryDisk;
 
 use super::support::{
-    Heard, accepted, by_hand, killed, options, request, start, start_with, submit, task, weight,
+    Heard, accepted, answer, by_hand, killed, options, request, start, start_with, submit, task, weight,
 };
 
 #[test]
@@ -21,7 +21,9 @@ fn concurrent_proposals_share_few_entries() {
         let mut tasks = Vec::new();
         for number in 0..64 {
             let proposer = node.proposer();
-            tasks.push(tokio::spawn(async move { proposer.propose(request(number), submit(number)).await }));
+            tasks.push(tokio::spawn(async move {
+                proposer.propose(request(number), submit(number)).await.map(answer)
+            }));
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
         disk.release();
@@ -42,7 +44,9 @@ fn answers_go_to_those_who_asked() {
         let mut tasks = Vec::new();
         for number in 0..500 {
             let proposer = node.proposer();
-            tasks.push(tokio::spawn(async move { proposer.propose(request(number), submit(number)).await }));
+            tasks.push(tokio::spawn(async move {
+                proposer.propose(request(number), submit(number)).await.map(answer)
+            }));
         }
         for (number, answer) in tasks.into_iter().enumerate() {
             let expected = Reply::Submitted { task: task(number as u64), duplicate: false };
@@ -57,7 +61,7 @@ fn duplicate_request_is_applied_once() {
     killed(async || {
         let node = start(disk.open()).await;
         accepted(&node, 9, submit(1)).await;
-        let again = node.proposer().propose(request(9), submit(2)).await;
+        let again = node.proposer().propose(request(9), submit(2)).await.map(answer);
         let is_first =
             |reply: &Reply| matches!(reply, Reply::Submitted { task: made, .. } if *made == task(1));
         assert!(matches!(&again, Ok(Ok(reply)) if is_first(reply)), "{again:?}");
@@ -67,7 +71,7 @@ fn duplicate_request_is_applied_once() {
     });
     killed(async || {
         let node = start(disk.open()).await;
-        let again = node.proposer().propose(request(9), submit(2)).await;
+        let again = node.proposer().propose(request(9), submit(2)).await.map(answer);
         assert!(matches!(again, Ok(Ok(Reply::Submitted { .. }))), "{again:?}");
         assert_eq!(node.state().read().unfinished(), 1);
     });
@@ -80,7 +84,7 @@ fn caller_who_goes_away_changes_nothing() {
         let node = start(disk.open()).await;
         disk.hold_syncs();
         let proposer = node.proposer();
-        let hasty = tokio::spawn(async move { proposer.propose(request(1), submit(1)).await });
+        let hasty = tokio::spawn(async move { proposer.propose(request(1), submit(1)).await.map(answer) });
         tokio::time::sleep(Duration::from_millis(10)).await;
         hasty.abort();
         disk.release();

@@ -8,7 +8,9 @@ use bytes::Bytes;
 use synod_cluster::proposer::ProposeError;
 use synod_storage::{Batch, Error, MemoryDisk, Row, StateStore, Storage};
 
-use super::support::{accepted, agent_ready, claim, complete, killed, live, request, start, submit, weight};
+use super::support::{
+    accepted, agent_ready, answer, claim, complete, killed, live, request, start, submit, weight,
+};
 
 /// A state store whose commits can be made to fail for good.
 pub(crate) struct BrokenStore {
@@ -64,7 +66,7 @@ fn failed_sync_is_fatal_and_nothing_is_acknowledged_after_it() {
         let before = node.state().read().rows();
         disk.fail_next_sync();
         for number in 1..4 {
-            let answer = node.proposer().propose(request(number), submit(300 + number)).await;
+            let answer = node.proposer().propose(request(number), submit(300 + number)).await.map(answer);
             assert!(answer.is_err(), "{answer:?}");
         }
         let mut fatal = node.fatal();
@@ -94,17 +96,18 @@ fn full_disk_refuses_new_work_lets_work_end_and_recovers() {
 
         // Scarce: new work is refused, work in hand ends.
         disk.limit_space(Some(32 * 1024));
-        let refused = node.proposer().propose(request(6), submit(3)).await;
+        let refused = node.proposer().propose(request(6), submit(3)).await.map(answer);
         assert_eq!(refused, Err(ProposeError::NoSpace));
         accepted(&node, 7, complete(1)).await;
 
         // Full: what is on its way waits, the rest is refused, and nobody dies.
         disk.limit_space(Some(8));
         let proposer = node.proposer();
-        let waiting = tokio::spawn(async move { proposer.propose(request(8), complete(2)).await });
+        let waiting =
+            tokio::spawn(async move { proposer.propose(request(8), complete(2)).await.map(answer) });
         tokio::time::sleep(Duration::from_millis(250)).await;
         assert!(!waiting.is_finished());
-        let refused = node.proposer().propose(request(9), weight(3)).await;
+        let refused = node.proposer().propose(request(9), weight(3)).await.map(answer);
         assert_eq!(refused, Err(ProposeError::NoSpace));
 
         // A checkpoint that finds no room is written later.

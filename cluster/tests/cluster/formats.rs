@@ -6,7 +6,7 @@ use std::sync::Arc;
 use synod_cluster::group::Peer;
 use synod_cluster::records::{Bookkeeping, Content, LogRecord, Members, PlaceRecord, VoteRecord};
 use synod_domain::command::{Command, Entry, Request};
-use synod_domain::id::{AgentId, TokenId};
+use synod_domain::id::{AgentId, NodeId, TokenId};
 use synod_domain::name::Name;
 use synod_domain::pause::{Pausable, Pause};
 use synod_domain::permission::Permissions;
@@ -32,8 +32,8 @@ fn members() -> Members {
     Members {
         voters: vec![BTreeSet::from([1, 2])],
         peers: BTreeMap::from([
-            (1, Peer { address: "a:1".to_owned() }),
-            (2, Peer { address: "b:1".to_owned() }),
+            (1, Peer { node: NodeId::from_raw(0xa1) }),
+            (2, Peer { node: NodeId::from_raw(0xb1) }),
         ]),
     }
 }
@@ -56,9 +56,9 @@ fn log_records_keep_their_bytes() {
     assert_eq!(
         found,
         [
-            "02bc37bef5020500",
-            "02abf6d7f6020601fbe803090103010764656661756c7404",
-            "02e2f8646302070201020102020103613a310203623a31"
+            "03d950024d020500",
+            "03edcdb093020601fbe803090103010764656661756c7404",
+            "03262a3c59020702010201020201a102b1"
         ]
     );
 }
@@ -71,11 +71,7 @@ fn notes_and_bookkeeping_keep_their_bytes() {
     let found = [bytes_of(&vote), bytes_of(&place), bytes_of(&kept)];
     assert_eq!(
         found,
-        [
-            "02736089c103010101",
-            "029accf05903fb2c01",
-            "021cc109e80103fb2c010103fb2c0101020102020103613a310203623a31"
-        ]
+        ["03c349e9fc03010101", "032ae5906403fb2c01", "036603a5a30103fb2c010103fb2c01010201020201a102b1"]
     );
 }
 
@@ -120,26 +116,26 @@ fn commands_and_rows_of_the_control_plane_keep_their_bytes() {
     ];
     let found: Vec<String> = commands.iter().map(bytes_of).chain(rows.iter().map(bytes_of)).collect();
     let expected = [
-        "027e93f18c0a020101010106727573744031",
-        "0287d9530e1602",
-        "024b41295b170764656661756c74",
-        "02dff0c7a71800010764656661756c7403776879",
-        "02315c51b219020764656661756c74",
+        "030872fe110a020101010106727573744031",
+        "03b0b3910f1602",
+        "03752aebb4170764656661756c74",
+        "034e61af091800010764656661756c7403776879",
+        "03f183df7319020764656661756c74",
         concat!(
-            "0274dd43831a050764656661756c74020707070707070707070707070707070707070707070707070707070707",
+            "0379218fea1a050764656661756c74020707070707070707070707070707070707070707070707070707070707",
             "0707070400010407010900",
         ),
-        "026685c32e1b05080808080808080808080808080808080808080808080808080808080808080800",
-        "026b4235431c05046c6f7374",
+        "03f351b3bb1b05080808080808080808080808080808080808080808080808080808080808080800",
+        "03f5429f8f1c05046c6f7374",
         concat!(
-            "0201ac3b400b050764656661756c74020707070707070707070707070707070707070707070707070707070707",
+            "0318e4fe170b050764656661756c74020707070707070707070707070707070707070707070707070707070707",
             "070707040001040701090003000106060606060606060606060606060606060606060606060606060606060606",
             "0603",
         ),
-        "029bc4d66f0c00010764656661756c740377687903",
+        "03d80f70e80c00010764656661756c740377687903",
         concat!(
-            "02685dfcd3000000fc40420f00fc40420f00fc80841e00fc00000080fca0860100fb2c01001e00fc8051010000",
-            "000000000000000000000000000000000000000000000000",
+            "03a55751d8000000fc40420f00fc40420f00fc80841e00fc00000080fca0860100fb2c01001e00fc8051010000",
+            "00000000000000000000000000000000000000000000000000",
         ),
     ];
     assert_eq!(found, expected);

@@ -17,8 +17,9 @@ fn restart_keeps_everything_acknowledged_whatever_was_not_synced() {
             // One more that never is synced.
             disk.hold_syncs();
             let proposer = node.proposer();
-            let hanging =
-                tokio::spawn(async move { proposer.propose(super::support::request(1), submit(500)).await });
+            let hanging = tokio::spawn(async move {
+                proposer.propose(super::support::request(1), submit(500)).await.map(super::support::answer)
+            });
             tokio::time::sleep(Duration::from_millis(20)).await;
             assert!(!hanging.is_finished(), "acknowledged before its sync");
             disk.crash(|unsynced| keep.min(unsynced));
@@ -64,7 +65,8 @@ fn proposals_after_shutdown_are_refused_and_a_second_shutdown_is_fine() {
         let node = start(disk.open()).await;
         node.shutdown().await;
         node.shutdown().await;
-        let answer = node.proposer().propose(super::support::request(1), submit(1)).await;
+        let answer =
+            node.proposer().propose(super::support::request(1), submit(1)).await.map(super::support::answer);
         assert_eq!(answer, Err(synod_cluster::proposer::ProposeError::Stopped));
         assert_eq!(*node.fatal().borrow(), None);
     });

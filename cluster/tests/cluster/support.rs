@@ -7,16 +7,18 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use synod_cluster::checkpointer::Policy;
-use synod_cluster::consensus::{Consensus, Options, Peers, Timing};
+use synod_cluster::consensus::{Consensus, Formation, Options, Timing};
 use synod_cluster::machine::EventSink;
+use synod_cluster::proposer::Settled;
 use synod_domain::agent::{AgentSpec, Host, Standing};
 use synod_domain::capability::Capabilities;
 use synod_domain::chance::Chance;
 use synod_domain::command::Command;
 use synod_domain::event::Event;
-use synod_domain::id::{AgentId, RequestId, TaskId};
+use synod_domain::id::{AgentId, NodeId, RequestId, TaskId};
 use synod_domain::name::Name;
 use synod_domain::payload::Payload;
+use synod_domain::reply::Answer;
 use synod_domain::retry::RetryPolicy;
 use synod_domain::sources::{Clock, Entropy};
 use synod_domain::task::{Lane, MailboxId, TaskSpec, Timeouts, Usage};
@@ -64,7 +66,8 @@ pub(crate) fn entropy(seed: u64) -> Arc<dyn Entropy> {
 
 pub(crate) fn options(storage: Storage, policy: Policy, inline: bool) -> Options {
     Options {
-        node: 1,
+        number: 1,
+        me: NodeId::from_raw(1),
         storage,
         clock: Arc::new(TestClock(AtomicU64::new(1_000_000_000))),
         entropy: entropy(5),
@@ -72,7 +75,8 @@ pub(crate) fn options(storage: Storage, policy: Policy, inline: bool) -> Options
         timing: Timing::default(),
         policy,
         inline,
-        peers: None,
+        formation: Formation::Found(BTreeMap::from([(1, NodeId::from_raw(1))])),
+        links: None,
     }
 }
 
@@ -103,6 +107,11 @@ pub(crate) fn killed<T>(run: impl AsyncFnOnce() -> T) -> T {
 
 pub(crate) fn request(number: u64) -> RequestId {
     RequestId::from_raw(u128::from(number))
+}
+
+/// Returns what was answered, without where it stands.
+pub(crate) fn answer(settled: Settled) -> Answer {
+    settled.answer
 }
 
 pub(crate) fn weight(weight: u32) -> Command {
@@ -174,7 +183,7 @@ pub(crate) fn complete(number: u64) -> Command {
 
 /// Proposes and expects a durable yes.
 pub(crate) async fn accepted(node: &Consensus, number: u64, command: Command) {
-    let answer = node.proposer().propose(request(number), command).await;
+    let answer = node.proposer().propose(request(number), command).await.map(answer);
     assert!(matches!(answer, Ok(Ok(_))), "{answer:?}");
 }
 
@@ -195,15 +204,7 @@ pub(crate) async fn live(node: &Consensus, from: u64, rounds: u64) {
             accepted(node, next(), claim(2)).await;
         }
         if round % 3 == 1 {
-            let _ = node.proposer().propose(request(next()), complete(round - 1)).await;
+            let _ = node.proposer().propose(request(next()), complete(round - 1)).await.map(answer);
         }
     }
-}
-
-/// Several nodes of one group.
-pub(crate) fn peers(
-    network: Arc<dyn synod_cluster::transport::Network>,
-    members: BTreeMap<u64, String>,
-) -> Peers {
-    Peers { network, members }
 }

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use synod_cluster::transport::hello::{Caller, Hello, OpenDoor, PROTOCOL};
 use synod_cluster::transport::memory::MemoryNetwork;
-use synod_cluster::transport::peer::Peer;
+use synod_cluster::transport::peer::{Fixed, Peer};
 use synod_cluster::transport::serve::{Handler, serve};
 use synod_cluster::transport::tcp::Tcp;
-use synod_cluster::transport::{DATAGRAM_BYTES_MAX, Error, FRAME_BYTES_MAX, Network};
+use synod_cluster::transport::{DATAGRAM_BYTES_MAX, Error, FRAME_BYTES_MAX, Network, Target};
+use synod_domain::id::NodeId;
 use tokio_util::sync::CancellationToken;
 
 use super::support::killed;
@@ -21,9 +23,18 @@ struct Doubler;
 
 #[async_trait]
 impl Handler for Doubler {
-    async fn answer(&self, request: Bytes) -> Option<Bytes> {
+    async fn answer(&self, _: &Caller, request: Bytes) -> Option<Bytes> {
         if request == "silence" { None } else { Some([request.clone(), request].concat().into()) }
     }
+}
+
+/// Says who asks.
+fn hello() -> Hello {
+    Hello { protocol: PROTOCOL, cluster: "test".to_owned(), node: NodeId::from_raw(7), generation: 1 }
+}
+
+fn asks(network: Arc<dyn Network>, place: &str) -> Peer {
+    Peer::new(Arc::new(Fixed { network, to: Target::anyone(place) }), hello())
 }
 
 /// What every network must do, as seen by two nodes of it.
@@ -31,9 +42,9 @@ async fn suite(one: Arc<dyn Network>, other: Arc<dyn Network>, address: &str) {
     let stop = CancellationToken::new();
     let listener = other.listen(address).await.unwrap();
     let place = listener.address();
-    let serving = tokio::spawn(serve(listener, Arc::new(Doubler), stop.clone()));
+    let serving = tokio::spawn(serve(listener, Arc::new(OpenDoor), Arc::new(Doubler), stop.clone()));
 
-    let peer = Peer::new(one.clone(), &place);
+    let peer = asks(one.clone(), &place);
     assert_eq!(peer.ask(Bytes::from("ab"), DEADLINE).await.unwrap(), "abab");
     let large = Bytes::from(vec![1; FRAME_BYTES_MAX / 4]);
     assert_eq!(peer.ask(large.clone(), DEADLINE).await.unwrap().len(), 2 * large.len());
@@ -59,7 +70,7 @@ async fn suite(one: Arc<dyn Network>, other: Arc<dyn Network>, address: &str) {
     let gone = peer.ask(Bytes::from("x"), DEADLINE).await;
     assert!(matches!(gone, Err(Error::Lost(_) | Error::Unreachable { .. })), "{gone:?}");
     let listener = other.listen(&place).await.unwrap();
-    tokio::spawn(serve(listener, Arc::new(Doubler), CancellationToken::new()));
+    tokio::spawn(serve(listener, Arc::new(OpenDoor), Arc::new(Doubler), CancellationToken::new()));
     let mut answered = None;
     for _ in 0..10 {
         answered = peer.ask(Bytes::from("y"), DEADLINE).await.ok();
@@ -89,12 +100,30 @@ fn memory_passes_the_suite() {
 }
 
 #[test]
+fn more_than_the_line_holds_goes_both_ways_at_once() {
+    let network = MemoryNetwork::default();
+    killed(async || {
+        let listener = network.node("b").listen("b:1").await.unwrap();
+        tokio::spawn(serve(listener, Arc::new(OpenDoor), Arc::new(Doubler), CancellationToken::new()));
+        let peer = asks(Arc::new(network.node("a")), "b:1");
+        let large = Bytes::from(vec![1; FRAME_BYTES_MAX / 8]);
+        let asked = (0..12).map(|_| {
+            let (peer, large) = (peer.clone(), large.clone());
+            tokio::spawn(async move { peer.ask(large, 12 * DEADLINE).await })
+        });
+        for answer in asked.collect::<Vec<_>>() {
+            assert_eq!(answer.await.unwrap().unwrap().len(), 2 * large.len());
+        }
+    });
+}
+
+#[test]
 fn cut_link_ends_streams_and_heals() {
     let network = MemoryNetwork::default();
     killed(async || {
         let listener = network.node("b").listen("b:1").await.unwrap();
-        tokio::spawn(serve(listener, Arc::new(Doubler), CancellationToken::new()));
-        let peer = Peer::new(Arc::new(network.node("a")), "b:1");
+        tokio::spawn(serve(listener, Arc::new(OpenDoor), Arc::new(Doubler), CancellationToken::new()));
+        let peer = asks(Arc::new(network.node("a")), "b:1");
         assert_eq!(peer.ask(Bytes::from("1"), DEADLINE).await.unwrap(), "11");
         network.cut("a", "b");
         tokio::task::yield_now().await;

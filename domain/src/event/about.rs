@@ -1,14 +1,14 @@
 //! What an event is about: its kind, and the things it names.
 
 use crate::event::Event;
-use crate::id::{AgentId, TaskId, TokenId};
+use crate::id::{AgentId, NodeId, TaskId, TokenId};
 use crate::name::Name;
 use crate::pause::Pausable;
 use crate::task::MailboxId;
 
 impl Event {
     /// The words for everything that can happen, as [`Event::kind`] says them.
-    pub const KINDS: [&str; 21] = [
+    pub const KINDS: [&str; 29] = [
         "task_submitted",
         "task_leased",
         "task_started",
@@ -30,6 +30,14 @@ impl Event {
         "token_created",
         "token_rotated",
         "token_revoked",
+        "node_admitted",
+        "node_started",
+        "node_down",
+        "node_up",
+        "node_draining",
+        "node_role_changed",
+        "node_removed",
+        "term_begun",
     ];
 
     /// Returns the word for what happened; the `type` of its JSON.
@@ -56,6 +64,14 @@ impl Event {
             Self::TokenCreated { .. } => "token_created",
             Self::TokenRotated { .. } => "token_rotated",
             Self::TokenRevoked { .. } => "token_revoked",
+            Self::NodeAdmitted { .. } => "node_admitted",
+            Self::NodeStarted { .. } => "node_started",
+            Self::NodeDown { .. } => "node_down",
+            Self::NodeUp { .. } => "node_up",
+            Self::NodeDraining { .. } => "node_draining",
+            Self::NodeRoleChanged { .. } => "node_role_changed",
+            Self::NodeRemoved { .. } => "node_removed",
+            Self::TermBegun { .. } => "term_begun",
         }
     }
 
@@ -82,7 +98,15 @@ impl Event {
             | Self::Resumed { .. }
             | Self::TokenCreated { .. }
             | Self::TokenRotated { .. }
-            | Self::TokenRevoked { .. } => None,
+            | Self::TokenRevoked { .. }
+            | Self::NodeAdmitted { .. }
+            | Self::NodeStarted { .. }
+            | Self::NodeDown { .. }
+            | Self::NodeUp { .. }
+            | Self::NodeDraining { .. }
+            | Self::NodeRoleChanged { .. }
+            | Self::NodeRemoved { .. }
+            | Self::TermBegun { .. } => None,
         }
     }
 
@@ -111,7 +135,15 @@ impl Event {
             | Self::Resumed { what: Pausable::Mailbox(_) | Pausable::Pool(_) }
             | Self::TokenCreated { .. }
             | Self::TokenRotated { .. }
-            | Self::TokenRevoked { .. } => None,
+            | Self::TokenRevoked { .. }
+            | Self::NodeAdmitted { .. }
+            | Self::NodeStarted { .. }
+            | Self::NodeDown { .. }
+            | Self::NodeUp { .. }
+            | Self::NodeDraining { .. }
+            | Self::NodeRoleChanged { .. }
+            | Self::NodeRemoved { .. }
+            | Self::TermBegun { .. } => None,
         }
     }
 
@@ -139,7 +171,15 @@ impl Event {
             | Self::Resumed { what: Pausable::Pool(_) | Pausable::Workspace(_) }
             | Self::TokenCreated { .. }
             | Self::TokenRotated { .. }
-            | Self::TokenRevoked { .. } => None,
+            | Self::TokenRevoked { .. }
+            | Self::NodeAdmitted { .. }
+            | Self::NodeStarted { .. }
+            | Self::NodeDown { .. }
+            | Self::NodeUp { .. }
+            | Self::NodeDraining { .. }
+            | Self::NodeRoleChanged { .. }
+            | Self::NodeRemoved { .. }
+            | Self::TermBegun { .. } => None,
         }
     }
 
@@ -166,7 +206,50 @@ impl Event {
             | Self::RunStarted { .. }
             | Self::RunEnded { .. }
             | Self::Paused { .. }
-            | Self::Resumed { .. } => None,
+            | Self::Resumed { .. }
+            | Self::NodeAdmitted { .. }
+            | Self::NodeStarted { .. }
+            | Self::NodeDown { .. }
+            | Self::NodeUp { .. }
+            | Self::NodeDraining { .. }
+            | Self::NodeRoleChanged { .. }
+            | Self::NodeRemoved { .. }
+            | Self::TermBegun { .. } => None,
+        }
+    }
+
+    /// Returns the node it is about.
+    pub const fn node(&self) -> Option<NodeId> {
+        match self {
+            Self::NodeAdmitted { node, .. }
+            | Self::NodeStarted { node, .. }
+            | Self::NodeDown { node, .. }
+            | Self::NodeUp { node, .. }
+            | Self::NodeDraining { node, .. }
+            | Self::NodeRoleChanged { node, .. }
+            | Self::NodeRemoved { node, .. }
+            | Self::TermBegun { node, .. } => Some(*node),
+            Self::TaskSubmitted { .. }
+            | Self::TaskLeased { .. }
+            | Self::TaskStarted { .. }
+            | Self::TaskProgressed { .. }
+            | Self::TaskReturned { .. }
+            | Self::TaskReady { .. }
+            | Self::TaskRose { .. }
+            | Self::TaskEnded { .. }
+            | Self::DeadLetterRemoved { .. }
+            | Self::AgentRegistered { .. }
+            | Self::AgentChanged { .. }
+            | Self::AgentRemoved { .. }
+            | Self::PoolChanged { .. }
+            | Self::PoolRemoved { .. }
+            | Self::RunStarted { .. }
+            | Self::RunEnded { .. }
+            | Self::Paused { .. }
+            | Self::Resumed { .. }
+            | Self::TokenCreated { .. }
+            | Self::TokenRotated { .. }
+            | Self::TokenRevoked { .. } => None,
         }
     }
 
@@ -175,7 +258,11 @@ impl Event {
         match self {
             Self::TaskReturned { reason, .. }
             | Self::AgentChanged { reason, .. }
-            | Self::Paused { reason, .. } => reason.len(),
+            | Self::Paused { reason, .. }
+            | Self::NodeDown { reason, .. }
+            | Self::NodeUp { reason, .. }
+            | Self::NodeDraining { reason, .. }
+            | Self::NodeRemoved { reason, .. } => reason.len(),
             Self::TaskEnded { reason, .. } => reason.as_deref().map_or(0, str::len),
             Self::TaskProgressed { progress, .. } => progress.message.as_deref().map_or(0, str::len),
             Self::TaskSubmitted { .. }
@@ -193,7 +280,11 @@ impl Event {
             | Self::Resumed { .. }
             | Self::TokenCreated { .. }
             | Self::TokenRotated { .. }
-            | Self::TokenRevoked { .. } => 0,
+            | Self::TokenRevoked { .. }
+            | Self::NodeAdmitted { .. }
+            | Self::NodeStarted { .. }
+            | Self::NodeRoleChanged { .. }
+            | Self::TermBegun { .. } => 0,
         }
     }
 
@@ -224,7 +315,15 @@ impl Event {
             | Self::Resumed { what: Pausable::Workspace(_) }
             | Self::TokenCreated { .. }
             | Self::TokenRotated { .. }
-            | Self::TokenRevoked { .. } => None,
+            | Self::TokenRevoked { .. }
+            | Self::NodeAdmitted { .. }
+            | Self::NodeStarted { .. }
+            | Self::NodeDown { .. }
+            | Self::NodeUp { .. }
+            | Self::NodeDraining { .. }
+            | Self::NodeRoleChanged { .. }
+            | Self::NodeRemoved { .. }
+            | Self::TermBegun { .. } => None,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Agents: registration, standing, removal.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use crate::capability::CAPABILITIES_MAX;
 use crate::event::Event;
 use crate::id::{AgentId, TaskId};
 use crate::name::Name;
+use crate::node::NodeStanding;
 use crate::refusal::{Bound, Refusal};
 use crate::reply::{Answer, Reply};
 use crate::row::RowKey;
@@ -52,14 +53,13 @@ impl State {
                 restarts: 0,
                 worked: Duration::ZERO,
                 retiring: false,
+                standby: false,
             },
         };
         if let Some(pool) = &spec.pool {
             self.pool_agents.entry(pool.clone()).or_default().insert(id);
         }
-        if spec.host == Host::External {
-            self.names.insert(spec.name.clone(), id);
-        }
+        self.names_of(&spec.host).insert(spec.name.clone(), id);
         self.agents.insert(id, Arc::new(agent));
         self.changes.touch(RowKey::Agent(id));
         step.events.push(Event::AgentRegistered {
@@ -67,7 +67,30 @@ impl State {
             name: spec.name.clone(),
             pool: spec.pool.clone(),
         });
+        if let (Host::Node(_), Some(pool)) = (&spec.host, &spec.pool) {
+            self.choose_standbys(step, pool);
+        }
         Ok(Reply::Done)
+    }
+
+    /// Returns where the names of such agents stand.
+    fn names_of(&mut self, host: &Host) -> &mut BTreeMap<Name, AgentId> {
+        match host {
+            Host::External => &mut self.names,
+            Host::Node(_) => &mut self.hosted_names,
+        }
+    }
+
+    /// Checks that a node may say of an agent that it runs there. While no node is known, every one may.
+    fn check_host(&self, host: &Host) -> Result<(), Refusal> {
+        let Host::Node(id) = host else { return Ok(()) };
+        match self.nodes.get(id) {
+            Some(node) if node.standing != NodeStanding::Up => {
+                Err(Refusal::NodeAway { node: *id, standing: node.standing })
+            }
+            None if !self.nodes.is_empty() => Err(Refusal::NodeUnknown(*id)),
+            Some(_) | None => Ok(()),
+        }
     }
 
     fn check_agent(&self, spec: &AgentSpec) -> Result<(), Refusal> {
@@ -86,11 +109,10 @@ impl State {
         if let Some(known) = self.agents.get(&spec.id).filter(|known| known.retiring) {
             return Err(unavailable(known));
         }
-        if let Some(other) = self.agent_named(&spec.name)
-            && spec.host == Host::External
-            && other.spec.id != spec.id
-        {
-            return Err(Refusal::AgentNameTaken { name: spec.name.clone(), agent: other.spec.id });
+        self.check_host(&spec.host)?;
+        let names = if spec.host == Host::External { &self.names } else { &self.hosted_names };
+        if let Some(other) = names.get(&spec.name).filter(|other| **other != spec.id) {
+            return Err(Refusal::AgentNameTaken { name: spec.name.clone(), agent: *other });
         }
         if !self.agents.contains_key(&spec.id) && self.agents.len() >= AGENTS_MAX {
             return Err(Refusal::Full { bound: Bound::Agents, limit: AGENTS_MAX as u64 });
@@ -124,6 +146,12 @@ impl State {
         standing: Standing,
         reason: &Arc<str>,
     ) -> Answer {
+        if matches!(standing, Standing::Starting | Standing::Ready)
+            && let Some(agent) = self.agents.get(&id)
+        {
+            // What a node says that is not counted on may be late by any length of time.
+            self.check_host(&agent.spec.host)?;
+        }
         let agent = self.agents.get_mut(&id).ok_or(Refusal::AgentUnknown(id))?;
         if agent.retiring {
             match standing {
@@ -170,6 +198,10 @@ impl State {
             return Err(Refusal::AgentUnknown(id));
         }
         self.lose_all(step, id, "its agent was removed");
+        // Whether it is displaced takes a look at its whole pool: only for work that would be called off.
+        if !self.groups.of_agent(id).is_empty() && self.is_displaced(id) {
+            self.leave_work_to_pool(step, id);
+        }
         self.forget_agent(step, id);
         Ok(Reply::Done)
     }
@@ -192,9 +224,7 @@ impl State {
     }
 
     fn leave_name(&mut self, agent: &Agent) {
-        if agent.spec.host == Host::External {
-            self.names.remove(&agent.spec.name);
-        }
+        self.names_of(&agent.spec.host).remove(&agent.spec.name);
     }
 
     fn leave_pool(&mut self, step: &mut Step, agent: &Agent) {

@@ -6,7 +6,7 @@ use crate::state::State;
 
 impl Applied {
     /// Returns what must be remembered of a reply to give it again.
-    pub(super) fn from_reply(reply: &Reply) -> Self {
+    pub fn of(reply: &Reply) -> Self {
         match reply {
             Reply::Done => Self::Done,
             Reply::Submitted { task, duplicate: false } => Self::Submitted(*task),
@@ -16,6 +16,7 @@ impl Applied {
             }
             Reply::Ended { phase } => Self::Ended(*phase),
             Reply::WillRetry { until } => Self::WillRetry(*until),
+            Reply::Admitted { number } => Self::Admitted(*number),
         }
     }
 }
@@ -28,7 +29,7 @@ impl State {
     }
 
     /// Answers a repeated request. A claim answers with those of its leases that are still valid.
-    pub(super) fn answer_again(&self, applied: Applied) -> Reply {
+    pub fn answer_again(&self, applied: Applied) -> Reply {
         match applied {
             Applied::Done => Reply::Done,
             Applied::Submitted(task) => Reply::Submitted { task, duplicate: false },
@@ -50,6 +51,7 @@ impl State {
             ),
             Applied::Ended(phase) => Reply::Ended { phase },
             Applied::WillRetry(until) => Reply::WillRetry { until },
+            Applied::Admitted(number) => Reply::Admitted { number },
         }
     }
 }

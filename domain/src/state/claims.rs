@@ -24,7 +24,7 @@ impl State {
         offered: Option<&Capabilities>,
     ) -> Answer {
         let claimant = self.agents.get(&agent).ok_or(Refusal::AgentUnknown(agent))?.clone();
-        if claimant.standing != Standing::Ready {
+        if claimant.standing != Standing::Ready || claimant.standby {
             let status = claimant.status().to_string();
             return Err(Refusal::AgentUnavailable { agent, status });
         }

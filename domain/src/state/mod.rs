@@ -14,7 +14,10 @@ mod changes;
 mod claims;
 mod counts;
 mod ends;
+mod founding;
 mod groups;
+mod joining;
+mod keyring;
 mod keys;
 mod letters;
 mod limits;
@@ -24,6 +27,7 @@ mod persist;
 mod pools;
 mod retiring;
 mod runs;
+mod shares;
 mod submit;
 mod timers;
 mod tokens;
@@ -41,9 +45,10 @@ use crate::agent::{Agent, Pool};
 use crate::chance::Chance;
 use crate::command::{Command, Entry, Request};
 use crate::event::Event;
-use crate::id::{AgentId, RequestId, RunId, TaskId};
+use crate::id::{AgentId, NodeId, RequestId, RunId, TaskId, TokenId};
 use crate::mailbox::{Mailbox, Weights};
 use crate::name::Name;
+use crate::node::{JoinToken, Keyring, Node};
 use crate::reply::{Answer, Applied};
 use crate::row::{Ending, Meta};
 use crate::run::Run;
@@ -79,8 +84,14 @@ pub struct State {
     groups: groups::Groups,
     /// The agents that run elsewhere, by the name that only one of them has.
     names: BTreeMap<Name, AgentId>,
+    /// The agents that nodes run, by the name that only one of them has.
+    hosted_names: BTreeMap<Name, AgentId>,
+    hosted: shares::Hosted,
     pauses: pauses::Pauses,
     tokens: tokens::Tokens,
+    nodes: BTreeMap<NodeId, Arc<Node>>,
+    join_tokens: BTreeMap<TokenId, JoinToken>,
+    keyring: Keyring,
     changes: changes::ChangeLog,
 }
 
@@ -117,7 +128,7 @@ impl State {
         let answer = self.judge(step, &request.command);
         self.settle(step);
         if let Ok(reply) = &answer {
-            let dirty = self.requests.push(request.id, Applied::from_reply(reply));
+            let dirty = self.requests.push(request.id, Applied::of(reply));
             self.changes.touch_requests(dirty);
         }
         answer
@@ -128,7 +139,7 @@ impl State {
         match command {
             Command::SetLimits { limits } => self.set_limits(step, limits),
             Command::SetWeight { workspace, weight } => self.set_weight(workspace, *weight),
-            Command::StartNode { node } => self.start_node(step, *node),
+            Command::StartNode { spec, generation } => self.start_node(step, spec, *generation),
             Command::PutPool { spec } => self.put_pool(step, spec),
             Command::ScalePool { pool, target } => self.scale_pool(step, pool, *target),
             Command::RemovePool { pool } => self.remove_pool(step, pool),
@@ -167,6 +178,17 @@ impl State {
                 self.rotate_token(step, *token, *hash, *keep_old_until)
             }
             Command::RevokeToken { token, .. } => self.revoke_token(step, *token),
+            Command::AdmitNode { spec, role, token } => self.admit_node(step, spec, *role, token),
+            Command::MarkNode { node, standing, reason } => self.mark_node(step, *node, *standing, reason),
+            Command::DrainNode { node, drain, reason } => self.drain_node(step, *node, *drain, reason),
+            Command::SetNodeRole { node, role } => self.set_node_role(step, *node, *role),
+            Command::RemoveNode { node, reason } => self.remove_node(step, *node, reason),
+            Command::PutJoinToken { token } => self.put_join_token(step, token),
+            Command::RevokeJoinToken { token } => self.revoke_join_token(*token),
+            Command::InstallGossipKey { secret } => self.install_gossip_key(secret),
+            Command::UseGossipKey { number } => self.use_gossip_key(*number),
+            Command::RemoveGossipKey { number } => self.remove_gossip_key(*number),
+            Command::BeginTerm { node, term } => self.begin_term(step, *node, *term),
         }
     }
 }

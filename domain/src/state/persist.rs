@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::agent::Host;
 use crate::id::TaskId;
 use crate::mailbox::Turns;
+use crate::node::Keyring;
 use crate::row::{Changes, Meta, Row, RowKey};
 use crate::state::changes::{ChangeLog, Origin};
 use crate::state::keys::KeyUse;
@@ -78,6 +79,9 @@ impl State {
         keys.extend(self.runs.keys().copied().map(RowKey::Run));
         keys.extend(self.tokens.iter().map(|token| RowKey::Token(token.spec.id)));
         keys.extend(self.pauses.iter().map(|pause| RowKey::Pause(pause.what.clone())));
+        keys.extend(self.nodes.keys().copied().map(RowKey::Node));
+        keys.extend(self.join_tokens.keys().copied().map(RowKey::JoinToken));
+        keys.extend((self.keyring != Keyring::default()).then_some(RowKey::Keyring));
         keys.sort();
         keys.into_iter().filter_map(|key| Some((key.clone(), self.row(&key)?))).collect()
     }
@@ -102,6 +106,9 @@ impl State {
             RowKey::Run(run) => self.runs.get(run).cloned().map(Row::Run),
             RowKey::Token(token) => self.tokens.get(*token).cloned().map(Row::Token),
             RowKey::Pause(what) => self.pauses.get(what).cloned().map(Row::Pause),
+            RowKey::Node(node) => self.nodes.get(node).cloned().map(Row::Node),
+            RowKey::JoinToken(token) => self.join_tokens.get(token).cloned().map(Row::JoinToken),
+            RowKey::Keyring => Some(Row::Keyring(self.keyring.clone())),
             RowKey::History(_) => None,
         }
     }
@@ -127,12 +134,15 @@ impl State {
                     if let Some(pool) = &agent.spec.pool {
                         state.pool_agents.entry(pool.clone()).or_default().insert(agent.spec.id);
                     }
-                    if agent.spec.host == Host::External {
-                        state.names.insert(agent.spec.name.clone(), agent.spec.id);
-                    }
+                    let names = match agent.spec.host {
+                        Host::External => &mut state.names,
+                        Host::Node(_) => &mut state.hosted_names,
+                    };
+                    names.insert(agent.spec.name.clone(), agent.spec.id);
                     state.agents.insert(agent.spec.id, agent);
                 }
                 Row::Pool(pool) => {
+                    state.hosted.add(&pool);
                     state.pools.insert(pool.spec.name.clone(), pool);
                 }
                 Row::Workspace(workspace, weight) => state.weights.set(workspace, weight),
@@ -147,6 +157,13 @@ impl State {
                 }
                 Row::Token(token) => state.tokens.insert(token),
                 Row::Pause(pause) => state.pauses.insert(pause),
+                Row::Node(node) => {
+                    state.nodes.insert(node.spec.id, node);
+                }
+                Row::JoinToken(token) => {
+                    state.join_tokens.insert(token.id, token);
+                }
+                Row::Keyring(keyring) => state.keyring = keyring,
             }
         }
         state.meta = match meta {

@@ -8,6 +8,7 @@ use crate::name::Name;
 use crate::refusal::{Bound, Refusal};
 use crate::reply::{Answer, Reply};
 use crate::row::RowKey;
+use crate::spread::{LABELS_DEMANDED_MAX, STANDBY_MAX};
 use crate::state::{State, Step};
 use crate::task::MailboxId;
 
@@ -23,7 +24,9 @@ impl State {
         }
         let target = known.map_or(spec.min, |pool| pool.target).clamp(spec.min, spec.max);
         let created_at = known.map_or(step.now, |pool| pool.created_at);
-        let pool = Pool { spec: spec.clone(), target, created_at, retiring: None };
+        let (shares, standbys) =
+            known.map(|pool| (pool.shares.clone(), pool.standbys.clone())).unwrap_or_default();
+        let pool = Pool { spec: spec.clone(), target, created_at, retiring: None, shares, standbys };
         self.keep_pool(step, pool);
         Ok(Reply::Done)
     }
@@ -42,11 +45,19 @@ impl State {
         Ok(Reply::Done)
     }
 
+    /// Puts a pool in place of what was known of it, spread anew.
     pub(super) fn keep_pool(&mut self, step: &mut Step, pool: Pool) {
-        let (name, target) = (pool.spec.name.clone(), pool.target);
-        self.pools.insert(name.clone(), Arc::new(pool));
-        self.changes.touch(RowKey::Pool(name.clone()));
-        step.events.push(Event::PoolChanged { pool: name, target });
+        let name = pool.spec.name.clone();
+        let (shares, standbys) = self.spread_of(&pool);
+        self.store_pool(Pool { shares, standbys, ..pool });
+        self.tell_pool(step, &name);
+        self.choose_standbys(step, &name);
+    }
+
+    pub(super) fn tell_pool(&self, step: &mut Step, name: &Name) {
+        if let Some(pool) = self.pools.get(name) {
+            step.events.push(Event::PoolChanged { pool: name.clone(), target: pool.target });
+        }
     }
 
     pub(super) fn remove_pool(&mut self, step: &mut Step, name: &Name) -> Answer {
@@ -67,10 +78,9 @@ impl State {
     pub(super) fn forget_pool(&mut self, step: &mut Step, name: &Name) {
         let mailbox = MailboxId::Pool(name.clone());
         self.forget_pauses(step, &mailbox);
-        self.pools.remove(name);
+        self.drop_pool(name);
         self.mailboxes.remove(&mailbox);
         self.changes.touch(RowKey::Turns(mailbox));
-        self.changes.touch(RowKey::Pool(name.clone()));
         step.events.push(Event::PoolRemoved { pool: name.clone() });
     }
 }
@@ -82,6 +92,15 @@ fn check_pool(spec: &PoolSpec) -> Result<(), Refusal> {
     }
     if spec.concurrency == 0 || spec.concurrency > CONCURRENCY_MAX {
         return refuse("concurrency", format!("it must be from 1 to {CONCURRENCY_MAX}"));
+    }
+    if spec.spread.labels.len() > LABELS_DEMANDED_MAX {
+        return refuse("spread.labels", format!("at most {LABELS_DEMANDED_MAX} may be demanded"));
+    }
+    if spec.spread.max_per_node == Some(0) {
+        return refuse("spread.max_per_node", "it must be at least 1".to_owned());
+    }
+    if spec.recovery.standby() > STANDBY_MAX {
+        return refuse("recovery.standby", format!("at most {STANDBY_MAX} agents may stand by"));
     }
     match &spec.runtime {
         RuntimeSpec::Process(process) if process.command.is_empty() => {

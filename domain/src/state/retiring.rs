@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::agent::{Agent, Host, Pool, Standing};
-use crate::id::AgentId;
+use crate::id::{AgentId, NodeId};
 use crate::name::Name;
 use crate::refusal::Refusal;
 use crate::reply::{Answer, Reply};
@@ -31,8 +31,11 @@ impl State {
         if agent.retiring {
             return Ok(Reply::Done);
         }
-        if let (Host::Node(_), Some(pool)) = (&agent.spec.host, agent.spec.pool.clone()) {
-            self.shrink_pool(step, &pool)?;
+        if let (Host::Node(node), Some(pool)) = (&agent.spec.host, agent.spec.pool.clone())
+            && !agent.standby
+        {
+            let node = *node;
+            self.shrink_pool(step, &pool, node)?;
         }
         let agent = self.agents.get_mut(&id).ok_or(Refusal::AgentUnknown(id))?;
         let agent = Arc::make_mut(agent);
@@ -46,9 +49,13 @@ impl State {
         Ok(Reply::Done)
     }
 
-    /// Makes a pool smaller by an agent that leaves it for good, so that its node does not replace it.
-    fn shrink_pool(&mut self, step: &mut Step, name: &Name) -> Result<(), Refusal> {
+    /// Makes a pool smaller by an agent that leaves it for good, so that its node does not replace it. The share
+    /// that shrinks is that of its node; one that has none lets the agent go anyway.
+    fn shrink_pool(&mut self, step: &mut Step, name: &Name, node: NodeId) -> Result<(), Refusal> {
         let Some(pool) = self.pools.get(name) else { return Ok(()) };
+        if !self.nodes.is_empty() && self.share(name, node) == 0 {
+            return Ok(());
+        }
         let least = if pool.retiring.is_some() { 0 } else { pool.spec.min };
         if pool.target <= least && least > 0 {
             let why =
@@ -56,8 +63,13 @@ impl State {
             return Err(Refusal::Invalid { field: "agent".to_owned(), why });
         }
         if pool.target > 0 {
-            let pool = Pool { target: pool.target - 1, ..Pool::clone(pool) };
-            self.keep_pool(step, pool);
+            let mut pool = Pool { target: pool.target - 1, ..Pool::clone(pool) };
+            if let Some(share) = pool.shares.get_mut(&node) {
+                *share = share.saturating_sub(1);
+            }
+            pool.shares.retain(|_, share| *share > 0);
+            self.store_pool(pool);
+            self.tell_pool(step, name);
         }
         Ok(())
     }

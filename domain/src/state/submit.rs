@@ -174,6 +174,30 @@ impl State {
         }
     }
 
+    /// Addresses a task that nobody holds to another mailbox; it keeps its place by its sequence.
+    pub(super) fn readdress(&mut self, step: &mut Step, id: TaskId, mailbox: MailboxId) {
+        let Some(mut task) = self.tasks.get(&id).filter(|task| task.lease().is_none()).cloned() else {
+            return;
+        };
+        if matches!(task.status, TaskStatus::Waiting { .. }) {
+            self.dequeue(&task);
+        }
+        self.groups.remove(&task);
+        self.counts.remove(&task);
+        let moved = Arc::make_mut(&mut task);
+        Arc::make_mut(&mut moved.spec).mailbox = mailbox.clone();
+        if let TaskStatus::Waiting { since } = &task.status {
+            let waiting = waiting(&task, *since);
+            self.enqueue(&mailbox, waiting);
+            let workspace = task.spec.workspace.clone();
+            step.events.push(Event::TaskReady { task: id, workspace, mailbox });
+        }
+        self.groups.add(&task);
+        self.counts.add(&task);
+        self.tasks.insert(id, task);
+        self.changes.task_changed(id);
+    }
+
     pub(super) fn set_lane(&mut self, step: &mut Step, task: TaskId, lane: Lane) -> Answer {
         let mut changed = Task::clone(self.unfinished_task(task)?);
         if changed.lane == lane {

@@ -93,9 +93,14 @@ impl State {
         self.agents.get(&agent)
     }
 
-    /// Returns the agent of that name that runs elsewhere. Those that nodes run may share theirs.
+    /// Returns the agent of that name that runs elsewhere. Those that nodes run have theirs apart.
     pub fn agent_named(&self, name: &Name) -> Option<&Arc<Agent>> {
         self.agents.get(self.names.get(name)?)
+    }
+
+    /// Returns the agent of that name that a node runs. One that runs elsewhere may have the same.
+    pub fn hosted_agent_named(&self, name: &Name) -> Option<&Arc<Agent>> {
+        self.agents.get(self.hosted_names.get(name)?)
     }
 
     /// Walks the agents in order of id.
@@ -131,6 +136,11 @@ impl State {
     /// Returns the task that has an idempotency key.
     pub fn task_of_key(&self, workspace: &Name, key: &Arc<str>) -> Option<TaskId> {
         self.keys.get(workspace, key).map(|usage| usage.task)
+    }
+
+    /// Walks the open runs in order of id.
+    pub fn runs(&self) -> impl Iterator<Item = &Run> {
+        self.runs.values()
     }
 
     /// Returns an open run.

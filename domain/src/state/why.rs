@@ -7,9 +7,10 @@
 
 use std::sync::Arc;
 
-use crate::agent::{Agent, RuntimeSpec, Standing};
+use crate::agent::{Agent, Pool, RuntimeSpec, Standing};
 use crate::capability::Capabilities;
 use crate::id::TaskId;
+use crate::spread::Shortfall;
 use crate::state::{State, submit};
 use crate::task::{Lane, MailboxId, Task, TaskStatus};
 use crate::time::Timestamp;
@@ -67,10 +68,14 @@ impl State {
         let Some(example) = capable.iter().min_by_key(|agent| agent.standing).copied() else {
             return no_capable_agent(&task.spec.demand, &serving);
         };
-        let ready: Vec<&Arc<Agent>> =
+        let in_service: Vec<&Arc<Agent>> =
             capable.iter().filter(|agent| agent.standing == Standing::Ready).copied().collect();
+        if in_service.is_empty() {
+            return self.why_unplaced(mailbox, &capable).unwrap_or_else(|| not_ready(&capable, example));
+        }
+        let ready: Vec<&Arc<Agent>> = in_service.iter().filter(|agent| !agent.standby).copied().collect();
         if ready.is_empty() {
-            return not_ready(&capable, example);
+            return Why::AgentsOnStandby { capable: in_service.len(), example: example_of(in_service[0]) };
         }
         let pause_of = |agent: &Arc<Agent>| self.pauses.of_pool(agent.spec.pool.as_ref());
         let paused = ready.iter().filter_map(|agent| pause_of(agent)).next();
@@ -107,10 +112,36 @@ impl State {
         };
         match pool.filter(|pool| pool.spec.runtime != RuntimeSpec::External) {
             Some(pool) if pool.spec.capabilities.satisfy(&task.spec.demand) => {
+                if let Some(shortfall) = self.nowhere(pool) {
+                    let (pool, target) = (pool.spec.name.clone(), pool.target);
+                    return Why::PoolUnplaced { pool, target, shortfall };
+                }
                 Why::PoolGrowing { pool: pool.spec.name.clone(), target: pool.target }
             }
             Some(_) | None => Why::NoAgent { mailbox: mailbox.clone() },
         }
+    }
+
+    /// Says that a pool has agents only on nodes that are not counted on, if that is so.
+    fn why_unplaced(&self, mailbox: &MailboxId, capable: &[&Arc<Agent>]) -> Option<Why> {
+        let pool = match mailbox {
+            MailboxId::Pool(pool) => Some(pool),
+            MailboxId::Agent(agent) => self.agents.get(agent).and_then(|agent| agent.spec.pool.as_ref()),
+            MailboxId::Open => None,
+        };
+        let pool = self.pools.get(pool?)?;
+        if capable.iter().any(|agent| agent.standing != Standing::Offline) {
+            return None;
+        }
+        let shortfall = self.nowhere(pool)?;
+        Some(Why::PoolUnplaced { pool: pool.spec.name.clone(), target: pool.target, shortfall })
+    }
+
+    /// Returns what a pool lacks that has no place for any agent.
+    fn nowhere(&self, pool: &Pool) -> Option<Shortfall> {
+        // While no node is known, nothing is said of places.
+        let shortfall = self.shortfall(&pool.spec.name).filter(|_| !self.nodes.is_empty());
+        shortfall.filter(|shortfall| shortfall.missing == pool.target)
     }
 
     fn why_behind(&self, task: &Task, since: Timestamp, taking: usize, free: usize) -> Why {
@@ -119,6 +150,13 @@ impl State {
         let ahead =
             mailbox.map_or(0, |found| found.ahead_of(&waiting, &self.weights, self.pauses.workspaces()));
         if free == 0 {
+            if let MailboxId::Pool(name) = &task.spec.mailbox
+                && let Some(pool) = self.pools.get(name)
+                && let Some(shortfall) = self.shortfall(name).filter(|_| !self.nodes.is_empty())
+            {
+                let (pool, target) = (name.clone(), pool.target);
+                return Why::PoolDegraded { pool, target, shortfall, capable: taking, ahead };
+            }
             return Why::AgentsBusy { capable: taking, ahead };
         }
         let lanes = Lane::ALL.into_iter().filter(|lane| *lane < task.lane);
@@ -147,11 +185,15 @@ fn not_ready(capable: &[&Arc<Agent>], example: &Arc<Agent>) -> Why {
         draining: count(Standing::Draining),
         offline: count(Standing::Offline),
         failed: count(Standing::Failed),
-        example: Example {
-            agent: example.spec.id,
-            name: example.spec.name.clone(),
-            status: example.status(),
-            reason: example.reason.clone(),
-        },
+        example: example_of(example),
+    }
+}
+
+fn example_of(agent: &Agent) -> Example {
+    Example {
+        agent: agent.spec.id,
+        name: agent.spec.name.clone(),
+        status: agent.status(),
+        reason: agent.reason.clone(),
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::capability::Capabilities;
+use crate::spread::Lack;
 use crate::task::{Phase, Progress};
 use crate::time::{Timestamp, Utc};
 use crate::why::{Example, Why};
@@ -78,8 +79,69 @@ impl fmt::Display for Why {
                     _ => Ok(()),
                 }
             }
+            Self::PoolUnplaced { pool, target, shortfall } => {
+                write!(f, "pool {pool} shall have {} and has no place for any: ", agents_of(*target))?;
+                lack(f, &shortfall.lack)
+            }
+            Self::PoolDegraded { pool, target, shortfall, capable, ahead } => {
+                write!(f, "{} could do it and all their slots are taken, ", agents(*capable))?;
+                write!(f, "with at most {} before it; ", tasks(*ahead))?;
+                write!(f, "pool {pool} lacks {} of {}: ", shortfall.missing, agents_of(*target))?;
+                lack(f, &shortfall.lack)
+            }
+            Self::AgentsOnStandby { capable, example } => write!(
+                f,
+                "{} could do it and stand by until a node goes down ({}, for one); wait, or make their pool larger",
+                agents(*capable),
+                example.name,
+            ),
         }
     }
+}
+
+/// What keeps a pool from having its agents, and what to do about it.
+fn lack(f: &mut fmt::Formatter<'_>, lack: &Lack) -> fmt::Result {
+    match lack {
+        Lack::NodesDown { nodes } => {
+            list_of(f, nodes.iter())?;
+            f.write_str(if nodes.len() == 1 { " is" } else { " are" })?;
+            f.write_str(" down and waited for; start it again, or remove it from the cluster")
+        }
+        Lack::NodesAway { down, draining } => write!(
+            f,
+            "of the nodes that suit it {down} are down and {draining} drain; start one again, end a drain, or add one"
+        ),
+        Lack::Unsuited { region, labels } => {
+            f.write_str("no node is as it demands")?;
+            if let Some(region) = region {
+                write!(f, ", in region {region}")?;
+            }
+            for (label, value) in labels {
+                write!(f, ", labelled {label}={value}")?;
+            }
+            f.write_str("; add such a node, or demand less")
+        }
+        Lack::Full { nodes, max_per_node } => {
+            let nodes = counted(*nodes, "node");
+            match max_per_node {
+                Some(most) => write!(f, "{nodes} may have {most} of them each or are full; ")?,
+                None => write!(f, "{nodes} are full; ")?,
+            }
+            f.write_str("add a node, or raise what one may have")
+        }
+    }
+}
+
+fn list_of(f: &mut fmt::Formatter<'_>, things: impl Iterator<Item = impl fmt::Display>) -> fmt::Result {
+    for (place, thing) in things.enumerate() {
+        let comma = if place > 0 { ", " } else { "" };
+        write!(f, "{comma}{thing}")?;
+    }
+    Ok(())
+}
+
+fn agents_of(count: u32) -> String {
+    agents(usize::try_from(count).unwrap_or(usize::MAX))
 }
 
 fn no_capable_agent(

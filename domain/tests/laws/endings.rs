@@ -10,7 +10,7 @@ use synod_domain::reply::Reply;
 use synod_domain::retry::LOSSES_MAX;
 use synod_domain::task::{AttemptEnd, Phase, REASON_BYTES_MAX, TaskSpec, Usage};
 
-use super::world::{World, agent, at, claim, complete, fail, node, spec, standing, submit, task};
+use super::world::{World, agent, at, claim, complete, fail, spec, standing, start_node, submit, task};
 
 fn world_with(tasks: u128) -> World {
     let mut world = World::new(Limits::default());
@@ -66,7 +66,7 @@ fn a_task_that_takes_its_agents_down_is_given_up_and_losses_are_not_failures() {
 fn a_node_that_starts_gives_back_the_work_of_its_agents_under_the_next_attempt() {
     let mut world = world_with(1);
     world.claim(1, 1);
-    world.ask(Command::StartNode { node: node(1) }).unwrap();
+    world.ask(start_node(1, 1)).unwrap();
     assert_eq!((world.phase(1), world.held(1)), (Phase::Pending, 0));
     assert_eq!(world.state.agent(agent(1)).unwrap().standing, Standing::Offline);
     assert_eq!(world.ask(complete(1, 1)), Err(Refusal::LeaseLost { task: task(1), attempt: 1 }));

@@ -1,12 +1,12 @@
 //! Random histories of a small world: two pools, five agents, three workspaces, two runs, small limits.
 //!
-//! What governs (pauses, retirement, tokens) is drawn in [`super::control`]. Draws are plain numbers; a writer turns them into commands while it looks at a state of its own, so that
+//! What governs (pauses, retirement, tokens) is drawn in [`super::control`], and nodes in [`super::nodes`]. Draws are plain numbers; a writer turns them into commands while it looks at a state of its own, so that
 //! most name tasks and attempts that exist, and some do not.
 
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use synod_domain::agent::{AgentSpec, Host, PoolSpec, Standing};
+use synod_domain::agent::{AgentSpec, Host, Standing};
 use synod_domain::chance::Chance;
 use synod_domain::command::{Command, Entry, Request};
 use synod_domain::id::{RequestId, TaskId};
@@ -16,11 +16,11 @@ use synod_domain::retry::RetryPolicy;
 use synod_domain::state::State;
 use synod_domain::task::{Lane, MailboxId, Progress, TaskSpec, Timeouts};
 
-use super::control;
 use super::world::{
     agent, agent_spec, at, capabilities, complete, fail, millis, name, node, pool_spec, register, run, spec,
     standing, submit, task,
 };
+use super::{control, nodes};
 
 /// When histories begin.
 pub(crate) const BEGIN: u64 = 1_000_000;
@@ -31,7 +31,7 @@ pub(crate) fn small_limits() -> Limits {
         mailbox_depth_max: 6,
         workspace_depth_max: 6,
         node_depth_max: 12,
-        payload_bytes_max: 180,
+        payload_bytes_max: 150,
         dead_letters_max: 3,
         ageing: millis(400),
         grace: millis(700),
@@ -91,6 +91,7 @@ impl Writer {
         let mut commands = vec![Command::SetLimits { limits: small_limits() }];
         commands.extend(["a", "b"].map(|pool| Command::PutPool { spec: pool_spec(pool).into() }));
         commands.push(Command::SetWeight { workspace: name("w1"), weight: 2 });
+        commands.extend(nodes::founding(BEGIN));
         commands.extend((1..=5).map(register_one));
         commands.extend((1..=4).map(|number| standing(number, Standing::Ready)));
         let start = Command::StartRun { run: run(1), fleet: name("fleet1"), plan: Payload::default() };
@@ -138,6 +139,9 @@ impl Writer {
 
     fn command(&mut self, draw: &mut Draw) -> Command {
         let who = u128::from(draw.below(6)) + u128::from(!draw.one_in(20));
+        if draw.one_in(14) {
+            return nodes::command(&self.state, self.now, draw);
+        }
         if draw.one_in(8) {
             return control::command(&self.state, self.now, draw, who);
         }
@@ -183,13 +187,10 @@ impl Writer {
             ),
             87 => control::register(draw, who),
             88 => Command::RemoveAgent { agent: agent(who) },
-            // Node 3 hosts nobody: only grace begins anew.
-            89..92 => Command::StartNode { node: node(1 + who % 3) },
+            // Node 3 hosts nobody: mostly only grace begins anew.
+            89..92 => nodes::start(&self.state, draw, 1 + who % 3),
             92 => Command::RemovePool { pool: name(draw.pick(&["a", "b", "c"])) },
-            93 => Command::PutPool {
-                spec: PoolSpec { max: draw.pick(&[1, 2, 10]), ..pool_spec(draw.pick(&["a", "b", "c"])) }
-                    .into(),
-            },
+            93 => nodes::put_pool(draw),
             94 => Command::ScalePool {
                 pool: name(draw.pick(&["a", "b", "nowhere"])),
                 target: draw.below(20) as u32,

@@ -133,7 +133,7 @@ proptest! {
 fn histories_reach_every_event_every_refusal_and_every_reply() {
     let mut seen: BTreeMap<String, u32> = BTreeMap::new();
     let mut runner = TestRunner::deterministic();
-    for _ in 0..500 {
+    for _ in 0..800 {
         let mut state = State::default();
         for entry in histories().new_tree(&mut runner).unwrap().current() {
             let effects = state.apply(&entry);
@@ -182,7 +182,16 @@ fn histories_reach_every_event_every_refusal_and_every_reply() {
         "TokenCreated",
         "TokenRotated",
         "TokenRevoked",
+        "NodeAdmitted",
+        "NodeStarted",
+        "NodeDown",
+        "NodeUp",
+        "NodeDraining",
+        "NodeRoleChanged",
+        "NodeRemoved",
+        "TermBegun",
         "Done",
+        "Admitted",
         "Submitted",
         "Claimed",
         "claimed nothing",
@@ -209,6 +218,19 @@ fn histories_reach_every_event_every_refusal_and_every_reply() {
         "pool_retiring",
         "token_unknown",
         "token_exists",
+        "node_unknown",
+        "node_forgot",
+        "node_name_taken",
+        "node_away",
+        "last_voter",
+        "join_token_refused",
+        "gossip_key_refused",
+        "full GossipKeys",
+        "accepted InstallGossipKey",
+        "accepted UseGossipKey",
+        "accepted RemoveGossipKey",
+        "accepted PutJoinToken",
+        "accepted RevokeJoinToken",
         "accepted Redrive",
         "refused Redrive",
         "accepted Purge",

@@ -35,6 +35,7 @@ proptest! {
                     ("workspace", event.workspace().map(ToString::to_string)),
                     ("agent", event.agent().map(|agent| agent.to_string())),
                     ("pool", event.pool().map(ToString::to_string)),
+                    ("node", event.node().map(|node| node.to_string())),
                 ] {
                     let found = json[field].as_str().map(ToOwned::to_owned);
                     let hidden = found.is_none() && named.as_ref().is_some_and(|named| within(named));

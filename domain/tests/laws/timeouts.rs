@@ -9,7 +9,7 @@ use synod_domain::retry::RetryPolicy;
 use synod_domain::state::State;
 use synod_domain::task::{Phase, TaskSpec, TaskStatus, Timeouts};
 
-use super::world::{World, agent, at, claim, fail, millis, node, spec, standing, submit, task};
+use super::world::{World, agent, at, claim, fail, millis, spec, standing, start_node, submit, task};
 
 /// One attempt, so that a timeout of an attempt ends the task.
 fn once(timeouts: Timeouts) -> TaskSpec {
@@ -141,7 +141,7 @@ fn after_a_start_of_a_node_nobody_is_declared_silent_before_the_grace_is_over() 
     world.submit(once(silence(300)));
     world.claim(1, 1);
     world.pass(100);
-    world.ask(Command::StartNode { node: node(9) }).unwrap();
+    world.ask(start_node(9, 1)).unwrap();
     world.pass(999);
     assert_eq!(world.phase(1), Phase::Running);
     world.pass(1);
@@ -151,7 +151,7 @@ fn after_a_start_of_a_node_nobody_is_declared_silent_before_the_grace_is_over() 
 #[test]
 fn silence_of_an_attempt_that_began_after_the_start_is_declared_in_its_own_time() {
     let mut world = world();
-    world.ask(Command::StartNode { node: node(9) }).unwrap();
+    world.ask(start_node(9, 1)).unwrap();
     world.pass(10);
     world.submit(once(silence(300)));
     world.claim(1, 1);
@@ -169,7 +169,7 @@ fn a_restored_replica_declares_silence_in_the_same_order_as_the_others() {
     world.submit(TaskSpec { timeouts: silence(300), ..spec(1) });
     world.submit(TaskSpec { retry: soon, ..spec(2) });
     world.claim(1, 1);
-    world.ask(Command::StartNode { node: node(9) }).unwrap();
+    world.ask(start_node(9, 1)).unwrap();
     // The timer of task 1 has moved to the end of the grace; task 2 comes back before that.
     world.pass(400);
     world.claim(2, 1);
@@ -186,9 +186,9 @@ fn grace_once_given_is_not_taken_back() {
     let mut world = world();
     world.submit(once(silence(300)));
     world.claim(1, 1);
-    world.ask(Command::StartNode { node: node(9) }).unwrap();
+    world.ask(start_node(9, 1)).unwrap();
     world.ask(Command::SetLimits { limits: Limits { grace: millis(0), ..Limits::default() } }).unwrap();
-    world.ask(Command::StartNode { node: node(9) }).unwrap();
+    world.ask(start_node(9, 2)).unwrap();
     world.pass(999);
     assert_eq!(world.phase(1), Phase::Running);
     world.pass(1);

@@ -29,6 +29,19 @@ fn is_held_back(state: &State, task: &Task) -> bool {
         || pool.is_some_and(|pool| is_paused(Pausable::Pool(pool)))
 }
 
+/// Why a task may wait that nothing holds back.
+const WAITING: &[&str] = &[
+    "no_agent",
+    "no_capable_agent",
+    "agents_not_ready",
+    "agents_busy",
+    "behind",
+    "pool_growing",
+    "pool_unplaced",
+    "pool_degraded",
+    "agents_on_standby",
+];
+
 proptest! {
     #![proptest_config(config(600))]
 
@@ -51,11 +64,9 @@ proptest! {
                     TaskStatus::Waiting { .. } if is_held_back(&state, task) => &["paused"],
                     // The pools of all who could do it may be paused.
                     TaskStatus::Waiting { .. } if state.pauses().count() > 0 => {
-                        &["no_agent", "no_capable_agent", "agents_not_ready", "agents_busy", "behind", "paused"]
+                        &[&["paused"], WAITING].concat()
                     }
-                    TaskStatus::Waiting { .. } => {
-                        &["no_agent", "no_capable_agent", "agents_not_ready", "agents_busy", "behind"]
-                    }
+                    TaskStatus::Waiting { .. } => WAITING,
                 };
                 prop_assert!(expected.contains(&why.code()), "{} is {:?}: {}", task.spec.id, task.status, sentence);
                 // One who could take it now can take something; and nobody else is announced.

@@ -11,11 +11,13 @@ use synod_domain::event::Event;
 use synod_domain::id::{AgentId, NodeId, RequestId, RunId, TaskId, TokenId};
 use synod_domain::limits::Limits;
 use synod_domain::name::Name;
+use synod_domain::node::{JoinToken, NodeRole, NodeSpec};
 use synod_domain::payload::Payload;
 use synod_domain::placement::Strategy;
 use synod_domain::reply::{Answer, Assignment, Reply};
 use synod_domain::restart::RestartPolicy;
 use synod_domain::retry::RetryPolicy;
+use synod_domain::spread::{Recovery, SpreadSpec};
 use synod_domain::state::{Effects, State};
 use synod_domain::task::{Lane, MailboxId, Phase, Task, TaskSpec, Timeouts, Usage};
 use synod_domain::time::Timestamp;
@@ -95,6 +97,8 @@ pub(crate) fn pool_spec(pool: &str) -> PoolSpec {
         concurrency: 2,
         strategy: Strategy::RoundRobin,
         restart: RestartPolicy::default(),
+        spread: SpreadSpec::default(),
+        recovery: Recovery::default(),
     }
 }
 
@@ -111,6 +115,15 @@ pub(crate) fn agent_spec(number: u128, pool: Option<&str>, host: Host) -> AgentS
         heartbeat_timeout: None,
         metadata: None,
     }
+}
+
+/// What a node says of itself that is called by its number.
+pub(crate) fn node_spec(number: u128) -> NodeSpec {
+    NodeSpec { name: name(&format!("node-{number}")), ..NodeSpec::alone(node(number)) }
+}
+
+pub(crate) fn start_node(number: u128, generation: u64) -> Command {
+    Command::StartNode { spec: node_spec(number).into(), generation }
 }
 
 pub(crate) fn submit(spec: TaskSpec) -> Command {
@@ -155,15 +168,42 @@ pub(crate) struct World {
 impl World {
     /// A world at second 1000 with the given limits, and agent 1 (two slots, no pool) that is ready.
     pub(crate) fn new(limits: Limits) -> Self {
+        let mut world = Self::empty(limits);
+        world.ready_agent(1);
+        world
+    }
+
+    /// A world at second 1000 with the given limits and nobody in it.
+    pub(crate) fn empty(limits: Limits) -> Self {
         let mut world = Self { now: 1_000_000, ..Self::default() };
         world.ask(Command::SetLimits { limits }).unwrap();
-        world.ready_agent(1);
         world
     }
 
     pub(crate) fn ready_agent(&mut self, number: u128) {
         self.ask(register(agent_spec(number, None, Host::Node(node(1))))).unwrap();
         self.ask(standing(number, Standing::Ready)).unwrap();
+    }
+
+    /// Lets a node in and starts it, as the founder if it is the first.
+    pub(crate) fn join(&mut self, spec: NodeSpec) {
+        let (id, now) = (spec.id, at(self.now + 60_000));
+        let spec = Arc::new(spec);
+        if self.state.nodes().next().is_some() {
+            let number = 1000 + self.requests as u64;
+            let token = JoinToken {
+                id: token(number),
+                hash: hash(number),
+                role: NodeRole::Voter,
+                expires_at: now,
+                used_by: None,
+            };
+            self.ask(Command::PutJoinToken { token }).unwrap();
+            let (spec, role) = (spec.clone(), NodeRole::Voter);
+            self.ask(Command::AdmitNode { spec, role, token: hash(number) }).unwrap();
+        }
+        let generation = self.state.node(id).map_or(0, |node| node.generation) + 1;
+        self.ask(Command::StartNode { spec, generation }).unwrap();
     }
 
     /// Applies one command now.

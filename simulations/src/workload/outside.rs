@@ -82,7 +82,7 @@ impl Agent {
             return self.register().await;
         };
         for one in given {
-            let payload = self.node.fetch(&one.spec.payload).ok();
+            let payload = self.node.fetch(&one.spec.payload).await.ok();
             let script = payload.and_then(|bytes| serde_json::from_slice::<Script>(&bytes).ok());
             let Some(step) = script.map(|script| script.step(one.attempt)) else { continue };
             let now = self.shared.clock.elapsed();

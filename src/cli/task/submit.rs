@@ -121,6 +121,7 @@ impl SubmitArgs {
             running_timeout_ms: millis(self.running_timeout),
             silence_timeout_ms: millis(self.silence_timeout),
             retry: self.attempts.map(|attempts| Retry { max_attempts: Some(attempts), ..Retry::default() }),
+            run: None,
             idempotency_key: self.key.clone(),
         })
     }

@@ -35,6 +35,19 @@ pub(super) fn draw(model: &Model, frame: &mut Frame<'_>) {
 fn title(model: &Model) -> Line<'_> {
     let mut spans =
         vec![Span::styled(format!("synod {}", model.url), Style::new().add_modifier(Modifier::BOLD))];
+    // Of a node that stands alone there is nothing to say that the rest does not.
+    if model.seen.nodes.len() > 1 {
+        for node in &model.seen.nodes {
+            let leads = if node.leader { "*" } else { "" };
+            let (tone, word) = match (node.standing.as_str(), &node.draining) {
+                ("up", None) => (Tone::Good, ""),
+                ("up", Some(_)) => (Tone::Busy, " draining"),
+                (_, _) => (Tone::Bad, " down"),
+            };
+            let said = format!("   {}{leads}{word} {}", print::harmless(&node.name), node.agents);
+            spans.push(Span::styled(said, style(model, tone)));
+        }
+    }
     if let Some(reason) = &model.away {
         let said = format!("   away: {}", print::harmless(reason).replace('\n', " "));
         spans.push(Span::styled(said, style(model, Tone::Bad)));
@@ -197,7 +210,7 @@ mod tests {
             agents_busy: 1,
             ..Stats::default()
         };
-        model.see(Seen { stats, mailboxes: vec![mailbox], agents }, now);
+        model.see(Seen { stats, mailboxes: vec![mailbox], agents, nodes: Vec::new() }, now);
         let event = Event {
             id: "5.0".to_owned(),
             at: "2026-01-01T00:00:00.000Z".to_owned(),

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use serde::Serialize;
 use synod_domain::time::Timestamp;
 
-use crate::api::{Agent, Event, Mailbox, Stats};
+use crate::api::{Agent, Event, Mailbox, Node, Stats};
 use crate::client::Signal;
 
 /// How many events are kept for the eye.
@@ -20,6 +20,7 @@ pub(super) struct Seen {
     pub(super) stats: Stats,
     pub(super) mailboxes: Vec<Mailbox>,
     pub(super) agents: Vec<Agent>,
+    pub(super) nodes: Vec<Node>,
 }
 
 /// The parts of the screen that lines can be chosen in.

@@ -18,7 +18,7 @@ use synod_domain::name::Name;
 pub(super) use crate::period::Period;
 pub(super) use for_each::ForEach;
 pub(super) use input::Input;
-pub(super) use pool::{PoolShape, Restart, RuntimeKind};
+pub(super) use pool::{PoolShape, Restart, RuntimeKind, Spread};
 pub(super) use task::{Retry, TaskShape};
 
 /// A fleet file: agents and the work for them.

@@ -8,6 +8,7 @@ use synod_domain::capability::Capability;
 use synod_domain::name::Name;
 use synod_domain::placement::Strategy;
 use synod_domain::restart::RestartKind;
+use synod_domain::spread::{Manner, Recovery};
 
 use super::Period;
 
@@ -55,6 +56,78 @@ pub(in super::super) struct PoolShape {
     pub(in super::super) restart: Option<Restart>,
     /// How agents are chosen for waiting work. Default `least_busy`.
     pub(in super::super) strategy: Option<StrategyWord>,
+    /// On which nodes the agents are, and how many on each. Default: evenly on all nodes.
+    pub(in super::super) spread: Option<Spread>,
+    /// What becomes of agents whose node goes down. Default `replacement`.
+    pub(in super::super) recovery: Option<RecoveryShape>,
+}
+
+/// On which nodes the agents of a pool are, and how many on each.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "the fields of a spread")]
+pub(in super::super) struct Spread {
+    /// In which manner. Default `even`.
+    pub(in super::super) manner: Option<MannerWord>,
+    /// How many agents one node may have at most.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub(in super::super) max_per_node: Option<u32>,
+    /// What a node must be labelled with.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub(in super::super) labels: BTreeMap<Name, String>,
+    /// Where a node must be. Default: anywhere.
+    #[schemars(with = "Option<String>")]
+    pub(in super::super) region: Option<Name>,
+}
+
+/// In which manner agents are put on nodes.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "Manner")]
+pub(in super::super) enum MannerWord {
+    /// As many on each node as on any other.
+    Even,
+    /// On as few nodes as possible.
+    Packed,
+}
+
+impl From<MannerWord> for Manner {
+    fn from(word: MannerWord) -> Self {
+        match word {
+            MannerWord::Even => Self::Even,
+            MannerWord::Packed => Self::Packed,
+        }
+    }
+}
+
+/// What becomes of a pool's agents whose node goes down.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "Recovery")]
+pub(in super::super) enum RecoveryShape {
+    /// They wait for their node.
+    Restart,
+    /// Other nodes start new ones.
+    Replacement,
+    /// Standby agents on other nodes take their place at once.
+    Failover {
+        /// How many agents stand by.
+        #[schemars(range(min = 1, max = 100))]
+        standby: u32,
+    },
+    /// The pool goes on smaller until the node is back.
+    Degraded,
+}
+
+impl From<RecoveryShape> for Recovery {
+    fn from(shape: RecoveryShape) -> Self {
+        match shape {
+            RecoveryShape::Restart => Self::Restart,
+            RecoveryShape::Replacement => Self::Replacement,
+            RecoveryShape::Failover { standby } => Self::Failover { standby },
+            RecoveryShape::Degraded => Self::Degraded,
+        }
+    }
 }
 
 /// How agents are run.

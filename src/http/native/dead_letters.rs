@@ -80,7 +80,7 @@ async fn list_dead_letters(
         }
         letters.next().is_some()
     });
-    Ok(Json(lines(node, &found, before.filter(|_| more))?))
+    Ok(Json(lines(node, &found, before.filter(|_| more)).await?))
 }
 
 /// Look at a dead letter
@@ -107,7 +107,7 @@ async fn get_dead_letter(
         state.dead_letters_below(Some(next)).next().filter(|letter| letter.spec.id == id).cloned()
     });
     let found = found.ok_or_else(|| Problem::not_found("task_unknown", format!("dead letter {id}")))?;
-    Ok(Json(task(node, &found, Detail::Whole)?))
+    Ok(Json(task(node, &found, Detail::Whole).await?))
 }
 
 /// Redrive a dead letter
@@ -209,6 +209,10 @@ async fn redrive(node: &Node, task: TaskId) -> Result<TaskId, Error> {
     let new_task = node.new_task_id();
     match node.propose(Command::Redrive { task, new_task }).await? {
         Reply::Submitted { task, .. } => Ok(task),
-        Reply::Done | Reply::Claimed(_) | Reply::Ended { .. } | Reply::WillRetry { .. } => Ok(new_task),
+        Reply::Done
+        | Reply::Claimed(_)
+        | Reply::Ended { .. }
+        | Reply::WillRetry { .. }
+        | Reply::Admitted { .. } => Ok(new_task),
     }
 }

@@ -17,7 +17,9 @@ use super::problems::{
     Conflict, Forbidden, Internal, Invalid, NoSpace, NotFound, TooLarge, TooMany, TooSlow, Unauthorized,
     Unavailable,
 };
-use super::{agents, dead_letters, events, examples, leases, mailboxes, nodes, pools, tasks, tokens};
+use super::{
+    agents, cluster, dead_letters, events, examples, leases, mailboxes, nodes, pools, runs, tasks, tokens,
+};
 use crate::api;
 use crate::http::{Needs, Route, Routes};
 
@@ -107,7 +109,9 @@ pub(super) fn describe(table: &[Route]) -> Value {
         dead_letters::Doc::openapi(),
         mailboxes::Doc::openapi(),
         events::Doc::openapi(),
+        runs::Doc::openapi(),
         nodes::Doc::openapi(),
+        cluster::Doc::openapi(),
         tokens::Doc::openapi(),
     ];
     for part in parts {
@@ -165,6 +169,19 @@ fn complete(operation: &mut Map<String, Value>, route: &Route, optional: &[Strin
     ];
     if route.method != Method::GET {
         problems.push((507, "NoSpace"));
+    }
+    if route.reads {
+        let parameters = operation.entry("parameters").or_insert_with(|| json!([]));
+        if let Some(parameters) = parameters.as_array_mut() {
+            parameters.push(json!({
+                "name": "consistency",
+                "in": "query",
+                "required": false,
+                "description": "`linearizable`, as of now, or `stale`, as the node that is asked has it; the header \
+                                `synod-state-age-ms` says then how old that may be.",
+                "schema": { "type": "string", "enum": ["linearizable", "stale"], "default": "linearizable" },
+            }));
+        }
     }
     if let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) {
         for (status, name) in problems {

@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+mod cluster;
+
+pub(super) use cluster::*;
+
 use crate::api::{self, Priority, TaskStatus};
 
 pub(super) const TASK: &str = "task_01kxs5c9v40010mgr61qf4tqjs";
@@ -332,6 +336,7 @@ pub(super) fn agent() -> api::Agent {
         reason: "registered".to_owned(),
         since: REGISTERED.to_owned(),
         host: "external".to_owned(),
+        node_name: None,
         capabilities: words(&["rust"]),
         labels: BTreeMap::new(),
         metadata: None,
@@ -361,6 +366,8 @@ pub(super) fn new_pool() -> api::NewPool {
         max: None,
         concurrency: None,
         strategy: None,
+        spread: Some(api::Spread { max_per_node: Some(8), ..api::Spread::default() }),
+        recovery: Some(api::Recovery { kind: "failover".to_owned(), standby: Some(1) }),
     }
 }
 
@@ -374,6 +381,10 @@ pub(super) fn pool() -> api::Pool {
         target: 0,
         concurrency: 1,
         strategy: "least_busy".to_owned(),
+        spread: api::Spread { manner: Some("even".to_owned()), ..api::Spread::default() },
+        recovery: api::Recovery { kind: "replacement".to_owned(), standby: None },
+        shares: vec![api::Share { node: NODE.to_owned(), name: "node-a".to_owned(), agents: 3, standbys: 0 }],
+        shortfall: None,
         agents: 3,
         ready: 3,
         waiting: 12,
@@ -435,29 +446,6 @@ pub(super) fn sse_text() -> String {
     let event = event();
     let data = serde_json::to_string(&event).unwrap_or_default();
     format!("event: {}\ndata: {data}\nid: {}\n\n", event.kind, event.id)
-}
-
-pub(super) fn node() -> api::Node {
-    api::Node {
-        id: NODE.to_owned(),
-        leader: true,
-        term: 3,
-        applied: 1042,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        uptime_ms: 86_400_000,
-        agents: 4,
-    }
-}
-
-pub(super) fn health() -> api::Health {
-    let healthy =
-        |name: &str| api::Component { name: name.to_owned(), status: "healthy".to_owned(), detail: None };
-    api::Health {
-        status: "healthy".to_owned(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        uptime_ms: 86_400_000,
-        components: vec![healthy("log"), healthy("mirror"), healthy("agents")],
-    }
 }
 
 pub(super) fn stats() -> api::Stats {

@@ -87,7 +87,7 @@ pub(super) fn page<T: Serialize>(items: impl Iterator<Item = (String, T)>, limit
 }
 
 /// Makes a page of the tasks that were found, or of the first that fit, and of where the next begins.
-pub(super) fn lines(
+pub(super) async fn lines(
     node: &Node,
     found: &[Arc<Task>],
     next: Option<TaskId>,
@@ -95,7 +95,7 @@ pub(super) fn lines(
     let (mut items, mut room) = (Vec::new(), Room::default());
     let mut next = next;
     for (left, one) in (0..found.len()).rev().zip(found) {
-        let item = shown::task(node, one, Detail::Line)?;
+        let item = shown::task(node, one, Detail::Line).await?;
         let is_full = room.is_full_with(&item);
         items.push(item);
         if is_full && left > 0 {

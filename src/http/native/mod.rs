@@ -4,11 +4,13 @@
 //! the node, and show what came of it ([`shown`]).
 
 mod agents;
+mod cluster;
 mod dead_letters;
 mod document;
 mod events;
 mod examples;
 mod filter;
+mod health;
 mod leases;
 mod listing;
 mod mailboxes;
@@ -16,6 +18,7 @@ mod nodes;
 mod pools;
 mod problems;
 mod read;
+mod runs;
 mod shown;
 mod tasks;
 mod tokens;
@@ -47,6 +50,8 @@ fn resources() -> Routes {
         .merge(dead_letters::routes())
         .merge(mailboxes::routes())
         .merge(events::routes())
+        .merge(runs::routes())
         .merge(nodes::routes())
+        .merge(cluster::routes())
         .merge(tokens::routes())
 }

@@ -1,30 +1,38 @@
-//! `/api/v1/nodes`, `/health` and `/stats`: how the node is and what it has done.
+//! `/api/v1/nodes`, `/health` and `/stats`: the nodes of the cluster, how this one is, and what was done.
 
 use axum::Json;
 use axum::extract::State;
-use synod_domain::agent::{AgentStatus, Host};
+use axum::http::StatusCode;
+use synod_domain::agent::AgentStatus;
 use synod_domain::id::NodeId;
-use synod_domain::permission::Permission::NodesRead;
+use synod_domain::permission::Permission::{ClusterWrite, NodesRead, NodesWrite};
 use utoipa::OpenApi;
 
 use super::listing::{Everything, Listing, page};
-use super::problems::NotFound;
-use super::shown::{lanes, millis};
+use super::problems::{Conflict, NotFound};
+use super::shown::{self, lanes, millis};
 use super::{examples, read};
 use crate::api;
-use crate::http::extract::{InPath, InQuery};
-use crate::http::{Context, Needs, Problem, Routes};
+use crate::http::extract::{Body, InPath, InQuery};
+use crate::http::{Caller, Context, Needs, Problem, Routes};
 
 /// The nodes' part of the document.
 #[derive(OpenApi)]
-#[openapi(paths(list_nodes, get_node, health, stats))]
+#[openapi(paths(list_nodes, get_node, drain_node, undrain_node, remove_node, set_role, health, stats))]
 pub(super) struct Doc;
 
 pub(super) fn routes() -> Routes {
+    // What one node knows of the others is its own view: it is shown although nobody leads, and then most of all.
     let read = Needs::Permission(NodesRead);
+    let write = Needs::Permission(NodesWrite);
+    let members = Needs::Permission(ClusterWrite);
     Routes::default()
-        .get("/api/v1/nodes", read, list_nodes)
-        .get("/api/v1/nodes/{id}", read, get_node)
+        .get("/api/v1/nodes", read.local(), list_nodes)
+        .get("/api/v1/nodes/{id}", read.local(), get_node)
+        .delete("/api/v1/nodes/{id}", members, remove_node)
+        .post("/api/v1/nodes/{id}/drain", write, drain_node)
+        .post("/api/v1/nodes/{id}/undrain", write, undrain_node)
+        .put("/api/v1/nodes/{id}/role", members, set_role)
         .get("/api/v1/health", Needs::AnyToken, health)
         .get("/api/v1/stats", read, stats)
 }
@@ -34,7 +42,7 @@ pub(super) fn routes() -> Routes {
     get,
     path = "/api/v1/nodes",
     tag = "nodes",
-    description = "Those of the group, in order of id.",
+    description = "Those of the cluster, in order of id, as the node that is asked knows them: what is agreed, and what is rumoured.",
     params(api::PageQuery),
     responses((status = 200, description = "A page of nodes.", body = api::Page<api::Node>, example = json!(examples::page(examples::node())))),
 )]
@@ -44,9 +52,11 @@ async fn list_nodes(
 ) -> Result<Json<api::Page<api::Node>>, Problem> {
     let after: Option<NodeId> =
         listing.cursor.as_deref().map(|cursor| read::id("cursor", cursor)).transpose()?;
-    let id = context.node().id();
-    let here = after.is_none_or(|after| id > after).then(|| (id.to_string(), this_node(&context)));
-    Ok(Json(page(here.into_iter(), listing.limit)))
+    let status = context.node().cluster();
+    let nodes = shown::nodes(context.node(), &status);
+    let behind =
+        status.nodes.iter().zip(nodes).filter(|(one, _)| after.is_none_or(|after| one.node.spec.id > after));
+    Ok(Json(page(behind.map(|(one, shown)| (one.node.spec.id.to_string(), shown)), listing.limit)))
 }
 
 /// Look at a node
@@ -54,8 +64,8 @@ async fn list_nodes(
     get,
     path = "/api/v1/nodes/{id}",
     tag = "nodes",
-    description = "Where it stands in the log, and how many agents it runs.",
-    params(("id" = String, Path, description = "The node's id.", example = json!(examples::NODE))),
+    description = "What is agreed of it, where it stands in the log, how many agents it runs, and what is rumoured.",
+    params(("id" = String, Path, description = "The node's id or name.", example = json!(examples::NODE))),
     responses(
         (status = 200, description = "The node.", body = api::Node, example = json!(examples::node())),
         (status = 404, response = NotFound),
@@ -66,27 +76,123 @@ async fn get_node(
     InPath(id): InPath<String>,
     _: InQuery<Everything>,
 ) -> Result<Json<api::Node>, Problem> {
-    let wanted: NodeId = read::id("the node's id", &id)?;
-    if wanted != context.node().id() {
-        return Err(Problem::not_found("node_unknown", format!("node {wanted}")));
-    }
-    Ok(Json(this_node(&context)))
+    let wanted = read::node(context.node(), &id)?;
+    show(&context, wanted)
 }
 
-fn this_node(context: &Context) -> api::Node {
-    let node = context.node();
-    let status = node.status();
-    let host = Host::Node(node.id());
-    let agents = node.read(|state| state.agents().filter(|agent| agent.spec.host == host).count());
-    api::Node {
-        id: node.id().to_string(),
-        leader: status.leader.is_some(),
-        term: status.term,
-        applied: status.applied.unwrap_or(0),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        uptime_ms: uptime(context),
-        agents: agents as u64,
-    }
+/// Drain a node
+///
+/// It gives its agents away, one after the other without losing a task, and takes no new ones until it is undrained.
+/// Saying it twice is as good as once.
+#[utoipa::path(
+    post,
+    path = "/api/v1/nodes/{id}/drain",
+    tag = "nodes",
+    params(("id" = String, Path, description = "The node's id or name.", example = json!(examples::NODE))),
+    request_body(content = api::DrainNode, example = json!(examples::drain_node())),
+    responses(
+        (status = 200, description = "The node, draining.", body = api::Node, example = json!(examples::draining_node())),
+        (status = 404, response = NotFound),
+    ),
+)]
+async fn drain_node(
+    State(context): State<Context>,
+    caller: Caller,
+    InPath(id): InPath<String>,
+    _: InQuery<Everything>,
+    Body(wanted): Body<api::DrainNode>,
+) -> Result<Json<api::Node>, Problem> {
+    let node = read::node(context.node(), &id)?;
+    let reason = wanted.reason.unwrap_or_else(|| format!("drained by {}", caller.accessor));
+    context.node().drain_node(node, true, &reason).await?;
+    show(&context, node)
+}
+
+/// End the draining of a node
+///
+/// Agents may be put on it again. Saying it twice is as good as once.
+#[utoipa::path(
+    post,
+    path = "/api/v1/nodes/{id}/undrain",
+    tag = "nodes",
+    params(("id" = String, Path, description = "The node's id or name.", example = json!(examples::NODE))),
+    request_body(content = api::DrainNode, example = json!(examples::drain_node())),
+    responses(
+        (status = 200, description = "The node.", body = api::Node, example = json!(examples::node())),
+        (status = 404, response = NotFound),
+    ),
+)]
+async fn undrain_node(
+    State(context): State<Context>,
+    caller: Caller,
+    InPath(id): InPath<String>,
+    _: InQuery<Everything>,
+    Body(wanted): Body<api::DrainNode>,
+) -> Result<Json<api::Node>, Problem> {
+    let node = read::node(context.node(), &id)?;
+    let reason = wanted.reason.unwrap_or_else(|| format!("taken up again by {}", caller.accessor));
+    context.node().drain_node(node, false, &reason).await?;
+    show(&context, node)
+}
+
+/// Remove a node
+///
+/// For good: neither its id nor its number returns, and it is refused from then on. The work of its agents is handed
+/// out again. A node that shall come back is stopped and started, not removed. The last voter is refused.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/nodes/{id}",
+    tag = "nodes",
+    params(("id" = String, Path, description = "The node's id or name.", example = json!(examples::NODE))),
+    responses(
+        (status = 204, description = "It belongs to the cluster no more."),
+        (status = 404, response = NotFound),
+        (status = 409, response = Conflict),
+    ),
+)]
+async fn remove_node(
+    State(context): State<Context>,
+    caller: Caller,
+    InPath(id): InPath<String>,
+    _: InQuery<Everything>,
+) -> Result<StatusCode, Problem> {
+    let node = read::node(context.node(), &id)?;
+    context.node().remove_node(node, &format!("removed by {}", caller.accessor)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Make a node a voter or a worker
+///
+/// The leader changes its group accordingly, one node at a time; a new voter catches up before it votes. The last
+/// voter stays one.
+#[utoipa::path(
+    put,
+    path = "/api/v1/nodes/{id}/role",
+    tag = "nodes",
+    params(("id" = String, Path, description = "The node's id or name.", example = json!(examples::NODE))),
+    request_body(content = api::SetRole, example = json!(examples::set_role())),
+    responses(
+        (status = 200, description = "The node in its role, as agreed.", body = api::Node, example = json!(examples::node())),
+        (status = 404, response = NotFound),
+        (status = 409, response = Conflict),
+    ),
+)]
+async fn set_role(
+    State(context): State<Context>,
+    InPath(id): InPath<String>,
+    _: InQuery<Everything>,
+    Body(wanted): Body<api::SetRole>,
+) -> Result<Json<api::Node>, Problem> {
+    let node = read::node(context.node(), &id)?;
+    context.node().set_node_role(node, read::role("role", &wanted.role)?).await?;
+    show(&context, node)
+}
+
+fn show(context: &Context, wanted: NodeId) -> Result<Json<api::Node>, Problem> {
+    let status = context.node().cluster();
+    let found = status.nodes.iter().position(|one| one.node.spec.id == wanted);
+    let shown = found.and_then(|place| shown::nodes(context.node(), &status).nth(place));
+    shown.map(Json).ok_or_else(|| Problem::not_found("node_unknown", format!("node {wanted}")))
 }
 
 /// Ask how the node is
@@ -99,36 +205,14 @@ fn this_node(context: &Context) -> api::Node {
     responses((status = 200, description = "How the node and its parts are.", body = api::Health, example = json!(examples::health()))),
 )]
 async fn health(State(context): State<Context>, _: InQuery<Everything>) -> Json<api::Health> {
-    let node = context.node();
-    let status = node.status();
-    let component = |name: &str, ill: Option<(&str, String)>| {
-        let (status, detail) = match ill {
-            Some((status, detail)) => (status, Some(detail)),
-            None => (HEALTHY, None),
-        };
-        api::Component { name: name.to_owned(), status: status.to_owned(), detail }
-    };
-    let leads = status.leader.is_some();
-    let broken =
-        node.read(|state| state.agents().filter(|agent| agent.status() == AgentStatus::Failed).count());
-    let components = vec![
-        component("log", (!leads).then(|| (UNHEALTHY, "there is no leader".to_owned()))),
-        component("mirror", status.mirror.broken.clone().map(|why| (DEGRADED, why))),
-        component("agents", (broken > 0).then(|| (DEGRADED, format!("{broken} agents have failed")))),
-    ];
-    let worst =
-        [UNHEALTHY, DEGRADED].into_iter().find(|word| components.iter().any(|one| one.status == *word));
+    let components = super::health::components(context.node());
     Json(api::Health {
-        status: worst.unwrap_or(HEALTHY).to_owned(),
+        status: super::health::worst(&components).to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         uptime_ms: uptime(&context),
         components,
     })
 }
-
-const HEALTHY: &str = "healthy";
-const DEGRADED: &str = "degraded";
-const UNHEALTHY: &str = "unhealthy";
 
 /// Read the figures
 ///

@@ -11,6 +11,7 @@ use synod_domain::permission::Permission::{PoolsRead, PoolsWrite, TasksDelete, T
 use synod_domain::placement::Strategy;
 use synod_domain::refusal::Refusal;
 use synod_domain::restart::RestartPolicy;
+use synod_domain::spread::{Recovery, SpreadSpec};
 use utoipa::OpenApi;
 
 use super::listing::{Everything, Listing, page};
@@ -92,6 +93,8 @@ fn spec(wanted: &api::NewPool) -> Result<PoolSpec, Problem> {
         concurrency: wanted.concurrency.unwrap_or(1),
         strategy: wanted.strategy.as_deref().map_or(Ok(Strategy::default()), strategy)?,
         restart: RestartPolicy::default(),
+        spread: wanted.spread.as_ref().map_or(Ok(SpreadSpec::default()), read::spread)?,
+        recovery: wanted.recovery.as_ref().map_or(Ok(Recovery::default()), read::recovery)?,
     })
 }
 
@@ -113,6 +116,8 @@ pub(super) fn one_agent(
         concurrency: wanted.concurrency.unwrap_or(1),
         strategy: Strategy::default(),
         restart: RestartPolicy::default(),
+        spread: SpreadSpec::default(),
+        recovery: Recovery::default(),
     })
 }
 

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use synod_domain::agent::Agent;
 use synod_domain::capability::{Capabilities, Capability};
-use synod_domain::id::AgentId;
+use synod_domain::id::{AgentId, NodeId};
 use synod_domain::name::Name;
+use synod_domain::node::NodeRole;
 use synod_domain::payload::METADATA_BYTES_MAX;
+use synod_domain::spread::{Manner, Recovery, SpreadSpec};
 use synod_domain::state::State;
 
 use crate::api;
@@ -83,6 +85,62 @@ pub(super) fn agent_in<'a>(state: &'a State, text: &str) -> Option<&'a Arc<Agent
     }
     let name = Name::new(text).ok()?;
     state.agent_named(&name).or_else(|| state.agents().find(|agent| agent.spec.name == name))
+}
+
+/// Returns the node of an id or name.
+pub(super) fn node(node: &Node, text: &str) -> Result<NodeId, Problem> {
+    let found = node.read(|state| {
+        if let Ok(id) = text.parse::<NodeId>() {
+            return state.node(id).map(|node| node.spec.id);
+        }
+        state.nodes().find(|node| node.spec.name.as_str() == text).map(|node| node.spec.id)
+    });
+    found.ok_or_else(|| Problem::not_found("node_unknown", format!("node {text:?}")))
+}
+
+/// Reads on which nodes a pool's agents shall be.
+pub(super) fn spread(wanted: &api::Spread) -> Result<SpreadSpec, Problem> {
+    let manner = match wanted.manner.as_deref() {
+        None | Some("even") => Manner::Even,
+        Some("packed") => Manner::Packed,
+        Some(other) => {
+            let why = format!("{other:?} is neither even nor packed");
+            return Err(Problem::bad_request("spread.manner", why));
+        }
+    };
+    Ok(SpreadSpec {
+        manner,
+        max_per_node: wanted.max_per_node,
+        labels: labels(&wanted.labels)?,
+        region: optional_name("spread.region", wanted.region.as_deref())?,
+    })
+}
+
+/// Reads what shall become of a pool's agents whose node goes down.
+pub(super) fn recovery(wanted: &api::Recovery) -> Result<Recovery, Problem> {
+    let recovery = match wanted.kind.as_str() {
+        "restart" => Recovery::Restart,
+        "replacement" => Recovery::Replacement,
+        "failover" => return Ok(Recovery::Failover { standby: wanted.standby.unwrap_or(1) }),
+        "degraded" => Recovery::Degraded,
+        other => {
+            let why = format!("{other:?} is none of restart, replacement, failover, degraded");
+            return Err(Problem::bad_request("recovery.kind", why));
+        }
+    };
+    match wanted.standby {
+        None => Ok(recovery),
+        Some(_) => Err(Problem::bad_request("recovery.standby", "only failover keeps agents on standby")),
+    }
+}
+
+/// Reads the role of a node.
+pub(super) fn role(field: &str, text: &str) -> Result<NodeRole, Problem> {
+    match text {
+        "voter" => Ok(NodeRole::Voter),
+        "worker" => Ok(NodeRole::Worker),
+        other => Err(Problem::bad_request(field, format!("{other:?} is neither voter nor worker"))),
+    }
 }
 
 /// Splits what stands apart by commas.

@@ -11,6 +11,10 @@ use crate::node::Error;
 /// The wait that is advised when something is full or overloaded: a few syncs of a slow disk.
 const RETRY_SOON_MS: u64 = 1_000;
 
+/// What to do when nobody leads: mostly a leader comes by itself.
+const NO_LEADER_HINT: &str = "send it again in a moment, to this or another node; if it stays so, more than half of \
+    the voters must be up and reach each other: `synod cluster status` shows them";
+
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let (status, title) = match &refusal {
@@ -27,6 +31,13 @@ impl From<Refusal> for Problem {
             | Refusal::AgentNameTaken { .. }
             | Refusal::TokenExists(_) => (StatusCode::CONFLICT, "Exists already"),
             Refusal::LastToken(_) => (StatusCode::CONFLICT, "Last token"),
+            Refusal::NodeUnknown(_) => (StatusCode::NOT_FOUND, "Node unknown"),
+            Refusal::NodeAway { .. } => (StatusCode::CONFLICT, "Node not counted on"),
+            Refusal::NodeForgot { .. } => (StatusCode::CONFLICT, "Node forgot"),
+            Refusal::NodeNameTaken { .. } => (StatusCode::CONFLICT, "Node name taken"),
+            Refusal::LastVoter(_) => (StatusCode::CONFLICT, "Last voter"),
+            Refusal::JoinTokenRefused(_) => (StatusCode::FORBIDDEN, "Join token refused"),
+            Refusal::GossipKeyRefused { .. } => (StatusCode::CONFLICT, "Gossip key refused"),
             Refusal::AgentUnavailable { .. } => (StatusCode::CONFLICT, "Agent takes no work"),
             Refusal::PoolInUse { .. } => (StatusCode::CONFLICT, "Pool in use"),
             Refusal::PoolRetiring(_) => (StatusCode::CONFLICT, "Pool is being removed"),
@@ -48,7 +59,10 @@ impl From<JournalError> for Problem {
                 "send it to another node, or again when the node is back",
             ),
             JournalError::NotLeader => {
-                (StatusCode::SERVICE_UNAVAILABLE, "not_leader", "No leader here", "send it again in a moment")
+                (StatusCode::SERVICE_UNAVAILABLE, "not_leader", "No leader", NO_LEADER_HINT)
+            }
+            JournalError::NoLeader(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "no_leader", "No leader", NO_LEADER_HINT)
             }
             JournalError::Overloaded => (
                 StatusCode::TOO_MANY_REQUESTS,
@@ -74,6 +88,7 @@ impl From<JournalError> for Problem {
             JournalError::NoSpace => problem,
             JournalError::Stopped
             | JournalError::NotLeader
+            | JournalError::NoLeader(_)
             | JournalError::Overloaded
             | JournalError::Unknown(_) => problem.retry_after_ms(RETRY_SOON_MS),
         }
@@ -117,8 +132,17 @@ impl From<Error> for Problem {
                 format!("{task} has no result: it is {phase}"),
                 "wait until it has completed",
             ),
+            Error::Cluster(why) => Self::new(
+                StatusCode::CONFLICT,
+                "cluster",
+                "Not so in this cluster",
+                why,
+                "look at `synod cluster status`",
+            ),
             error @ (Error::Storage(_)
             | Error::Consensus(_)
+            | Error::Identity(_)
+            | Error::Gossip(_)
             | Error::System(_)
             | Error::Blob(_)
             | Error::Start(_)

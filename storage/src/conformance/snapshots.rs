@@ -13,6 +13,7 @@ pub fn snapshots(disks: Disks<'_>) {
     raw_snapshot_travels_in_chunks(disks);
     damaged_raw_snapshot_is_refused(disks);
     open_reader_is_not_disturbed(disks);
+    spooled_snapshot_is_received_and_a_spool_leaves_nothing(disks);
 }
 
 fn many(count: u32) -> Vec<Row> {
@@ -47,6 +48,29 @@ fn raw(storage: &Storage) -> Vec<u8> {
         }
         bytes.extend_from_slice(&chunk);
     }
+}
+
+fn spooled_snapshot_is_received_and_a_spool_leaves_nothing(disks: Disks<'_>) {
+    let mut open = disks();
+    let storage = open();
+    save(&storage, 9, many(5000));
+    let bytes = raw(&storage);
+    let spool = storage.snapshots.spool().unwrap();
+    for piece in bytes.chunks(777) {
+        spool.append(piece).unwrap();
+    }
+    assert_eq!(spool.size(), bytes.len() as u64);
+    assert_eq!(spool.read_at(1000, 10).unwrap(), bytes[1000..1010]);
+    assert_eq!(spool.read_at(bytes.len() as u64, 10).unwrap(), "");
+    let whole = spool.read_at(0, bytes.len() + 1).unwrap();
+    save(&storage, 10, many(3));
+    assert_eq!(storage.snapshots.receive(&mut &whole[..]).unwrap().applied, 9);
+    // Half of another one is gone with the crash.
+    storage.snapshots.spool().unwrap().append(&bytes[..100]).unwrap();
+    drop((storage, spool));
+    let storage = open();
+    assert_latest(&storage, 9, &many(5000));
+    assert_eq!(storage.snapshots.spool().unwrap().size(), 0);
 }
 
 fn saved_snapshot_survives(disks: Disks<'_>) {

@@ -9,6 +9,7 @@ use crate::{
     error::Error,
     snapshot_format::{self, Decoder},
     snapshots::{RawSnapshot, SnapshotInfo, SnapshotReader, Snapshots},
+    spool::{MemorySpool, Spool},
     state_store::Row,
 };
 
@@ -44,6 +45,10 @@ impl Snapshots for MemorySnapshots {
         raw.read_to_end(&mut bytes).map_err(|error| Error::io("receive", "a snapshot", error))?;
         let info = Decoder::open(bytes.as_slice())?.verify()?;
         self.keep(info, bytes)
+    }
+
+    fn spool(&self) -> Result<Box<dyn Spool>, Error> {
+        Ok(Box::<MemorySpool>::default())
     }
 
     fn latest(&self) -> Result<Option<SnapshotReader>, Error> {

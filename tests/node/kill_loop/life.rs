@@ -179,7 +179,7 @@ pub(super) async fn serve(node: Arc<Node>, ledger: Arc<Ledger>) {
     });
     for (task, attempt) in held {
         let payload = node.task(task).unwrap().spec.payload.clone();
-        work(&node, &ledger, task, attempt, &node.fetch(&payload).unwrap()).await.unwrap();
+        work(&node, &ledger, task, attempt, &node.fetch(&payload).await.unwrap()).await.unwrap();
     }
     loop {
         let claimed = node.claim(agent, 4).await.unwrap();
@@ -188,7 +188,7 @@ pub(super) async fn serve(node: Arc<Node>, ledger: Arc<Ledger>) {
         }
         for one in claimed {
             ledger.note(&Fact::Began { task: one.spec.id, attempt: one.attempt });
-            let payload = node.fetch(&one.spec.payload).unwrap();
+            let payload = node.fetch(&one.spec.payload).await.unwrap();
             work(&node, &ledger, one.spec.id, one.attempt, &payload).await.unwrap();
         }
     }

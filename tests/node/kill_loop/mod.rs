@@ -85,7 +85,7 @@ async fn twenty_kills_under_load_lose_nothing_and_redo_nothing() {
     }
     let node = finish(folder.path()).await;
     let facts = Ledger::read(folder.path());
-    let found = history(&node);
+    let found = history(&node).await;
     let wrong = faults(&facts, &found, unfinished(&node), IN_DOUBT);
     let first = wrong.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("\n");
     assert!(wrong.is_empty(), "seed {seed}: {} faults:\n{first}", wrong.len());
@@ -159,15 +159,17 @@ fn unfinished(node: &Node) -> usize {
 }
 
 /// Reads the whole history, page by page.
-fn history(node: &Node) -> Vec<Found> {
+async fn history(node: &Node) -> Vec<Found> {
     let (mut found, mut before) = (Vec::new(), None);
     loop {
         let page = node.ended(before, 500).unwrap();
         let Some(last) = page.last() else { return found };
         before = Some(last.spec.id);
         for task in page {
-            let result = (task.phase() == Phase::Completed)
-                .then(|| serde_json::from_slice(&node.result(&task).unwrap()).unwrap());
+            let result = match task.phase() {
+                Phase::Completed => Some(serde_json::from_slice(&node.result(&task).await.unwrap()).unwrap()),
+                _ => None,
+            };
             found.push(Found {
                 task: task.spec.id,
                 phase: task.phase(),

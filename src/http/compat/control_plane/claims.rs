@@ -75,7 +75,7 @@ async fn take(context: &Context, caller: &Caller, request: Claim) -> Result<Opti
     let taken = context.node().claim_when_ready(ask).await?;
     let Some(assignment) = taken.into_iter().next() else { return Ok(None) };
     let task = context.node().task(assignment.spec.id)?;
-    TaskInfo::of(context, &task).map(Some)
+    TaskInfo::of(context, &task).await.map(Some)
 }
 
 /// Waits while the agent drains, so that a paused worker that asks again and again neither fails nor spins.

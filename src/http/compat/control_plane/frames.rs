@@ -79,7 +79,15 @@ impl Frames {
             | Event::Resumed { .. }
             | Event::TokenCreated { .. }
             | Event::TokenRotated { .. }
-            | Event::TokenRevoked { .. } => Vec::new(),
+            | Event::TokenRevoked { .. }
+            | Event::NodeAdmitted { .. }
+            | Event::NodeStarted { .. }
+            | Event::NodeDown { .. }
+            | Event::NodeUp { .. }
+            | Event::NodeDraining { .. }
+            | Event::NodeRoleChanged { .. }
+            | Event::NodeRemoved { .. }
+            | Event::TermBegun { .. } => Vec::new(),
         };
         frames.into_iter().map(|(kind, data)| frame(kind, at, data)).collect()
     }

@@ -33,7 +33,7 @@ pub(super) struct Check {
 /// Returns the word for an agent's health.
 const fn health(status: AgentStatus) -> &'static str {
     match status {
-        AgentStatus::Ready | AgentStatus::Busy => "healthy",
+        AgentStatus::Ready | AgentStatus::Busy | AgentStatus::Standby => "healthy",
         AgentStatus::Starting | AgentStatus::Draining => "degraded",
         AgentStatus::Offline | AgentStatus::Failed => "unhealthy",
     }

@@ -76,9 +76,12 @@ pub(super) async fn list(
         Ok(ended) if filter.is_empty() => ended.max(found),
         Ok(_) | Err(_) => found,
     };
-    let page = page.iter().map(|task| entry(&context, task)).collect::<Result<Vec<_>, _>>()?;
+    let mut entries = Vec::with_capacity(page.len());
+    for task in &page {
+        entries.push(entry(&context, task).await?);
+    }
     Ok(Json(json!({
-        "history": page,
+        "history": entries,
         "total": total,
         "has_more": has_more,
         "limit": limit,
@@ -162,7 +165,7 @@ async fn walk(
     Ok((page, found))
 }
 
-fn entry(context: &Context, task: &Task) -> Result<Entry, Problem> {
+async fn entry(context: &Context, task: &Task) -> Result<Entry, Problem> {
     let (metadata, _) = extra::split::<TaskExtra>(task.spec.metadata.as_ref());
     let agent = shown::assigned_agent(task);
     let end = task.end().map(|end| end.at);
@@ -173,7 +176,7 @@ fn entry(context: &Context, task: &Task) -> Result<Entry, Problem> {
         status: shown::phase_word(task.phase()),
         priority: priority::word(task.lane),
         assigned_agent: agent.map(|agent| context.node().read(|state| find::name_of(state, agent))),
-        result: shown::result(context, task)?,
+        result: shown::result(context, task).await?,
         error: shown::error(task),
         retries: shown::retries(task),
         duration_ms: duration,

@@ -92,6 +92,8 @@ pub(super) const fn status_word(status: AgentStatus) -> &'static str {
         AgentStatus::Draining => "draining",
         AgentStatus::Offline => "offline",
         AgentStatus::Failed => "failed",
+        // Those who know nothing of reserves take it for one that is not there yet.
+        AgentStatus::Standby => "starting",
     }
 }
 
@@ -123,14 +125,14 @@ pub(super) struct TaskInfo {
 }
 
 impl TaskInfo {
-    pub(super) fn of(context: &Context, task: &Task) -> Result<Self, Problem> {
+    pub(super) async fn of(context: &Context, task: &Task) -> Result<Self, Problem> {
         let spec = &task.spec;
         let (metadata, extra) = extra::split::<TaskExtra>(spec.metadata.as_ref());
         let (assigned_agent, assigned_region) = context.node().read(|state| assigned(state, task));
         Ok(Self {
             id: spec.id.to_string(),
             task_type: spec.kind.to_string(),
-            payload: fetched(context, &spec.payload)?,
+            payload: fetched(context, &spec.payload).await?,
             required_capabilities: spec.demand.iter().map(|one| one.to_string()).collect(),
             status: phase_word(task.phase()),
             priority: priority::number(task.lane),
@@ -142,7 +144,7 @@ impl TaskInfo {
             timeout_seconds: spec.timeouts.running.map(|timeout| timeout.as_secs_f64()),
             max_retries: spec.retry.max_attempts.saturating_sub(1),
             retries: retries(task),
-            result: result(context, task)?,
+            result: result(context, task).await?,
             error: error(task),
             metadata,
             target_region: extra.target_region,
@@ -219,9 +221,9 @@ pub(super) fn error(task: &Task) -> Option<String> {
 }
 
 /// Returns the result of a completed task.
-pub(super) fn result(context: &Context, task: &Task) -> Result<Option<Json>, Problem> {
+pub(super) async fn result(context: &Context, task: &Task) -> Result<Option<Json>, Problem> {
     match task.end().map(|end| &end.outcome) {
-        Some(Outcome::Completed { result }) => fetched(context, result).map(Some),
+        Some(Outcome::Completed { result }) => fetched(context, result).await.map(Some),
         Some(Outcome::Failed { .. } | Outcome::TimedOut { .. } | Outcome::Cancelled { .. }) | None => {
             Ok(None)
         }
@@ -229,6 +231,6 @@ pub(super) fn result(context: &Context, task: &Task) -> Result<Option<Json>, Pro
 }
 
 /// Returns what a payload holds.
-fn fetched(context: &Context, payload: &Payload) -> Result<Json, Problem> {
-    Ok(Json::from_bytes(&context.node().fetch(payload)?))
+async fn fetched(context: &Context, payload: &Payload) -> Result<Json, Problem> {
+    Ok(Json::from_bytes(&context.node().fetch(payload).await?))
 }

@@ -91,7 +91,7 @@ pub(super) async fn get(
     InPath(id): InPath<String>,
 ) -> Result<Json<TaskInfo>, Problem> {
     let task = find::task(&context, &id)?;
-    TaskInfo::of(&context, &task).map(Json)
+    TaskInfo::of(&context, &task).await.map(Json)
 }
 
 /// `POST /tasks/{id}/cancel`. A task that was cancelled before answers like the first time.

@@ -39,7 +39,7 @@ impl Wanted {
     }
 }
 
-/// What an event is about: ids, and the name of a pool.
+/// What an event is about: ids, that of a node among them, and the name of a pool.
 fn about(event: &Event) -> impl Iterator<Item = String> {
     let run = match event {
         Event::RunStarted { run, .. } | Event::RunEnded { run } => Some(*run),
@@ -60,13 +60,22 @@ fn about(event: &Event) -> impl Iterator<Item = String> {
         | Event::Resumed { .. }
         | Event::TokenCreated { .. }
         | Event::TokenRotated { .. }
-        | Event::TokenRevoked { .. } => None,
+        | Event::TokenRevoked { .. }
+        | Event::NodeAdmitted { .. }
+        | Event::NodeStarted { .. }
+        | Event::NodeDown { .. }
+        | Event::NodeUp { .. }
+        | Event::NodeDraining { .. }
+        | Event::NodeRoleChanged { .. }
+        | Event::NodeRemoved { .. }
+        | Event::TermBegun { .. } => None,
     };
     let names = [
         event.task().map(|task| task.to_string()),
         event.agent().map(|agent| agent.to_string()),
         event.pool().map(ToString::to_string),
         run.map(|run| run.to_string()),
+        event.node().map(|node| node.to_string()),
     ];
     names.into_iter().flatten()
 }

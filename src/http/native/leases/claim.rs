@@ -65,6 +65,9 @@ pub(super) async fn claim_tasks(
     };
     // Whose token ends while it waits gets nothing: leases that were on their way are given back.
     let leases = caller.while_valid(node, leases).await?;
-    let tasks = leases.iter().map(|lease| shown::leased(node, &node.task(lease.spec.id)?, lease));
-    Ok(Json(api::Claimed { tasks: tasks.collect::<Result<_, _>>()? }))
+    let mut tasks = Vec::with_capacity(leases.len());
+    for lease in &leases {
+        tasks.push(shown::leased(node, &node.task(lease.spec.id)?, lease).await?);
+    }
+    Ok(Json(api::Claimed { tasks }))
 }

@@ -110,7 +110,7 @@ pub(super) async fn fail_task(
             api::Failed { status: api::TaskStatus::Pending, retry_at: Some(time(until)) }
         }
         Reply::Ended { phase } => api::Failed { status: status(phase), retry_at: None },
-        Reply::Done | Reply::Submitted { .. } | Reply::Claimed(_) => {
+        Reply::Done | Reply::Submitted { .. } | Reply::Claimed(_) | Reply::Admitted { .. } => {
             api::Failed { status: api::TaskStatus::Failed, retry_at: None }
         }
     }))

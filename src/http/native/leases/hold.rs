@@ -45,7 +45,7 @@ pub(super) async fn start_task(
     let node = context.node();
     let id = read::id::<TaskId>("the task's id", &id)?;
     node.start_task(id, start.attempt).await?;
-    Ok(Json(task(node, &*node.task(id)?, Detail::Whole)?))
+    Ok(Json(task(node, &*node.task(id)?, Detail::Whole).await?))
 }
 
 /// Renew a lease

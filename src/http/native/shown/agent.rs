@@ -14,6 +14,10 @@ pub(crate) fn agent(node: &Node, agent: &Agent) -> api::Agent {
         Host::Node(node) => node.to_string(),
         Host::External => "external".to_owned(),
     };
+    let node_name = match &spec.host {
+        Host::Node(host) => node.read(|state| state.node(*host).map(|found| found.spec.name.to_string())),
+        Host::External => None,
+    };
     let ended = agent.completed + agent.failed;
     let average = millis(agent.worked).checked_div(ended);
     api::Agent {
@@ -24,6 +28,7 @@ pub(crate) fn agent(node: &Node, agent: &Agent) -> api::Agent {
         reason: agent.reason.to_string(),
         since: time(agent.since),
         host,
+        node_name,
         capabilities: spec.capabilities.iter().map(|one| one.to_string()).collect(),
         labels: spec.labels.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
         metadata: spec.metadata.as_deref().map(|text| api::Json::from_bytes(text.as_bytes())),

@@ -23,9 +23,13 @@ pub(crate) fn lease(lease: &Lease) -> api::Lease {
 }
 
 /// Shows a task in the hands of its claimer, payload included.
-pub(crate) fn leased(node: &Node, found: &Arc<Task>, lease: &Assignment) -> Result<api::LeasedTask, Problem> {
+pub(crate) async fn leased(
+    node: &Node,
+    found: &Arc<Task>,
+    lease: &Assignment,
+) -> Result<api::LeasedTask, Problem> {
     Ok(api::LeasedTask {
-        task: task(node, found, Detail::Whole)?,
+        task: task(node, found, Detail::Whole).await?,
         attempt: lease.attempt,
         expires_at: expiry(lease.expires_at),
     })

@@ -1,7 +1,11 @@
 //! A pool, with how many agents and tasks it has.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use synod_domain::agent::{AgentStatus, Pool, RuntimeSpec};
+use synod_domain::id::NodeId;
 use synod_domain::pause::Pausable;
+use synod_domain::spread::{Lack, Recovery, Shortfall, SpreadSpec};
 use synod_domain::state::State;
 use synod_domain::task::MailboxId;
 
@@ -29,6 +33,10 @@ pub(crate) fn pool(state: &State, pool: &Pool) -> api::Pool {
         target: pool.target,
         concurrency: spec.concurrency,
         strategy: spec.strategy.to_string(),
+        spread: spread(&spec.spread),
+        recovery: recovery(spec.recovery),
+        shares: shares(state, pool),
+        shortfall: state.shortfall(&spec.name).map(|short| shortfall(state, &short)),
         agents,
         ready,
         waiting: mailbox.map_or(0, |mailbox| mailbox.depth() as u64),
@@ -37,6 +45,62 @@ pub(crate) fn pool(state: &State, pool: &Pool) -> api::Pool {
         paused: pause.map(|pause| pause.reason.to_string()),
         created_at: time(pool.created_at),
     }
+}
+
+fn spread(spread: &SpreadSpec) -> api::Spread {
+    api::Spread {
+        manner: Some(spread.manner.to_string()),
+        max_per_node: spread.max_per_node,
+        labels: spread.labels.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
+        region: spread.region.as_ref().map(ToString::to_string),
+    }
+}
+
+fn recovery(recovery: Recovery) -> api::Recovery {
+    let standby = match recovery {
+        Recovery::Failover { standby } => Some(standby),
+        Recovery::Restart | Recovery::Replacement | Recovery::Degraded => None,
+    };
+    api::Recovery { kind: recovery.to_string(), standby }
+}
+
+fn shares(state: &State, pool: &Pool) -> Vec<api::Share> {
+    let nodes: BTreeSet<NodeId> = pool.shares.keys().chain(pool.standbys.keys()).copied().collect();
+    let of = |shares: &BTreeMap<NodeId, u32>, node| shares.get(&node).copied().unwrap_or(0);
+    let shown = nodes.into_iter().map(|node| api::Share {
+        node: node.to_string(),
+        name: name_of(state, node),
+        agents: of(&pool.shares, node),
+        standbys: of(&pool.standbys, node),
+    });
+    shown.collect()
+}
+
+fn name_of(state: &State, node: NodeId) -> String {
+    state.node(node).map_or_else(|| node.to_string(), |node| node.spec.name.to_string())
+}
+
+fn shortfall(state: &State, short: &Shortfall) -> api::Shortfall {
+    let reason = match &short.lack {
+        Lack::NodesDown { nodes } => {
+            let names: Vec<String> = nodes.iter().map(|node| name_of(state, *node)).collect();
+            format!("its agents wait for nodes that are down: {}", names.join(", "))
+        }
+        Lack::NodesAway { down, draining } => {
+            format!("nodes that suit it take no agents: {down} are down, {draining} drain")
+        }
+        Lack::Unsuited { region, labels } => {
+            let region = region.iter().map(|region| format!("in region {region}"));
+            let labels = labels.iter().map(|(name, value)| format!("labelled {name}={value}"));
+            let wanted: Vec<String> = region.chain(labels).collect();
+            format!("there is no node {}", wanted.join(", "))
+        }
+        Lack::Full { nodes, max_per_node } => {
+            let most = max_per_node.map(|most| format!(" with at most {most} on each")).unwrap_or_default();
+            format!("the {nodes} nodes that suit it are full{most}")
+        }
+    };
+    api::Shortfall { missing: short.missing, reason }
 }
 
 /// Shows who runs a pool's agents, without the values of its environment: they may be secret.

@@ -21,7 +21,7 @@ pub(crate) enum Detail {
 }
 
 /// Shows a task.
-pub(crate) fn task(node: &Node, task: &Task, detail: Detail) -> Result<api::Task, Problem> {
+pub(crate) async fn task(node: &Node, task: &Task, detail: Detail) -> Result<api::Task, Problem> {
     let spec = &task.spec;
     let (pool, agent) = match &spec.mailbox {
         MailboxId::Pool(pool) => (Some(pool.to_string()), None),
@@ -30,7 +30,7 @@ pub(crate) fn task(node: &Node, task: &Task, detail: Detail) -> Result<api::Task
     };
     let end = task.end();
     let result = match end.map(|end| &end.outcome) {
-        Some(Outcome::Completed { result }) => content(node, result, detail)?,
+        Some(Outcome::Completed { result }) => content(node, result, detail).await?,
         Some(Outcome::Failed { .. } | Outcome::TimedOut { .. } | Outcome::Cancelled { .. }) | None => None,
     };
     let retry_at = match &task.status {
@@ -52,7 +52,7 @@ pub(crate) fn task(node: &Node, task: &Task, detail: Detail) -> Result<api::Task
         required_capabilities: spec.demand.iter().map(|one| one.to_string()).collect(),
         labels: spec.labels.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
         metadata: spec.metadata.as_deref().map(|text| api::Json::from_bytes(text.as_bytes())),
-        payload: content(node, &spec.payload, detail)?,
+        payload: content(node, &spec.payload, detail).await?,
         payload_bytes: spec.payload.size(),
         submitted_at: time(task.submitted_at),
         started_at: task.first_started_at.map(time),
@@ -80,9 +80,9 @@ pub(crate) fn task(node: &Node, task: &Task, detail: Detail) -> Result<api::Task
     })
 }
 
-fn content(node: &Node, payload: &Payload, detail: Detail) -> Result<Option<api::Json>, Problem> {
+async fn content(node: &Node, payload: &Payload, detail: Detail) -> Result<Option<api::Json>, Problem> {
     match detail {
-        Detail::Whole => Ok(Some(api::Json::from_bytes(&node.fetch(payload)?))),
+        Detail::Whole => Ok(Some(api::Json::from_bytes(&node.fetch(payload).await?))),
         Detail::Line => Ok(None),
     }
 }

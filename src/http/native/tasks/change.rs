@@ -40,7 +40,7 @@ pub(super) async fn cancel_task(
     let node = context.node();
     let id = read::id::<TaskId>("the task's id", &id)?;
     node.cancel(id, cancel.reason.as_deref().unwrap_or(NO_REASON)).await?;
-    Ok(Json(task(node, &*node.task(id)?, Detail::Whole)?))
+    Ok(Json(task(node, &*node.task(id)?, Detail::Whole).await?))
 }
 
 /// Call a task off, with PUT
@@ -90,5 +90,5 @@ pub(super) async fn set_priority(
     let node = context.node();
     let id = read::id::<TaskId>("the task's id", &id)?;
     node.propose(Command::SetLane { task: id, lane: lane(wanted.priority) }).await?;
-    Ok(Json(task(node, &*node.task(id)?, Detail::Whole)?))
+    Ok(Json(task(node, &*node.task(id)?, Detail::Whole).await?))
 }

@@ -115,11 +115,7 @@ async fn hear(grown: &mut Option<tokio::sync::broadcast::Receiver<(TaskId, u32)>
 async fn piece(node: &Node, id: TaskId, attempt: u32, offset: u64) -> Result<api::LogChunk, Problem> {
     let task = node.task(id)?;
     let more = task.lease().is_some_and(|lease| lease.attempt == attempt);
-    let log = match node.processes() {
-        Some(processes) => processes.read_log(id, attempt).await,
-        None => Ok(None),
-    };
-    let log = log.map_err(|error| Problem::internal(&format!("the log of {id} cannot be read: {error}")))?;
+    let log = node.attempt_log(id, attempt).await?;
     let note = if log.is_none() { Some(why_none(node, &task, attempt)) } else { None };
     let log = log.unwrap_or_default();
     let start = usize::try_from(offset).unwrap_or(usize::MAX).min(log.len());

@@ -37,7 +37,7 @@ pub(super) async fn list_tasks(
     let wanted = Wanted::read(node, &listing.filter)?;
     let before = listing.cursor.as_deref().map(|cursor| read::id("cursor", cursor)).transpose()?;
     let found = pages::find(node, &wanted, before, listing.limit)?;
-    Ok(Json(lines(node, &found.tasks, found.next)?))
+    Ok(Json(lines(node, &found.tasks, found.next).await?))
 }
 
 /// Look at a task
@@ -67,7 +67,7 @@ pub(super) async fn get_task(
     let node = context.node();
     let found = node.task(read::id::<TaskId>("the task's id", &id)?)?;
     // Payload never changes, and a result comes with an end, so the rest tells.
-    let line = serde_json::to_vec(&task(node, &found, Detail::Line)?);
+    let line = serde_json::to_vec(&task(node, &found, Detail::Line).await?);
     let line = line.map_err(|error| Problem::internal(&format!("a task is not written: {error}")))?;
     let digest: [u8; 32] = Sha256::digest(&line).into();
     let tag: String = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
@@ -81,7 +81,7 @@ pub(super) async fn get_task(
     let mut response = if is_known {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        Json(task(node, &found, Detail::Whole)?).into_response()
+        Json(task(node, &found, Detail::Whole).await?).into_response()
     };
     if let Ok(tag) = HeaderValue::try_from(tag) {
         response.headers_mut().insert(header::ETAG, tag);
@@ -110,7 +110,7 @@ pub(super) async fn get_result(
 ) -> Result<Json<api::Json>, Problem> {
     let node = context.node();
     let found = node.task(read::id::<TaskId>("the task's id", &id)?)?;
-    Ok(Json(api::Json::from_bytes(&node.result(&found)?)))
+    Ok(Json(api::Json::from_bytes(&node.result(&found).await?)))
 }
 
 /// Ask why a task waits, runs or ended

@@ -60,6 +60,9 @@ pub(super) fn read_task(node: &Node, task: api::NewTask, pool: Option<&Name>) ->
     if let Some(metadata) = read::metadata(task.metadata.as_ref())? {
         new = new.metadata(metadata);
     }
+    if let Some(run) = &task.run {
+        new = new.run(read::id("run", run)?);
+    }
     if let Some(key) = &task.idempotency_key {
         new = new.idempotency_key(key);
     }

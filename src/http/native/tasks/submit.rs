@@ -99,11 +99,15 @@ pub(crate) async fn submit_all(
 }
 
 async fn submit(node: &Node, task: api::NewTask, pool: Option<&Name>) -> Result<api::Submitted, Problem> {
-    let spec = node.spec_of(read_task(node, task, pool)?)?;
+    let spec = node.spec_of(read_task(node, task, pool)?).await?;
     let made = spec.id;
     let (task, duplicate) = match node.propose(Command::Submit { spec: Arc::new(spec) }).await? {
         Reply::Submitted { task, duplicate } => (task, duplicate),
-        Reply::Done | Reply::Claimed(_) | Reply::Ended { .. } | Reply::WillRetry { .. } => (made, false),
+        Reply::Done
+        | Reply::Claimed(_)
+        | Reply::Ended { .. }
+        | Reply::WillRetry { .. }
+        | Reply::Admitted { .. } => (made, false),
     };
     Ok(api::Submitted { task_id: Some(task.to_string()), duplicate, problem: None })
 }

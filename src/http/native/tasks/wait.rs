@@ -48,5 +48,5 @@ pub(super) async fn wait_task(
         }
     };
     let ended = caller.while_valid(node, ended).await?;
-    Ok(Json(task(node, &ended, Detail::Whole)?))
+    Ok(Json(task(node, &ended, Detail::Whole).await?))
 }

@@ -1,0 +1,135 @@
+//! Giving the lead to another voter, in the time of a few messages instead of an election timeout.
+//!
+//! ```text
+//!   hold proposals ─► wait until the other has everything ─► "take over" ─► it elects itself, its voters are
+//!                                                            told that the leader wishes it ─► this node follows
+//! ```
+//!
+//! Promises that no proposal is lost: those that are held were never written, and go on here when the other does
+//! not take over, or are told that another node leads. Leaves the election to openraft.
+
+use std::sync::Arc;
+
+use openraft::ServerState;
+use openraft::metrics::RaftDataMetrics;
+use synod_domain::id::NodeId;
+use tokio::sync::watch;
+
+use crate::elections::Electorate;
+use crate::group::Raft;
+use crate::hearing::Here;
+use crate::log_store::LogStore;
+use crate::network::Colleagues;
+
+/// Why the lead was not given to another.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TransferError {
+    /// Another node leads, or nobody.
+    #[error("this node does not lead")]
+    NotLeader,
+    /// There is no other voter, or it is not the one that was named.
+    #[error("there is no such voter to give the lead to")]
+    NoTarget,
+    /// It lacks entries that it did not get in time.
+    #[error("the other voter is too far behind")]
+    Behind,
+    /// It was asked, and this node still leads or nobody does.
+    #[error("the other voter did not take over: {0}")]
+    Refused(String),
+}
+
+/// How many election timeouts the one who was told to take over may need until it is heard. More makes whoever
+/// asked wait longer to be told that nobody leads.
+const ELECTIONS: u32 = 5;
+
+/// Gives the lead away.
+pub(crate) struct Transfer {
+    pub(crate) raft: Raft,
+    pub(crate) here: Arc<Here>,
+    pub(crate) colleagues: Colleagues,
+    pub(crate) log: LogStore,
+    /// Holds the proposer while it is true.
+    pub(crate) hold: watch::Sender<bool>,
+    /// How many batches are on their way.
+    pub(crate) in_hand: watch::Receiver<usize>,
+}
+
+/// Lets proposals go on when it is dropped.
+struct Held<'a>(&'a watch::Sender<bool>);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.send_replace(false);
+    }
+}
+
+impl Transfer {
+    /// Gives the lead to `to`, or to whichever voter has most of the log.
+    pub(crate) async fn give(&self, to: Option<NodeId>) -> Result<NodeId, TransferError> {
+        let term = (*self.here.leading.borrow()).ok_or(TransferError::NotLeader)?;
+        let electorate = Electorate::of(&self.raft);
+        let mut others = electorate.other_voters(self.here.number);
+        if let Some(to) = to {
+            others.retain(|(_, node)| *node == to);
+        }
+        let fitness = |number: u64| (self.here.answers(number), self.matched(number));
+        let (number, node) =
+            others.into_iter().max_by_key(|(number, _)| fitness(*number)).ok_or(TransferError::NoTarget)?;
+
+        // Held at once, so that the other catches up with an end that stands still.
+        if self.hold.send_replace(true) {
+            return Err(TransferError::Refused("another transfer is on its way".to_owned()));
+        }
+        let held = Held(&self.hold);
+        if !self.catches_up(number).await {
+            return Err(TransferError::Behind);
+        }
+        let vote = self.raft.server_metrics().borrow().vote;
+        let mut leading = self.here.leading.subscribe();
+        if !self.colleagues.appoint(node, vote, self.here.timing.election.0).await {
+            return Err(TransferError::Refused("it does not answer".to_owned()));
+        }
+        let gone = leading.wait_for(|now| *now != Some(term));
+        if !matches!(tokio::time::timeout(self.here.timing.election.1, gone).await, Ok(Ok(_))) {
+            return Err(TransferError::Refused("it was not elected in time".to_owned()));
+        }
+        drop(held);
+        // It pulses as soon as it leads.
+        let mut heard = self.here.hearing.leader();
+        let elected = heard.wait_for(|vote| vote.is_some_and(|vote| vote.leader_id.term > term));
+        // Nothing is held any more: a slow disk is waited for as long as another election would be.
+        match tokio::time::timeout(self.here.timing.election.1 * ELECTIONS, elected).await {
+            Ok(Ok(vote)) if vote.is_some_and(|vote| vote.leader_id.voted_for == Some(number)) => Ok(node),
+            Ok(_) => Err(TransferError::Refused("another voter was elected".to_owned())),
+            Err(_) => Err(TransferError::Refused("nobody was elected in time".to_owned())),
+        }
+    }
+
+    /// Returns through where a member is known to have the log.
+    fn matched(&self, number: u64) -> Option<u64> {
+        let metrics = self.raft.data_metrics();
+        let metrics = metrics.borrow();
+        let matched = metrics.replication.as_ref()?.get(&number)?;
+        matched.map(|id| id.index)
+    }
+
+    /// Waits until a member has everything.
+    async fn catches_up(&self, number: u64) -> bool {
+        let (mut metrics, mut in_hand) = (self.raft.data_metrics(), self.in_hand.clone());
+        let all = async {
+            in_hand.wait_for(|open| *open == 0).await.ok()?;
+            let last = self.log.last();
+            let has = |now: &RaftDataMetrics<u64>| {
+                now.replication.as_ref().and_then(|known| known.get(&number).copied()).flatten() >= last
+            };
+            metrics.wait_for(has).await.ok().map(drop)
+        };
+        matches!(tokio::time::timeout(self.here.timing.election.1, all).await, Ok(Some(())))
+    }
+
+    /// Tells whether there is somebody to give the lead to.
+    pub(crate) fn may_give(&self) -> bool {
+        let leads = self.raft.server_metrics().borrow().state == ServerState::Leader;
+        leads && !Electorate::of(&self.raft).other_voters(self.here.number).is_empty()
+    }
+}

@@ -1,0 +1,108 @@
+//! Snapshots travel in pieces, survive lost connections and deaths, and hold up nobody.
+
+use std::time::Duration;
+
+use synod_cluster::transport::memory::MemoryNetwork;
+
+use super::support::{killed, request, submit};
+use super::table::{PATIENCE, Table, Wires, name};
+
+/// Cuts off a follower, writes much, and makes the leader forget how it was written.
+async fn left_behind(tasks: u64) -> (Table, u64, u64) {
+    let mut table = Table::new(Wires::Memory(MemoryNetwork::default()));
+    // One thread does the work of three nodes here, and a snapshot is much at once.
+    table.timing.election = (Duration::from_secs(2), Duration::from_secs(4));
+    table.found(3).await;
+    let leader = table.leader().await;
+    let lost = table.others(leader)[0];
+    table.isolate(lost);
+    let proposer = table.at(leader).proposer();
+    for from in (0..tasks).step_by(250) {
+        let writes = (from..from + 250).map(|number| proposer.propose(request(number), submit(number)));
+        for told in futures::future::join_all(writes).await {
+            assert!(told.unwrap().answer.is_ok());
+        }
+    }
+    table.purge(leader).await;
+    (table, leader, lost)
+}
+
+#[test]
+fn a_snapshot_whose_connection_is_lost_again_and_again_arrives() {
+    killed(async || {
+        let (table, leader, lost) = left_behind(8_000).await;
+        for _ in 0..5 {
+            // Some pieces, and then none.
+            table.memory().delay(&name(leader), &name(lost), Duration::from_millis(2));
+            table.reunite(lost);
+            tokio::time::sleep(Duration::from_millis(150)).await;
+            table.isolate(lost);
+        }
+        table.memory().delay(&name(leader), &name(lost), Duration::ZERO);
+        table.reunite(lost);
+        table.agree(&[1, 2, 3], 8_000).await;
+    });
+}
+
+#[test]
+fn a_node_that_dies_while_a_snapshot_arrives_starts_and_gets_it() {
+    killed(async || {
+        let (mut table, leader, lost) = left_behind(4_000).await;
+        table.memory().delay(&name(leader), &name(lost), Duration::from_millis(5));
+        table.reunite(lost);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let seat = table.seats.remove(&lost).unwrap();
+        seat.door.cancel();
+        let disk = table.disk(lost);
+        disk.crash(|_| 0);
+        drop(seat);
+        table.memory().delay(&name(leader), &name(lost), Duration::ZERO);
+        table.join(lost).await;
+        table.agree(&[1, 2, 3], 4_000).await;
+    });
+}
+
+#[test]
+fn a_snapshot_is_installed_under_load_and_no_leader_is_missed() {
+    killed(async || {
+        let (table, leader, lost) = left_behind(4_000).await;
+        let term = *table.at(leader).leadership().borrow();
+        table.memory().delay(&name(leader), &name(lost), Duration::from_millis(1));
+        table.reunite(lost);
+        let mut number = 4_000;
+        let installed = async {
+            while table.at(lost).status().mirror.snapshot.is_none() {
+                table.write(leader, number..number + 1).await;
+                number += 1;
+            }
+        };
+        tokio::time::timeout(PATIENCE, installed).await.expect("it is installed");
+        table.agree(&[1, 2, 3], number).await;
+        assert_eq!(*table.at(leader).leadership().borrow(), term);
+    });
+}
+
+#[test]
+fn a_snapshot_that_finds_no_room_waits_for_it_and_nobody_dies() {
+    killed(async || {
+        let (mut table, _, lost) = left_behind(2_000).await;
+        let disk = table.disk(lost);
+        // As tight as a disk can be: each try meets a little more room than the one before, so every step of the
+        // install is refused at least once.
+        let mut room = 1_u64 << 10;
+        disk.limit_space(Some(room));
+        table.reunite(lost);
+        let installed = async {
+            while table.at(lost).status().mirror.snapshot.is_none() {
+                tokio::time::sleep(Duration::from_millis(110)).await;
+                assert_eq!(*table.at(lost).fatal().borrow(), None);
+                room += room / 4;
+                disk.limit_space(Some(room));
+            }
+        };
+        tokio::time::timeout(PATIENCE, installed).await.expect("it is installed");
+        disk.limit_space(None);
+        table.agree(&[1, 2, 3], 2_000).await;
+        assert_eq!(*table.at(lost).fatal().borrow(), None);
+    });
+}

@@ -1,0 +1,232 @@
+//! How a pool's agents are spread over nodes.
+//!
+//! A pool says how many agents it should have; the rule here says how many of them each node keeps. It is computed
+//! within [`State::apply`](crate::state::State::apply), so every node knows the same shares and nobody is asked.
+//!
+//! Promises: the shares add up to the target or to what fits, whichever is less; no node gets more than fits on it;
+//! a pool that grows takes from no node, one that shrinks gives to none, and one that changes in nothing moves
+//! nobody; the same places give the same shares. Left to others: which nodes may be used at all, and the agents.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::NodeId;
+use crate::name::Name;
+use crate::node::NodeSpec;
+
+/// The most labels that a pool demands of its nodes. Each node is compared with them whenever anything changes.
+pub const LABELS_DEMANDED_MAX: usize = 16;
+
+/// The most standby agents of one pool. They cost as much as others and do nothing.
+pub const STANDBY_MAX: u32 = 100;
+
+/// In which manner agents are put on nodes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Manner {
+    /// As many on each as on any other, as far as that goes; the loss of a node costs the least.
+    #[default]
+    Even,
+    /// On as few nodes as possible; nobody moves to make it fewer.
+    Packed,
+}
+
+impl fmt::Display for Manner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Even => "even",
+            Self::Packed => "packed",
+        })
+    }
+}
+
+/// Where a pool's agents may be, and in which manner.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SpreadSpec {
+    /// In which manner.
+    pub manner: Manner,
+    /// How many agents one node may have at most; no bound of the pool's own when `None`.
+    pub max_per_node: Option<u32>,
+    /// What a node must be labelled with.
+    pub labels: BTreeMap<Name, Arc<str>>,
+    /// Where a node must be; anywhere when `None`.
+    pub region: Option<Name>,
+}
+
+impl SpreadSpec {
+    /// Tells whether agents may be on a node, going by what the node says of itself.
+    pub fn suits(&self, node: &NodeSpec) -> bool {
+        let is_there = self.region.as_ref().is_none_or(|region| node.region == *region);
+        is_there && self.labels.iter().all(|(label, value)| node.labels.get(label) == Some(value))
+    }
+}
+
+/// What becomes of a pool's agents whose node goes down.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recovery {
+    /// They wait for their node; what the pool should have beyond them is put elsewhere.
+    Restart,
+    /// Other nodes start new ones.
+    #[default]
+    Replacement,
+    /// Standby agents on other nodes take their place at once.
+    Failover {
+        /// How many agents are kept on standby.
+        standby: u32,
+    },
+    /// The pool goes on smaller until the node is back.
+    Degraded,
+}
+
+impl Recovery {
+    /// Returns how many agents are kept on standby.
+    pub const fn standby(self) -> u32 {
+        match self {
+            Self::Failover { standby } => standby,
+            Self::Restart | Self::Replacement | Self::Degraded => 0,
+        }
+    }
+
+    /// Tells whether the share of a node that is down stays where it is.
+    pub const fn waits(self) -> bool {
+        matches!(self, Self::Restart | Self::Degraded)
+    }
+}
+
+impl fmt::Display for Recovery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Restart => "restart",
+            Self::Replacement => "replacement",
+            Self::Failover { .. } => "failover",
+            Self::Degraded => "degraded",
+        })
+    }
+}
+
+/// Why a pool has fewer agents than it should have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Shortfall {
+    /// How many agents are missing.
+    pub missing: u32,
+    /// Why.
+    pub lack: Lack,
+}
+
+/// What keeps a pool from having more agents.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "lack", rename_all = "snake_case")]
+pub enum Lack {
+    /// Its agents wait for these nodes, which are down.
+    NodesDown {
+        /// Which.
+        nodes: Vec<NodeId>,
+    },
+    /// Nodes that would suit it take no agents now.
+    NodesAway {
+        /// How many of them are down or have not started.
+        down: usize,
+        /// How many of them drain.
+        draining: usize,
+    },
+    /// No node is as the pool demands.
+    Unsuited {
+        /// Where it demands to be.
+        region: Option<Name>,
+        /// The labels it demands.
+        labels: BTreeMap<Name, Arc<str>>,
+    },
+    /// The nodes that suit it are full.
+    Full {
+        /// How many nodes suit it.
+        nodes: usize,
+        /// How many agents of it each may have.
+        max_per_node: Option<u32>,
+    },
+}
+
+/// A node that may have agents of a pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Which node.
+    pub node: NodeId,
+    /// How many it has.
+    pub present: u32,
+    /// How many it may have.
+    pub room: u32,
+    /// Among equals, those with more come first.
+    pub favour: u32,
+    /// Among equals, those with less come first.
+    pub burden: (u32, u32),
+}
+
+/// Returns how many agents each place gets; those that get none are left out.
+///
+/// O(n log n) for n places, however many the agents are.
+pub fn spread(manner: Manner, target: u32, places: &[Place]) -> BTreeMap<NodeId, u32> {
+    let mut shares = match manner {
+        Manner::Even => even(target, places),
+        Manner::Packed => packed(target, places),
+    };
+    shares.retain(|_, share| *share > 0);
+    shares
+}
+
+/// Fills all places to one level. What is left over goes to those that are above that level already, and then to
+/// those that have the least otherwise.
+fn even(target: u32, places: &[Place]) -> BTreeMap<NodeId, u32> {
+    let fits = |level: u32| places.iter().map(|place| u64::from(place.room.min(level))).sum::<u64>();
+    let highest = places.iter().map(|place| place.room).max().unwrap_or(0);
+    let total = u64::from(target).min(fits(highest));
+    let (mut level, mut above) = (0, highest.saturating_add(1));
+    while above - level > 1 {
+        let middle = level + (above - level) / 2;
+        if fits(middle) <= total { level = middle } else { above = middle }
+    }
+    let mut left = total - fits(level);
+    let mut order: Vec<&Place> = places.iter().filter(|place| place.room > level).collect();
+    order.sort_by_key(|place| (place.present <= level, Reverse(place.favour), place.burden, place.node));
+    let mut shares: BTreeMap<NodeId, u32> =
+        places.iter().map(|place| (place.node, place.room.min(level))).collect();
+    for place in order {
+        if left == 0 {
+            break;
+        }
+        left -= 1;
+        shares.insert(place.node, level + 1);
+    }
+    shares
+}
+
+/// Keeps what is there. More goes to the places that have the most already; less is taken from those that have the
+/// fewest.
+fn packed(target: u32, places: &[Place]) -> BTreeMap<NodeId, u32> {
+    let mut order: Vec<&Place> = places.iter().collect();
+    order.sort_by_key(|place| {
+        let kept = place.present.min(place.room);
+        (Reverse(kept), Reverse(place.favour), Reverse(place.burden), place.node)
+    });
+    let mut left = target;
+    let mut shares = BTreeMap::new();
+    for place in &order {
+        let kept = place.present.min(place.room).min(left);
+        left -= kept;
+        shares.insert(place.node, kept);
+    }
+    for place in &order {
+        let kept = shares.entry(place.node).or_insert(0);
+        let more = place.room.saturating_sub(*kept).min(left);
+        left -= more;
+        *kept += more;
+    }
+    shares
+}
+
+#[cfg(test)]
+mod laws;

@@ -1,0 +1,168 @@
+//! The cluster: who belongs to it, who leads, how others join, and the keys of gossip.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Node;
+
+/// The cluster as one of its nodes knows it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct Cluster {
+    /// What it is called; absent on a node that stands alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
+    /// The node that answers.
+    #[schema(example = "node_01k00000000000000000000000")]
+    pub node: String,
+    /// The number of its start.
+    pub generation: u64,
+    /// Where it listens for other nodes, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listens: Option<String>,
+    /// Who leads, as far as it knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leader: Option<String>,
+    /// Whether it leads itself.
+    pub leads: bool,
+    /// The term in which it leads; that of the last vote it knows when it does not.
+    pub term: u64,
+    /// The last place of its log.
+    pub last_log: u64,
+    /// The last place that it has applied.
+    pub applied: u64,
+    /// How long it has not heard a leader; absent when it leads or has heard none since it started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub staleness_ms: Option<u64>,
+    /// What it waits for before it takes work, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<String>,
+    /// How many voters there are.
+    pub voters: u32,
+    /// How many of them are up.
+    pub voters_up: u32,
+    /// How many must be up for anything to be agreed.
+    pub quorum: u32,
+    /// All nodes, in order of id.
+    pub nodes: Vec<Node>,
+}
+
+/// A node as gossip knows it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct Member {
+    /// Which node.
+    #[schema(example = "node_01k00000000000000000000000")]
+    pub id: String,
+    /// What people call it.
+    pub name: String,
+    /// `voter` or `worker`, as agreed.
+    pub role: String,
+    /// `alive`, `suspect`, `dead`, `left`, or `unheard` when nothing was heard since the node that is asked started.
+    #[schema(example = "alive")]
+    pub health: String,
+    /// For how long it has been so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since_ms: Option<u64>,
+    /// The number of its start, as it says itself.
+    pub generation: u64,
+    /// Where other nodes reach it.
+    pub address: String,
+    /// Where its API is.
+    pub api: String,
+    /// Where it is.
+    pub region: String,
+    /// What people and placement filter by.
+    pub labels: BTreeMap<String, String>,
+    /// Its version.
+    pub version: String,
+}
+
+/// Asks for another leader.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TransferLeadership {
+    /// The voter that shall lead, by id or name; the one that is least behind if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "node-b")]
+    pub to: Option<String>,
+}
+
+/// Who leads.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Leader {
+    /// Which node.
+    #[schema(example = "node_01k00000000000000000000000")]
+    pub leader: String,
+}
+
+/// A snapshot that was made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct SnapshotMade {
+    /// The node that made it.
+    #[schema(example = "node_01k00000000000000000000000")]
+    pub node: String,
+    /// The last place in the log that it had applied then.
+    pub applied: u64,
+}
+
+/// A join token to make.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct NewJoinToken {
+    /// `voter` or `worker`; `voter` if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "worker")]
+    pub role: Option<String>,
+    /// For how long it is taken; 15 minutes if left out, a day at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 900_000)]
+    pub ttl_ms: Option<u64>,
+}
+
+/// A permission to join once, without its text.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct JoinToken {
+    /// Names it; not secret.
+    #[schema(example = "token_01k00000000000000000000000")]
+    pub id: String,
+    /// What whoever joins with it may become: `voter`, or `worker`.
+    pub role: String,
+    /// Until when it is taken.
+    pub expires_at: String,
+    /// The node that used it, if one has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used_by: Option<String>,
+    /// `open`, `used` or `over`.
+    #[schema(example = "open")]
+    pub state: String,
+}
+
+/// A join token with its text, which is shown this once.
+#[derive(Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct JoinTokenWithText {
+    /// The token.
+    pub token: JoinToken,
+    /// Give this to the node that shall join; it is not stored and cannot be shown again.
+    pub text: String,
+    /// Where the joining node finds a member: the address of the node that answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub join: Option<String>,
+}
+
+impl std::fmt::Debug for JoinTokenWithText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("JoinTokenWithText").field("token", &self.token).finish_non_exhaustive()
+    }
+}
+
+/// A key of gossip, without its secret.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct GossipKey {
+    /// Names it in datagrams; never given out again.
+    pub number: u32,
+    /// Whether datagrams are sealed with it; every key of the ring opens them.
+    pub used: bool,
+}

@@ -1,0 +1,156 @@
+//! A node of the cluster, and the cluster as one of its nodes knows it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use synod_domain::agent::Host;
+use synod_domain::id::NodeId;
+use synod_domain::node::{JoinToken, NodeRole};
+use synod_domain::time::Timestamp;
+
+use super::task::millis;
+use super::time;
+use crate::api;
+use crate::node::{ClusterStatus, Node, NodeStatus, Seen};
+
+/// Shows all nodes of a status, in its order.
+pub(crate) fn nodes<'a>(node: &Node, status: &'a ClusterStatus) -> impl Iterator<Item = api::Node> + use<'a> {
+    let hosted: BTreeMap<NodeId, u64> = node.read(|state| {
+        let mut hosted = BTreeMap::new();
+        for agent in state.agents() {
+            if let Host::Node(host) = agent.spec.host {
+                *hosted.entry(host).or_default() += 1;
+            }
+        }
+        hosted
+    });
+    let now = node.now();
+    status.nodes.iter().map(move |one| {
+        let agents = hosted.get(&one.node.spec.id).copied().unwrap_or(0);
+        shown(status, one, agents, now)
+    })
+}
+
+fn shown(status: &ClusterStatus, one: &NodeStatus, agents: u64, now: Timestamp) -> api::Node {
+    let NodeStatus { node, seen, votes: _, matched, lag } = one;
+    let spec = &node.spec;
+    let applied = if spec.id == status.node {
+        status.applied
+    } else {
+        seen.as_ref().map(|seen| seen.applied).max(*matched)
+    };
+    api::Node {
+        id: spec.id.to_string(),
+        name: spec.name.to_string(),
+        number: node.number,
+        role: node.role.to_string(),
+        standing: node.standing.to_string(),
+        reason: node.reason.to_string(),
+        since: time(node.since),
+        draining: node.draining.map(time),
+        leader: status.leader == Some(spec.id),
+        term: status.term,
+        applied: applied.unwrap_or(0),
+        lag: *lag,
+        version: spec.version.to_string(),
+        generation: node.generation,
+        uptime_ms: millis(now.since(node.started_at)),
+        address: spec.address.clone(),
+        api: spec.api.clone(),
+        region: spec.region.to_string(),
+        labels: labels(one),
+        capacity: spec.capacity,
+        agents,
+        seen: seen.as_ref().map(shown_seen),
+    }
+}
+
+fn shown_seen(seen: &Seen) -> api::Seen {
+    api::Seen {
+        health: seen.health.to_string(),
+        since_ms: millis(seen.since),
+        generation: seen.generation,
+        agents: seen.agents,
+        free_slots: seen.free_slots,
+        waiting: seen.waiting,
+        applied: seen.applied,
+        version: seen.version.to_string(),
+    }
+}
+
+fn labels(one: &NodeStatus) -> BTreeMap<String, String> {
+    one.node.spec.labels.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
+}
+
+/// Shows the cluster as `node` knows it; `votes` are the voters, those that are up, and those that must be.
+pub(crate) fn cluster(node: &Node, votes: (usize, usize, usize)) -> api::Cluster {
+    let status = node.cluster();
+    let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let (voters, up, quorum) = votes;
+    api::Cluster {
+        nodes: nodes(node, &status).collect(),
+        node: status.node.to_string(),
+        generation: status.generation,
+        leader: status.leader.map(|leader| leader.to_string()),
+        leads: status.leads.is_some(),
+        // A vote for a later term may be known before the lead is given up.
+        term: status.leads.unwrap_or(status.term),
+        last_log: status.last_log.unwrap_or(0),
+        applied: status.applied.unwrap_or(0),
+        // The longest time there is stands for never.
+        staleness_ms: status.staleness.filter(|age| *age != Duration::MAX).map(millis),
+        waits_for: status.waits_for,
+        cluster: status.cluster,
+        listens: status.listens,
+        voters: count(voters),
+        voters_up: count(up),
+        quorum: count(quorum),
+    }
+}
+
+/// Shows a node as gossip knows it.
+pub(crate) fn member(one: &NodeStatus) -> api::Member {
+    let NodeStatus { node, seen, .. } = one;
+    let spec = &node.spec;
+    let said =
+        |seen: &Seen| (seen.address.clone(), seen.api.clone(), seen.generation, seen.version.to_string());
+    let agreed = || (spec.address.clone(), spec.api.clone(), node.generation, spec.version.to_string());
+    let (address, api, generation, version) = seen.as_ref().map_or_else(agreed, said);
+    api::Member {
+        id: spec.id.to_string(),
+        name: spec.name.to_string(),
+        role: node.role.to_string(),
+        health: seen.as_ref().map_or_else(|| "unheard".to_owned(), |seen| seen.health.to_string()),
+        since_ms: seen.as_ref().map(|seen| millis(seen.since)),
+        generation,
+        address,
+        api,
+        region: spec.region.to_string(),
+        labels: labels(one),
+        version,
+    }
+}
+
+/// Shows a permission to join, never its text.
+pub(crate) fn join_token(token: &JoinToken, now: Timestamp) -> api::JoinToken {
+    let state = match token.used_by {
+        Some(_) => "used",
+        None if token.expires_at <= now => "over",
+        None => "open",
+    };
+    api::JoinToken {
+        id: token.id.to_string(),
+        role: role(token.role).to_owned(),
+        expires_at: time(token.expires_at),
+        used_by: token.used_by.map(|node| node.to_string()),
+        state: state.to_owned(),
+    }
+}
+
+/// Returns the word of a role.
+pub(crate) const fn role(role: NodeRole) -> &'static str {
+    match role {
+        NodeRole::Voter => "voter",
+        NodeRole::Worker => "worker",
+    }
+}

@@ -1,0 +1,353 @@
+//! A node's part in its cluster: who it is, where it listens, whom it knows, what it tells of itself.
+//!
+//! ```text
+//!  DATA/cluster/ ─► Identity ─► TLS ─► Listener ─► door ─► Switchboard ─┬─ Agreement ─► Consensus
+//!                                        Links ◄─ Book ◄─ Gossip        ├─ Journal, Blobs, Admission
+//!                                                                       └─ ...
+//! ```
+//!
+//! Promises that nothing listens before the identity was checked against the log, and that dropping a [`Member`]
+//! severs every connection, as a crash does. Leaves agreement to the cluster crate, and what runs where this node
+//! leads to [`drive`](super::drive).
+
+mod book;
+mod chores;
+mod doors;
+mod formation;
+mod neighbours;
+mod payloads;
+mod registrar;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+use synod_actors::events::Subscription;
+use synod_actors::ids::Ids;
+use synod_actors::liveness;
+use synod_cluster::blobs::{self, Copies};
+use synod_cluster::consensus::Consensus;
+use synod_cluster::courier::{self, Courier};
+use synod_cluster::gossip::{self, Gossip, Health, Load, Profile, Rumour};
+use synod_cluster::identity::{
+    Admission, Credentials, Folder, Identity, MembersOnly, Renewal, StillMembers, TlsNetwork, keep_renewed,
+};
+use synod_cluster::journal::{self, Ear, Forwarder};
+use synod_cluster::offload::Offload;
+use synod_cluster::transport::hello::{Hello, PROTOCOL};
+use synod_cluster::transport::links::{Links, Service, Switchboard};
+use synod_cluster::transport::{Datagrams, Listener, Network, serve};
+use synod_domain::id::NodeId;
+use synod_domain::node::{GossipKey, Keyring, NodeSpec};
+use synod_domain::sources::{Clock, Entropy};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+pub(super) use book::Book;
+pub(super) use formation::{Belonging, belonging};
+pub(super) use neighbours::{Rumours, ToLeader};
+
+use crate::node::cluster::Cluster;
+use crate::node::{Error, Readiness};
+use chores::Chores;
+use payloads::{Keeper, Voters};
+
+/// The folder of the identity, in the data folder.
+pub(super) const FOLDER: &str = "cluster";
+
+/// What a node has open towards others before it takes part in agreement.
+pub(super) struct Doors {
+    pub(super) identity: Identity,
+    pub(super) folder: Folder,
+    pub(super) credentials: Arc<Credentials>,
+    pub(super) links: Links,
+    pub(super) book: Arc<Book>,
+    pub(super) spec: Arc<NodeSpec>,
+    keyring: Keyring,
+    listener: Box<dyn Listener>,
+    datagrams: Box<dyn Datagrams>,
+}
+
+/// What a member needs of its node.
+pub(super) struct Surroundings {
+    pub(super) consensus: Arc<Consensus>,
+    pub(super) blobs: Arc<dyn synod_storage::Blobs>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) entropy: Arc<dyn Entropy>,
+    pub(super) ids: Arc<Ids>,
+    pub(super) logs: Arc<dyn blobs::Logs>,
+    pub(super) generation: u64,
+}
+
+/// A node's part in its cluster, until it is dropped.
+pub(super) struct Member {
+    pub(super) identity: Identity,
+    pub(super) spec: Arc<NodeSpec>,
+    pub(super) credentials: Arc<Credentials>,
+    pub(super) folder: Folder,
+    pub(super) gossip: Gossip,
+    pub(super) forwarder: Forwarder,
+    book: Arc<Book>,
+    links: Links,
+    switchboard: Arc<Switchboard>,
+    /// Where signs of life of agents that run elsewhere are noted, once there is such a place.
+    liveness: Arc<OnceLock<liveness::Handle>>,
+    voters: watch::Receiver<Voters>,
+    stop: CancellationToken,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Doors {
+    /// Takes this node's place on the network; nobody is answered yet.
+    ///
+    /// # Errors
+    /// When its address cannot be had or told to others.
+    pub(super) async fn open(
+        belonging: Belonging,
+        cluster: &Cluster,
+        inner: Arc<dyn Network>,
+        data: &Path,
+        clock: Arc<dyn Clock>,
+        generation: u64,
+    ) -> Result<Self, Error> {
+        let Belonging { identity, keyring } = belonging;
+        let credentials = Credentials::new(&identity, clock)?;
+        let network: Arc<dyn Network> = Arc::new(TlsNetwork::new(inner, Arc::clone(&credentials))?);
+        let last = identity.members.get(&identity.node).map(String::as_str);
+        let (listener, datagrams) = doors::open(&*network, &cluster.listen, last).await?;
+        let address = doors::told(&listener.address(), cluster.advertise.as_deref())?;
+        let spec = Arc::new(formation::spec(identity.node, cluster, address));
+        let book = Arc::new(Book::new(identity.members.clone()));
+        let hello =
+            Hello { protocol: PROTOCOL, cluster: identity.cluster.clone(), node: identity.node, generation };
+        let links = Links::new(network, hello, book.clone());
+        let folder = Folder::at(data.join(FOLDER));
+        let keyring = keyring.unwrap_or_else(|| first_ring(&identity));
+        Ok(Self { identity, folder, credentials, links, book, spec, keyring, listener, datagrams })
+    }
+}
+
+/// The ring before any is agreed: the founder's first key, under the number that it will be given.
+fn first_ring(identity: &Identity) -> Keyring {
+    match &identity.first_key {
+        Some(secret) => {
+            Keyring { keys: vec![GossipKey { number: 1, secret: secret.clone() }], used: Some(1), last: 1 }
+        }
+        None => Keyring::default(),
+    }
+}
+
+impl Member {
+    /// Begins to answer others, to gossip, and to do what keeps a member one.
+    ///
+    /// # Errors
+    /// When gossip or the thread for disk work does not start.
+    pub(super) async fn start(doors: Doors, around: Surroundings) -> Result<(Arc<Self>, Copies), Error> {
+        let Doors { identity, folder, credentials, links, book, spec, keyring, listener, datagrams } = doors;
+        let Surroundings { consensus, blobs, clock, entropy, ids, logs, generation } = around;
+        let state = consensus.state();
+        let agreed = state.read().keyring().clone();
+        let keyring = if agreed.keys.is_empty() { keyring } else { agreed };
+        let (ring, ringing) = watch::channel(keyring);
+        let role = state.read().node(identity.node).map(|node| node.role);
+        let (role, roles) = watch::channel(role);
+        let (voters, voting) = watch::channel(Voters::default());
+        book.know_state(state.clone());
+        let gossip = Gossip::start(gossip::Options {
+            datagrams,
+            advertise: Some(spec.address.clone()),
+            me: Rumour {
+                node: identity.node,
+                generation,
+                name: spec.name.clone(),
+                address: spec.address.clone(),
+                api: spec.api.clone(),
+                region: spec.region.clone(),
+                role: identity.role,
+                labels: spec.labels.clone(),
+                load: Load::default(),
+                version: spec.version.clone(),
+                leads: None,
+                applied: consensus.applied(),
+            },
+            seeds: book.addresses().into_iter().filter(|address| *address != spec.address).collect(),
+            keyring: ringing,
+            clock,
+            entropy: entropy.clone(),
+            profile: Profile::Lan,
+        })
+        .await?;
+        book.know_gossip(gossip.clone());
+        let missing = Self::missing_of(consensus.clone(), gossip.clone());
+        let forwarder = Forwarder::start(journal::Parts {
+            consensus: Arc::downgrade(&consensus),
+            links: links.clone(),
+            entropy: entropy.clone(),
+            missing,
+        });
+        let offload = Offload::thread("synod-blobs").map_err(|error| Error::Start(error.to_string()))?;
+        let copies = Copies::new(blobs::Parts {
+            blobs: blobs.clone(),
+            consensus: Arc::downgrade(&consensus),
+            links: links.clone(),
+            offload: offload.clone(),
+        });
+        let liveness = Arc::<OnceLock<liveness::Handle>>::default();
+        let switchboard = Arc::<Switchboard>::default();
+        switchboard.plug(Service::Agreement, consensus.handler());
+        let answering = journal::Answering::new(consensus.clone(), ear(liveness.clone()));
+        switchboard.plug(Service::Journal, Arc::new(answering));
+        switchboard.plug(Service::Blobs, Arc::new(blobs::Answering::new(blobs, logs, offload.clone())));
+        let registrar = Arc::new(registrar::Admitting::new(forwarder.clone(), state.clone(), ids));
+        let admission =
+            Admission::new(credentials.clone(), registrar, state.clone(), links.clone(), entropy.clone());
+        switchboard.plug(Service::Admission, Arc::new(admission));
+        let door = MembersOnly::new(credentials.clone(), state.clone());
+        let guarded = Arc::new(StillMembers::new(door.clone(), switchboard.clone()));
+        let stop = CancellationToken::new();
+        let renewal = Renewal {
+            credentials: credentials.clone(),
+            folder: folder.clone(),
+            links: links.clone(),
+            state,
+            entropy,
+            offload: offload.clone(),
+        };
+        let chores = Chores {
+            me: identity.node,
+            consensus,
+            gossip: gossip.clone(),
+            folder: folder.clone(),
+            offload,
+            ring,
+            role,
+            voters,
+        };
+        let tasks = vec![
+            tokio::spawn(serve::serve(listener, Arc::new(door), guarded, stop.clone())),
+            tokio::spawn(keep_renewed(renewal, roles, stop.clone())),
+            tokio::spawn(chores.run(stop.clone())),
+        ];
+        tracing::info!(address = spec.address, cluster = identity.cluster, "listens for other nodes");
+        let member = Arc::new(Self {
+            identity,
+            spec,
+            credentials,
+            folder,
+            gossip,
+            forwarder,
+            book,
+            links,
+            switchboard,
+            liveness,
+            voters: voting,
+            stop,
+            tasks: Mutex::new(tasks),
+        });
+        Ok((member, copies))
+    }
+
+    /// Makes the node's courier, and lets it answer the others.
+    pub(super) fn courier(&self, clock: Arc<dyn Clock>) -> Courier {
+        let (me, links, others) =
+            (self.identity.node, Some(self.links.clone()), Arc::new(self.gossip.clone()));
+        let courier = Courier::new(courier::Options { me, links, others, clock });
+        self.switchboard.plug(Service::Courier, courier.handler());
+        courier
+    }
+
+    /// Begins to keep the large payloads here that are still wanted, as long as this node votes.
+    pub(super) fn keep_payloads(
+        &self,
+        consensus: Arc<Consensus>,
+        copies: Copies,
+        ready: watch::Receiver<Readiness>,
+        events: Subscription,
+    ) {
+        let (me, voters) = (self.identity.node, self.voters.clone());
+        let keeper = Keeper { me, consensus, copies, voters, ready, events };
+        self.tasks.lock().push(tokio::spawn(keeper.run(self.stop.clone())));
+    }
+
+    /// Lets signs of life that are heard elsewhere be noted there.
+    pub(super) fn note_signs_of_life(&self, handle: liveness::Handle) {
+        let _ = self.liveness.set(handle);
+    }
+
+    /// Returns where signs of life are noted.
+    pub(super) fn ear(&self) -> Ear {
+        ear(self.liveness.clone())
+    }
+
+    fn missing_of(consensus: Arc<Consensus>, gossip: Gossip) -> Arc<dyn Fn() -> String + Send + Sync> {
+        // Weak: what says who is missing must not keep the group.
+        let consensus = Arc::downgrade(&consensus);
+        Arc::new(move || match consensus.upgrade() {
+            Some(consensus) => missing(&consensus, &gossip),
+            None => "the node is stopping".to_owned(),
+        })
+    }
+
+    /// Tells the others that this node goes, answers nobody any more, and waits until what it began has ended.
+    pub(super) async fn leave(&self) {
+        self.gossip.leave().await;
+        self.sever();
+        let tasks = std::mem::take(&mut *self.tasks.lock());
+        for task in tasks {
+            // An error means that it panicked; it is over all the same.
+            let _ = task.await;
+        }
+    }
+
+    /// Ends every connection, in both directions, without a word.
+    pub(super) fn sever(&self) {
+        self.stop.cancel();
+        self.gossip.stop();
+        self.switchboard.unplug_all();
+        for node in self.book.close() {
+            self.links.forget(node);
+        }
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.sever();
+    }
+}
+
+fn ear(liveness: Arc<OnceLock<liveness::Handle>>) -> Ear {
+    Arc::new(move |agents| {
+        if let Some(liveness) = liveness.get() {
+            for agent in agents {
+                liveness.heard(*agent);
+            }
+        }
+    })
+}
+
+fn missing(consensus: &Consensus, gossip: &Gossip) -> String {
+    let me = consensus.me().1;
+    let heard: BTreeMap<NodeId, Health> =
+        gossip.members().into_iter().map(|member| (member.rumour.node, member.health)).collect();
+    let voters: Vec<NodeId> =
+        consensus.group().members.iter().filter(|member| member.voter).map(|member| member.node).collect();
+    if voters.is_empty() {
+        return "no leader has taken this node in yet".to_owned();
+    }
+    let is_here = |node: &NodeId| *node == me || heard.get(node) == Some(&Health::Alive);
+    let here = voters.iter().filter(|node| is_here(node)).count();
+    let state = consensus.state();
+    let names: Vec<String> = voters
+        .iter()
+        .filter(|node| !is_here(node))
+        .map(|node| {
+            let known = state.read().node(*node).map(|node| node.spec.name.to_string());
+            known.unwrap_or_else(|| node.to_string())
+        })
+        .collect();
+    let rest = if names.is_empty() { String::new() } else { format!("; missing: {}", names.join(", ")) };
+    format!("{here} of {} voters were heard{rest}", voters.len())
+}

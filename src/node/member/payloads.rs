@@ -1,0 +1,201 @@
+//! Sees to it that a voter has the large payloads that are still wanted.
+//!
+//! A blob is put on a majority of those who vote at the time. Voters come and go, so each of them looks for what it
+//! lacks when it comes up, when it begins to vote, when the others who vote change, and when a snapshot took the
+//! place of entries; then whoever holds a blob may be replaced, one after the other. Promises that the state is
+//! locked for a page at a time, and that fetching leaves room for those who wait for a blob. Leaves what no node has
+//! to its task, which will say so when it is taken, and results of what has ended to whoever reads them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use synod_actors::events::{Heard, Subscription};
+use synod_cluster::blobs::Copies;
+use synod_cluster::consensus::Consensus;
+use synod_domain::id::{NodeId, TaskId};
+use synod_domain::payload::Payload;
+use synod_domain::state::State;
+use synod_domain::task::Task;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::node::Readiness;
+
+/// Tasks that are looked at under one lock: well under a millisecond, so that applying does not wait for it.
+const PAGE_TASKS: usize = 1000;
+
+/// Blobs that are fetched at once; less than may travel, so that those who wait for one have their turn.
+const FETCHING_MAX: usize = 2;
+
+/// Rounds for one occasion: a node that has a blob may be out of reach for a moment.
+const ROUNDS_MAX: u32 = 3;
+
+/// The rest between two rounds: long enough for a connection to be made again.
+const REST: Duration = Duration::from_secs(5);
+
+/// Who votes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Voters {
+    /// Who shall, as the nodes agreed.
+    pub(super) agreed: BTreeSet<NodeId>,
+    /// Who does. It follows the former.
+    pub(super) voting: BTreeSet<NodeId>,
+}
+
+pub(super) struct Keeper {
+    pub(super) me: NodeId,
+    pub(super) consensus: Arc<Consensus>,
+    pub(super) copies: Copies,
+    pub(super) voters: watch::Receiver<Voters>,
+    pub(super) ready: watch::Receiver<Readiness>,
+    pub(super) events: Subscription,
+}
+
+/// A part of what names payloads; the latest ids come first.
+#[derive(Clone, Copy)]
+enum Page {
+    Runs,
+    Tasks(Option<TaskId>),
+    DeadLetters(Option<TaskId>),
+}
+
+/// What one round did not get.
+#[derive(Default)]
+struct Lacking {
+    count: u64,
+    /// Why the last of them did not come.
+    why: String,
+}
+
+impl Keeper {
+    pub(super) async fn run(self, stop: CancellationToken) {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => {}
+            () = self.keep() => {}
+        }
+    }
+
+    async fn keep(mut self) {
+        if self.ready.wait_for(|ready| matches!(ready, Readiness::Ready)).await.is_err() {
+            return;
+        }
+        let mut events = self.events;
+        let fetching = Fetching { consensus: self.consensus, copies: self.copies };
+        loop {
+            let voters = self.voters.borrow_and_update().clone();
+            let is_needed = voters.agreed.contains(&self.me) && voters.agreed.len() > 1;
+            let mut work = std::pin::pin!(async {
+                if is_needed {
+                    fetching.all().await;
+                }
+            });
+            let (mut is_done, mut is_due) = (false, false);
+            // An occasion during the work waits for its end: what it has fetched by then is not looked for again.
+            while !(is_done && is_due) {
+                tokio::select! {
+                    biased;
+                    changed = self.voters.changed() => match changed {
+                        Ok(()) => is_due = true,
+                        Err(_) => return,
+                    },
+                    heard = events.next() => match heard {
+                        Heard::Happening(_) => {}
+                        Heard::Missed(_) => is_due = true,
+                        Heard::Closed => return,
+                    },
+                    () = &mut work, if !is_done => is_done = true,
+                }
+            }
+        }
+    }
+}
+
+struct Fetching {
+    consensus: Arc<Consensus>,
+    copies: Copies,
+}
+
+impl Fetching {
+    /// Fetches what is wanted and not here, in a few rounds.
+    async fn all(&self) {
+        for round in 1..=ROUNDS_MAX {
+            let lacking = self.round().await;
+            if lacking.count == 0 {
+                return;
+            }
+            let (count, why) = (lacking.count, lacking.why);
+            if round == ROUNDS_MAX {
+                tracing::warn!(count, why, "large payloads are not kept here; no node gave them");
+            } else {
+                tracing::debug!(count, why, "large payloads did not come yet");
+                tokio::time::sleep(REST).await;
+            }
+        }
+    }
+
+    async fn round(&self) -> Lacking {
+        let mut lacking = Lacking::default();
+        let mut page = Some(Page::Runs);
+        while let Some(at) = page {
+            let wanted;
+            (wanted, page) = wanted_in(&self.consensus.state().read(), at);
+            self.fetch(wanted, &mut lacking).await;
+        }
+        lacking
+    }
+
+    async fn fetch(&self, wanted: BTreeSet<[u8; 32]>, lacking: &mut Lacking) {
+        if wanted.is_empty() {
+            return;
+        }
+        let missing = match self.copies.missing(wanted).await {
+            Ok(missing) => missing,
+            Err(why) => {
+                *lacking = Lacking { count: lacking.count + 1, why };
+                return;
+            }
+        };
+        let fetched = missing.into_iter().map(|hash| async move { self.copies.get(&hash).await.map(drop) });
+        let mut fetched = futures::stream::iter(fetched).buffer_unordered(FETCHING_MAX);
+        while let Some(fetched) = fetched.next().await {
+            if let Err(why) = fetched {
+                *lacking = Lacking { count: lacking.count + 1, why };
+            }
+        }
+    }
+}
+
+/// Returns the blobs that a page names, and the page after it.
+fn wanted_in(state: &State, page: Page) -> (BTreeSet<[u8; 32]>, Option<Page>) {
+    match page {
+        Page::Runs => (state.runs().filter_map(|run| blob_of(&run.plan)).collect(), Some(Page::Tasks(None))),
+        Page::Tasks(before) => {
+            let (wanted, last) = of_tasks(state.tasks_below(before));
+            (wanted, Some(last.map_or(Page::DeadLetters(None), |last| Page::Tasks(Some(last)))))
+        }
+        Page::DeadLetters(before) => {
+            let (wanted, last) = of_tasks(state.dead_letters_below(before));
+            (wanted, last.map(|last| Page::DeadLetters(Some(last))))
+        }
+    }
+}
+
+/// Returns the blobs that the next tasks name, and the last of these tasks, if there was any.
+fn of_tasks<'a>(tasks: impl Iterator<Item = &'a Arc<Task>>) -> (BTreeSet<[u8; 32]>, Option<TaskId>) {
+    let (mut wanted, mut last) = (BTreeSet::new(), None);
+    for task in tasks.take(PAGE_TASKS) {
+        wanted.extend(blob_of(&task.spec.payload));
+        last = Some(task.spec.id);
+    }
+    (wanted, last)
+}
+
+const fn blob_of(payload: &Payload) -> Option<[u8; 32]> {
+    match payload {
+        Payload::Inline(_) => None,
+        Payload::Blob { hash, .. } => Some(*hash),
+    }
+}

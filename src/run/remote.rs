@@ -1,0 +1,374 @@
+//! Drives a run on nodes that run elsewhere, over their API.
+//!
+//! ```text
+//!  open run (agreed) ─► pools ─► entries as they become ready ─► wait for each task ─► close the run
+//! ```
+//!
+//! Everything that must survive is agreed by the nodes: the run with its plan, its pools and its tasks, each under an
+//! idempotency key of the run. So a request that is sent again, to another node as well, counts once, and a run goes on
+//! over the death of any node as long as the client finds another. Programs run where the nodes are: paths in the plan
+//! must mean the same there.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt, future::BoxFuture};
+use serde_json::{Map, Value, json};
+use synod_domain::agent::{PoolSpec, RuntimeSpec};
+use synod_domain::id::{AgentId, RunId, TaskId};
+use synod_domain::spread::Recovery;
+use synod_domain::task::{Lane, Phase};
+
+use crate::api::{self, Priority, TaskStatus};
+use crate::client::Client;
+use crate::fleet::{EntryPlan, ItemPlan, Plan, Target};
+use crate::run::drive::{Readiness, readiness};
+use crate::run::entry::{Entry, Stage, key, payload};
+use crate::run::outcome::{AttemptOutcome, EntryOutcome, Outcome, TaskOutcome};
+use crate::run::scope::{marked, pool_name, scoped_pool};
+use crate::run::{Continued, Error, Progress};
+
+/// How many tasks are waited for at a time. More holds more connections open and learns of ends no earlier.
+const WAITS_AT_ONCE: usize = 64;
+
+/// How many tasks are submitted in one request: they share their syncs.
+const BATCH: usize = 256;
+
+/// For how long a run goes on asking when no node answers: over the loss of a leader and a restart of all nodes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A run that is open on nodes elsewhere.
+#[derive(Debug)]
+pub struct RemoteRun {
+    /// Its id.
+    pub id: RunId,
+    /// What it does.
+    pub plan: Plan,
+    /// How it continues an earlier one, if it does.
+    pub continued: Option<Continued>,
+    client: Client,
+}
+
+/// A task that has ended.
+struct Ended {
+    entry: usize,
+    task: Result<api::Task, crate::client::Error>,
+}
+
+impl RemoteRun {
+    /// Opens the run: the interrupted one of the same fleet unless `fresh`, else a new one with `plan`.
+    ///
+    /// # Errors
+    /// When no node takes it, or the plan of the interrupted run cannot be read.
+    pub async fn open(client: &Client, plan: Plan, fresh: bool) -> Result<Self, Error> {
+        for pool in &plan.pools {
+            pool_name(&plan.name, &pool.name)?;
+        }
+        let client = client.patient(PATIENCE);
+        let bytes = serde_json::to_vec(&plan).map_err(|error| unreadable("plan", error))?;
+        let wanted =
+            api::OpenRun { fleet: plan.name.to_string(), plan: api::Json::from_bytes(&bytes), fresh };
+        let open = client.open_run(&wanted).await?;
+        let id: RunId = read(&open.id)?;
+        if !open.continued {
+            return Ok(Self { id, plan, continued: None, client });
+        }
+        let stored: Plan = serde_json::from_str(open.plan.text())
+            .map_err(|error| Error::Plan { run: id, reason: error.to_string() })?;
+        let plan_changed = stored.digest != plan.digest;
+        Ok(Self { id, plan: stored, continued: Some(Continued { plan_changed }), client })
+    }
+
+    /// Creates the pools of the plan, or changes those that are there.
+    ///
+    /// # Errors
+    /// When a pool cannot work on the nodes, or no node takes it.
+    pub async fn set_up_pools(&self) -> Result<(), Error> {
+        for pool in &self.plan.pools {
+            let scoped = scoped_pool(&self.plan.name, pool)?;
+            match self.client.put_pool(&new_pool(&scoped)).await {
+                Ok(_) => {}
+                Err(crate::client::Error::Refused(problem)) if problem.status == 400 => {
+                    return Err(Error::Pool { pool: pool.name.clone(), reason: problem.detail });
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Submits the entries as they become ready, waits for all ends, and closes the run.
+    ///
+    /// # Errors
+    /// When no node answers for a while; the run stays open and can be continued.
+    pub async fn drive(&self, progress: &mut dyn Progress) -> Result<Outcome, Error> {
+        let mut entries: Vec<Entry> = self.plan.entries.iter().cloned().map(Entry::new).collect();
+        let mut ended: Vec<Vec<Option<api::Task>>> = entries.iter().map(|_| Vec::new()).collect();
+        let mut queue: VecDeque<(usize, TaskId)> = VecDeque::new();
+        let mut waits: FuturesUnordered<BoxFuture<'static, Ended>> = FuturesUnordered::new();
+        loop {
+            for place in self.begin_ready(&mut entries, &ended, progress).await? {
+                ended[place] = vec![None; entries[place].tasks.len()];
+                queue.extend(entries[place].tasks.iter().map(|task| (place, *task)));
+            }
+            while waits.len() < WAITS_AT_ONCE
+                && let Some((entry, task)) = queue.pop_front()
+            {
+                waits.push(wait(self.client.clone(), entry, task));
+            }
+            let Some(Ended { entry: place, task }) = waits.next().await else { break };
+            let task = task?;
+            let (id, phase): (TaskId, Phase) = (read(&task.id)?, phase(task.status));
+            let entry = &mut entries[place];
+            if entry.note_end(id, phase) {
+                progress.ended(entry.pool(), entry.plan.name.as_str(), phase, false);
+                if let Some(reason) = &task.reason {
+                    let what = entry.key_of(id).unwrap_or(entry.plan.name.as_str());
+                    progress.notice(&format!("{what} is {phase}: {reason}"));
+                }
+            }
+            if let Some(index) = entry.tasks.iter().position(|one| *one == id) {
+                ended[place][index] = Some(task);
+            }
+        }
+        let outcome = self.outcome(&entries, &ended)?;
+        self.client.end_run(&self.id.to_string(), &outcome.summary()).await?;
+        Ok(outcome)
+    }
+
+    /// Submits every entry whose predecessors are done and returns their places; skips those whose predecessors failed.
+    async fn begin_ready(
+        &self,
+        entries: &mut [Entry],
+        ended: &[Vec<Option<api::Task>>],
+        progress: &mut dyn Progress,
+    ) -> Result<Vec<usize>, Error> {
+        let mut begun = Vec::new();
+        for place in 0..entries.len() {
+            if !matches!(entries[place].stage, Stage::Waiting) {
+                continue;
+            }
+            match readiness(entries, place) {
+                Readiness::NotYet => {}
+                Readiness::Never(reason) => {
+                    let entry = &mut entries[place];
+                    progress.notice(&format!("{} is not begun: {reason}", entry.plan.name));
+                    entry.stage = Stage::Skipped(reason);
+                }
+                Readiness::Ready => {
+                    let after = handed_over(entries, ended, place)?;
+                    let tasks = self.submit(&entries[place].plan, after.as_ref()).await?;
+                    let entry = &mut entries[place];
+                    progress.submitted(entry.pool(), entry.plan.name.as_str(), tasks.len());
+                    entry.stage = match tasks.is_empty() {
+                        true => Stage::Done,
+                        false => Stage::Open(tasks.iter().copied().collect()),
+                    };
+                    entry.tasks = tasks;
+                    begun.push(place);
+                }
+            }
+        }
+        Ok(begun)
+    }
+
+    async fn submit(&self, entry: &EntryPlan, after: Option<&Value>) -> Result<Vec<TaskId>, Error> {
+        let mut tasks = Vec::with_capacity(entry.items.len());
+        for items in entry.items.chunks(BATCH) {
+            let batch: Result<Vec<api::NewTask>, Error> =
+                items.iter().map(|item| self.new_task(entry, item, after)).collect();
+            for submitted in self.client.submit_many(batch?).await? {
+                match (submitted.task_id, submitted.problem) {
+                    (Some(id), _) => tasks.push(read(&id)?),
+                    (None, Some(problem)) => {
+                        return Err(crate::client::Error::Refused(Box::new(problem)).into());
+                    }
+                    (None, None) => return Err(strange("a task was neither taken nor refused").into()),
+                }
+            }
+        }
+        Ok(tasks)
+    }
+
+    fn new_task(
+        &self,
+        entry: &EntryPlan,
+        item: &ItemPlan,
+        after: Option<&Value>,
+    ) -> Result<api::NewTask, Error> {
+        let fleet = &self.plan.name;
+        let (pool, demand) = match &entry.target {
+            Target::Pool(pool) => (Some(pool_name(fleet, pool)?.to_string()), Vec::new()),
+            Target::Capabilities(demand) => {
+                (None, marked(fleet, demand).iter().map(|one| one.to_string()).collect())
+            }
+        };
+        let timeouts = &entry.timeouts;
+        Ok(api::NewTask {
+            kind: entry.name.to_string(),
+            payload: api::Json::from_text(payload(item, after).to_string()),
+            pool,
+            required_capabilities: demand,
+            priority: priority(entry.lane),
+            labels: item.labels.iter().map(|(name, value)| (name.to_string(), value.clone())).collect(),
+            deadline_ms: entry.deadline.map(millis),
+            waiting_timeout_ms: timeouts.waiting.map(millis),
+            running_timeout_ms: Some(timeouts.running.map_or(0, millis)),
+            silence_timeout_ms: timeouts.silence.map(millis),
+            retry: Some(api::Retry {
+                max_attempts: Some(entry.retry.max_attempts),
+                backoff_ms: Some(millis(entry.retry.initial)),
+                backoff_max_ms: Some(millis(entry.retry.max)),
+            }),
+            run: Some(self.id.to_string()),
+            idempotency_key: Some(key(self.id, item)),
+            ..api::NewTask::default()
+        })
+    }
+
+    fn outcome(&self, entries: &[Entry], ended: &[Vec<Option<api::Task>>]) -> Result<Outcome, Error> {
+        let mut outcomes = Vec::new();
+        for (entry, ended) in entries.iter().zip(ended) {
+            let mut tasks = Vec::new();
+            for (item, task) in entry.plan.items.iter().zip(ended) {
+                if let Some(task) = task {
+                    tasks.push(task_outcome(item, task)?);
+                }
+            }
+            let skipped = match &entry.stage {
+                Stage::Skipped(reason) => Some(reason.clone()),
+                Stage::Waiting | Stage::Open(_) | Stage::Done => None,
+            };
+            outcomes.push(EntryOutcome { name: entry.plan.name.clone(), skipped, tasks });
+        }
+        let fleet = self.plan.name.clone();
+        Ok(Outcome { run: self.id, fleet, continued: self.continued.is_some(), entries: outcomes })
+    }
+}
+
+fn wait(client: Client, entry: usize, task: TaskId) -> BoxFuture<'static, Ended> {
+    async move { Ended { entry, task: client.wait(&task.to_string(), None).await } }.boxed()
+}
+
+/// The results that an entry is handed, by the name of the entry they come from.
+fn handed_over(
+    entries: &[Entry],
+    ended: &[Vec<Option<api::Task>>],
+    place: usize,
+) -> Result<Option<Value>, Error> {
+    let names = &entries[place].plan.after;
+    if names.is_empty() {
+        return Ok(None);
+    }
+    let mut fields = Map::new();
+    for name in names {
+        let Some(before) = entries.iter().position(|entry| entry.plan.name == *name) else { continue };
+        let mut results = Vec::new();
+        for (item, task) in entries[before].plan.items.iter().zip(&ended[before]) {
+            let result = task.as_ref().map(result).transpose()?.flatten().unwrap_or(Value::Null);
+            results.push(json!({ "item": item.item, "result": result }));
+        }
+        fields.insert(name.to_string(), Value::Array(results));
+    }
+    Ok(Some(Value::Object(fields)))
+}
+
+fn result(task: &api::Task) -> Result<Option<Value>, Error> {
+    let Some(result) = &task.result else { return Ok(None) };
+    serde_json::from_str(result.text()).map(Some).map_err(|error| unreadable("result", error))
+}
+
+fn task_outcome(item: &ItemPlan, task: &api::Task) -> Result<TaskOutcome, Error> {
+    let mut attempts = Vec::new();
+    for attempt in &task.attempts {
+        let end = ["completed", "failed", "lost", "stopped"].into_iter().find(|word| *word == attempt.end);
+        attempts.push(AttemptOutcome {
+            number: attempt.number,
+            agent: read::<AgentId>(&attempt.agent)?,
+            end: end.unwrap_or("unknown"),
+            reason: attempt.reason.clone(),
+        });
+    }
+    Ok(TaskOutcome {
+        task: read(&task.id)?,
+        key: item.key.clone(),
+        item: item.item.clone(),
+        status: phase(task.status),
+        reason: task.reason.clone(),
+        completions: attempts.iter().filter(|attempt| attempt.end == "completed").count(),
+        attempts,
+        result: result(task)?,
+    })
+}
+
+fn new_pool(spec: &PoolSpec) -> api::NewPool {
+    let runtime = match &spec.runtime {
+        RuntimeSpec::Process(process) => api::PoolRuntime::Process(api::HostedSpec {
+            command: process.command.clone(),
+            cwd: process.cwd.clone(),
+            env: process.env.clone(),
+        }),
+        RuntimeSpec::Native(name) => api::PoolRuntime::Native(name.to_string()),
+        RuntimeSpec::External => api::PoolRuntime::External,
+    };
+    let spread = &spec.spread;
+    let standby = match spec.recovery {
+        Recovery::Failover { standby } => Some(standby),
+        Recovery::Restart | Recovery::Replacement | Recovery::Degraded => None,
+    };
+    api::NewPool {
+        name: spec.name.to_string(),
+        runtime,
+        capabilities: spec.capabilities.iter().map(|one| one.to_string()).collect(),
+        min: Some(spec.min),
+        max: Some(spec.max),
+        concurrency: Some(spec.concurrency),
+        strategy: Some(spec.strategy.to_string()),
+        spread: Some(api::Spread {
+            manner: Some(spread.manner.to_string()),
+            max_per_node: spread.max_per_node,
+            labels: spread.labels.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
+            region: spread.region.as_ref().map(ToString::to_string),
+        }),
+        recovery: Some(api::Recovery { kind: spec.recovery.to_string(), standby }),
+    }
+}
+
+const fn priority(lane: Lane) -> Priority {
+    match lane {
+        Lane::Critical => Priority::Critical,
+        Lane::High => Priority::High,
+        Lane::Normal => Priority::Normal,
+        Lane::Low => Priority::Low,
+    }
+}
+
+const fn phase(status: TaskStatus) -> Phase {
+    match status {
+        TaskStatus::Pending => Phase::Pending,
+        TaskStatus::Scheduled => Phase::Scheduled,
+        TaskStatus::Running => Phase::Running,
+        TaskStatus::Completed => Phase::Completed,
+        TaskStatus::Failed => Phase::Failed,
+        TaskStatus::TimedOut => Phase::TimedOut,
+        TaskStatus::Cancelled => Phase::Cancelled,
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Reads an id that a node answered with.
+fn read<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, Error> {
+    text.parse().map_err(|error| strange(&format!("{text:?}: {error}")).into())
+}
+
+fn strange(reason: &str) -> crate::client::Error {
+    crate::client::Error::Strange { url: "the node".to_owned(), reason: reason.to_owned() }
+}
+
+fn unreadable(what: &'static str, error: serde_json::Error) -> Error {
+    crate::node::Error::Json { what, error }.into()
+}

@@ -1,0 +1,16 @@
+//! Several nodes in one process, over real streams and datagrams on loopback, with real certificates.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say so")]
+
+#[path = "node/support.rs"]
+#[allow(dead_code, reason = "it is shared with the tests of a single node")]
+mod support;
+
+#[path = "cluster/failing.rs"]
+mod failing;
+#[path = "cluster/forming.rs"]
+mod forming;
+#[path = "cluster/group.rs"]
+mod group;
+#[path = "cluster/working.rs"]
+mod working;
