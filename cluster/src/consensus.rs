@@ -270,6 +270,7 @@ impl Consensus {
             log: log_end,
             hold,
             in_hand,
+            one_change: tokio::sync::Mutex::default(),
         });
         let keeper = Keeper {
             raft: raft.clone(),

@@ -230,6 +230,7 @@ impl Keeper {
                 (ChangeMembers::RemoveNodes(one(number)), true)
             }
         };
+        let _alone = self.transfer.one_change.lock().await;
         if let Err(error) = self.raft.change_membership(change, retain).await {
             tracing::info!(%error, "the group was not changed; it is tried again");
         }

@@ -1,6 +1,7 @@
 //! Giving the lead to another voter, in the time of a few messages instead of an election timeout.
 //!
 //! ```text
+//!   wait for a change of the group ─►
 //!   hold proposals ─► wait until the other has everything ─► "take over" ─► it elects itself, its voters are
 //!                                                            told that the leader wishes it ─► this node follows
 //! ```
@@ -11,12 +12,12 @@
 use std::sync::Arc;
 
 use openraft::ServerState;
-use openraft::metrics::RaftDataMetrics;
+use openraft::metrics::{RaftDataMetrics, RaftServerMetrics};
 use synod_domain::id::NodeId;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, MutexGuard, watch};
 
 use crate::elections::Electorate;
-use crate::group::Raft;
+use crate::group::{Peer, Raft};
 use crate::hearing::Here;
 use crate::log_store::LogStore;
 use crate::network::Colleagues;
@@ -30,6 +31,9 @@ pub enum TransferError {
     /// There is no other voter, or it is not the one that was named.
     #[error("there is no such voter to give the lead to")]
     NoTarget,
+    /// Members are changing, and those who could elect the other are not agreed yet.
+    #[error("the group is changing its members; try again when it has")]
+    Changing,
     /// It lacks entries that it did not get in time.
     #[error("the other voter is too far behind")]
     Behind,
@@ -52,6 +56,9 @@ pub(crate) struct Transfer {
     pub(crate) hold: watch::Sender<bool>,
     /// How many batches are on their way.
     pub(crate) in_hand: watch::Receiver<usize>,
+    /// Whoever has it changes the group, or its leader. Both at once would leave a leader-to-be without the last
+    /// entry of the change, and nobody elected.
+    pub(crate) one_change: Mutex<()>,
 }
 
 /// Lets proposals go on when it is dropped.
@@ -67,6 +74,7 @@ impl Transfer {
     /// Gives the lead to `to`, or to whichever voter has most of the log.
     pub(crate) async fn give(&self, to: Option<NodeId>) -> Result<NodeId, TransferError> {
         let term = (*self.here.leading.borrow()).ok_or(TransferError::NotLeader)?;
+        let _alone = self.group_stands().await.ok_or(TransferError::Changing)?;
         let electorate = Electorate::of(&self.raft);
         let mut others = electorate.other_voters(self.here.number);
         if let Some(to) = to {
@@ -96,13 +104,35 @@ impl Transfer {
         drop(held);
         // It pulses as soon as it leads.
         let mut heard = self.here.hearing.leader();
-        let elected = heard.wait_for(|vote| vote.is_some_and(|vote| vote.leader_id.term > term));
+        let elected = async {
+            tokio::select! {
+                biased;
+                vote = heard.wait_for(|vote| vote.is_some_and(|vote| vote.leader_id.term > term)) => {
+                    vote.ok().and_then(|vote| vote.as_ref()?.leader_id.voted_for)
+                }
+                _ = leading.wait_for(|now| now.is_some_and(|now| now > term)) => Some(self.here.number),
+            }
+        };
         // Nothing is held any more: a slow disk is waited for as long as another election would be.
         match tokio::time::timeout(self.here.timing.election.1 * ELECTIONS, elected).await {
-            Ok(Ok(vote)) if vote.is_some_and(|vote| vote.leader_id.voted_for == Some(number)) => Ok(node),
+            Ok(Some(elected)) if elected == number => Ok(node),
             Ok(_) => Err(TransferError::Refused("another voter was elected".to_owned())),
             Err(_) => Err(TransferError::Refused("nobody was elected in time".to_owned())),
         }
+    }
+
+    /// Waits until no change of the group is under way, and keeps the next one from beginning.
+    async fn group_stands(&self) -> Option<MutexGuard<'_, ()>> {
+        let mut metrics = self.raft.server_metrics();
+        let stands = async {
+            let alone = self.one_change.lock().await;
+            let one_set = |now: &RaftServerMetrics<u64, Peer>| {
+                now.membership_config.membership().get_joint_config().len() == 1
+            };
+            metrics.wait_for(one_set).await.ok()?;
+            Some(alone)
+        };
+        tokio::time::timeout(self.here.timing.election.1, stands).await.ok().flatten()
     }
 
     /// Returns through where a member is known to have the log.

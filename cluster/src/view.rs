@@ -21,6 +21,8 @@ pub struct GroupView {
     pub term: u64,
     /// Whether this node is the leader; only a leader knows how far the others are.
     pub leads: bool,
+    /// Whether a change of its voters is half done: those before and those after must both agree.
+    pub changing: bool,
     /// Its members, by number.
     pub members: Vec<MemberView>,
 }
@@ -59,5 +61,10 @@ pub(crate) fn look(raft: &Raft) -> GroupView {
             lag: matched.map(|_| last.saturating_sub(index.map_or(0, |index| index + 1))),
         }
     });
-    GroupView { term: metrics.current_term, leads, members: members.collect() }
+    GroupView {
+        term: metrics.current_term,
+        leads,
+        changing: membership.get_joint_config().len() > 1,
+        members: members.collect(),
+    }
 }

@@ -39,6 +39,8 @@ pub struct Cluster {
     /// What it waits for before it takes work, if it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waits_for: Option<String>,
+    /// Whether a change of the voters is half done, as this node knows it.
+    pub changing: bool,
     /// How many voters there are.
     pub voters: u32,
     /// How many of them are up.

@@ -118,14 +118,29 @@ impl Group {
         self.seats.iter().position(|seat| seat.node.as_ref().is_some_and(|node| node.id() == id)).unwrap()
     }
 
-    /// Waits until this many nodes vote, as the leader sees it.
+    /// Waits until this many nodes vote and all of them know it, so that any one may be missed from now on.
     pub(crate) async fn voters(&self, wanted: usize) {
+        let knows = |node: &Node| {
+            let cluster = node.cluster();
+            let voters = cluster.nodes.iter().filter(|node| node.votes == Some(true)).count();
+            !cluster.changing && voters == wanted
+        };
         crate::support::eventually("the nodes vote", || {
-            let leader = self.nodes().find(|node| node.cluster().leads.is_some())?;
-            let voters = leader.cluster().nodes.iter().filter(|node| node.votes == Some(true)).count();
-            (voters == wanted).then_some(())
+            let led = self.nodes().any(|node| node.cluster().leads.is_some());
+            (led && self.nodes().all(|node| knows(node))).then_some(())
         })
         .await;
+    }
+
+    /// Gives the lead to another node: again when a busy disk made whoever was meant too late.
+    pub(crate) async fn give_lead_away(&self) {
+        loop {
+            let leader = self.node(self.leader().await);
+            match leader.transfer_leadership(None).await {
+                Ok(next) => return assert_ne!(next, leader.id()),
+                Err(error) => eprintln!("the lead was not given away: {error}"),
+            }
+        }
     }
 
     /// Stops all that run, one after the other.

@@ -8,10 +8,14 @@ use synod_domain::reply::Reply;
 use super::support::{accepted, killed};
 use super::table::{PATIENCE, Table, id, name, spec};
 
-/// Waits until the leader shows a group like this.
+/// Waits until a node knows the group so, and no change of it is half done.
 async fn shows(table: &Table, at: u64, expected: impl Fn(&[MemberView]) -> bool) {
+    let as_expected = || {
+        let group = table.at(at).group();
+        !group.changing && expected(&group.members)
+    };
     let shown = async {
-        while !expected(&table.at(at).group().members) {
+        while !as_expected() {
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
     };
@@ -56,6 +60,10 @@ async fn grown() -> Table {
         let start = Command::StartNode { spec: spec(number), generation: 1 };
         accepted(table.at(1), 1_000_000 + number, start).await;
         shows(&table, 1, |members| voters(members).contains(&number)).await;
+    }
+    // What only the leader knows, the next leader may not know yet.
+    for number in [2, 3] {
+        shows(&table, number, |members| voters(members) == [1, 2, 3]).await;
     }
     table
 }

@@ -33,8 +33,9 @@ fn summary(cluster: &Cluster) -> String {
         Some(age) => format!(", leader heard {age} ms ago"),
         None => String::new(),
     };
+    let changing = if cluster.changing { ", being changed" } else { "" };
     format!(
-        "{what}: {leader} leads in term {}, {} of {} voters up ({} needed); asked {} (log {}, applied {}{age})",
+        "{what}: {leader} leads in term {}, {} of {} voters up ({} needed{changing}); asked {} (log {}, applied {}{age})",
         cluster.term,
         cluster.voters_up,
         cluster.voters,

@@ -95,6 +95,8 @@ pub struct ClusterStatus {
     pub staleness: Option<Duration>,
     /// What it waits for before it takes work, for a person; `None` once it does.
     pub waits_for: Option<String>,
+    /// Whether a change of the voters is half done.
+    pub changing: bool,
     /// All nodes, in order of id.
     pub nodes: Vec<NodeStatus>,
 }

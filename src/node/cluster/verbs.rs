@@ -59,7 +59,8 @@ impl Node {
         let consensus = self.consensus().ok();
         let leader = consensus.as_ref().and_then(|consensus| *consensus.leader().borrow());
         let leads = consensus.as_ref().and_then(|consensus| *consensus.leadership().borrow());
-        let members = consensus.as_ref().map(|consensus| consensus.group().members).unwrap_or_default();
+        let group = consensus.as_ref().map(|consensus| consensus.group()).unwrap_or_default();
+        let members = group.members;
         let seen: BTreeMap<NodeId, Member> = match &self.member {
             Some(member) => {
                 member.gossip.members().into_iter().map(|seen| (seen.rumour.node, seen)).collect()
@@ -90,6 +91,7 @@ impl Node {
             applied: status.applied,
             staleness: self.staleness(),
             waits_for: self.waits_for(),
+            changing: group.changing,
             nodes: nodes.collect(),
         }
     }

@@ -81,6 +81,7 @@ pub(in crate::http::native) fn cluster() -> api::Cluster {
         applied: 1042,
         staleness_ms: Some(31),
         waits_for: None,
+        changing: false,
         voters: 3,
         voters_up: 3,
         quorum: 2,

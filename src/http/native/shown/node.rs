@@ -100,6 +100,7 @@ pub(crate) fn cluster(node: &Node, votes: (usize, usize, usize)) -> api::Cluster
         // The longest time there is stands for never.
         staleness_ms: status.staleness.filter(|age| *age != Duration::MAX).map(millis),
         waits_for: status.waits_for,
+        changing: status.changing,
         cluster: status.cluster,
         listens: status.listens,
         voters: count(voters),
