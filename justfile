@@ -45,8 +45,16 @@ chaos *args:
     cargo run --release --locked --manifest-path tests/chaos/Cargo.toml -- run {{args}}
 
 # Shows that the judges of `just chaos` catch bugs: builds the tree with each of four in it, in a copy.
-mutants:
+chaos-mutants:
     tests/chaos/mutants.sh
+
+# Shows that the judges of `just simulate` catch bugs: one build with all of them in it, one process for each and seed.
+mutants *args:
+    simulations/mutants.sh {{args}}
+
+# Every order of a few events on the real rules; `just model --large` takes some millions of states.
+model *args:
+    cargo run --release --locked -p synod-model -- {{args}}
 
 # Three replicas beside one node and beside etcd, as far as it is installed; docs/BENCHMARKS.md.
 cluster-bench *args:
@@ -65,9 +73,14 @@ deny:
 bench *args:
     cargo bench --workspace --locked {{args}}
 
-# One node in a simulated world: `just simulate --seed 7`.
+# Real nodes in a simulated world: `just simulate --seed 7`; docs/SIMULATION.md.
 simulate *args:
     cargo run --release --locked -p synod-simulations --bin synod-simulate -- {{args}}
+
+# One seed after the other until it is stopped; goes on from there the next time. Exit code 130 is the usual end.
+sweep *args="--seeds 0.. --duration 1m":
+    cargo build --release --locked -p synod-simulations --bin synod-simulate
+    target/release/synod-simulate --ledger target/sweep.jsonl {{args}}
 
 # The main job, as a person runs it.
 run *args:

@@ -24,3 +24,6 @@ mod running;
 mod serving;
 #[path = "cli/settings.rs"]
 mod settings;
+#[cfg(unix)]
+#[path = "cli/simulate.rs"]
+mod simulate;

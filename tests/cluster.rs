@@ -6,11 +6,17 @@
 #[allow(dead_code, reason = "it is shared with the tests of a single node")]
 mod support;
 
+#[path = "cluster/closed.rs"]
+mod closed;
 #[path = "cluster/failing.rs"]
 mod failing;
 #[path = "cluster/forming.rs"]
 mod forming;
 #[path = "cluster/group.rs"]
 mod group;
+#[path = "cluster/living.rs"]
+mod living;
+#[path = "cluster/regions.rs"]
+mod regions;
 #[path = "cluster/working.rs"]
 mod working;

@@ -33,6 +33,8 @@ mod listing;
 mod mailboxes;
 #[path = "http/pools.rs"]
 mod pools;
+#[path = "http/regions.rs"]
+mod regions;
 #[path = "http/stopping.rs"]
 mod stopping;
 #[path = "http/tasks.rs"]

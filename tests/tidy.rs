@@ -17,6 +17,8 @@ mod arrows;
 mod dependencies;
 #[path = "tidy/links.rs"]
 mod links;
+#[path = "tidy/mutants.rs"]
+mod mutants;
 #[path = "tidy/notes.rs"]
 mod notes;
 #[path = "tidy/shape.rs"]

@@ -461,11 +461,16 @@ impl State {
         });
     }
 
-    /// Whoever asks it to leave brings a patience of its own; the shortest counts.
+    /// Whoever asks it to leave brings a patience of its own; the shortest counts. Nobody is patient when no end of
+    /// its work could be agreed.
     fn give_back_after(&self, me: &ActorRef<Message>, patience: Duration) {
-        let me = me.clone();
+        let (me, farewell) = (me.clone(), self.args.world.farewell.clone());
         self.beside.spawn(async move {
-            tokio::time::sleep(patience).await;
+            tokio::select! {
+                biased;
+                () = farewell.is_hopeless() => {}
+                () = tokio::time::sleep(patience) => {}
+            }
             // An error means that the agent is gone.
             let _ = me.send_message(Message::DrainElapsed);
         });

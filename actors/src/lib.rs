@@ -12,7 +12,8 @@
 //!     ├── scheduler          hands waiting tasks to agents; proposes, never decides alone
 //!     ├── clockwork          lets time pass in the log when something is due
 //!     ├── census             turns rumours about nodes into what is agreed of them
-//!     └── liveness           takes agents that run elsewhere and are silent for offline
+//!     ├── liveness           takes agents that run elsewhere and are silent for offline
+//!     └── envoy              brings tasks that are kept for other regions there
 //! ```
 //!
 //! Beside the tree stands the [`desk`], at which agents that run elsewhere wait for work; the router keeps it
@@ -26,6 +27,7 @@ pub mod runtimes;
 pub mod address;
 pub mod desk;
 pub mod events;
+pub mod farewell;
 pub mod guest;
 pub mod ids;
 pub mod liveness;
@@ -38,6 +40,7 @@ mod attempt;
 mod census;
 mod clockwork;
 mod directory;
+mod envoy;
 mod free;
 mod gate;
 mod handover;

@@ -4,6 +4,7 @@
 //! tests and the simulator plug in theirs. [`Clock`](synod_domain::sources::Clock) and
 //! [`Entropy`](synod_domain::sources::Entropy) stand in the domain crate.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -125,6 +126,89 @@ impl Neighbours for Alone {
 impl Relay for Alone {
     async fn heard(&self, _: Vec<AgentId>) -> Result<(), String> {
         Ok(())
+    }
+}
+
+/// The way to other regions, each a group of its own.
+#[async_trait]
+pub trait Regions: Send + Sync + 'static {
+    /// Returns the region that this node belongs to.
+    fn here(&self) -> &Name;
+
+    /// Returns the other regions of which somebody is alive, by rumour.
+    fn reachable(&self) -> BTreeSet<Name>;
+
+    /// Counts the changes of what [`Regions::reachable`] returns.
+    fn changes(&self) -> watch::Receiver<u64>;
+
+    /// Offers a task that is kept here to another region, its payload with it. There it is proposed under `request`
+    /// as [`Command::TakeOffered`]; the answer is that of its group.
+    ///
+    /// # Errors
+    /// With a text for people: it is not known whether that region has it. It may be offered there again.
+    async fn offer(&self, region: &Name, request: RequestId, spec: Arc<TaskSpec>) -> Result<Answer, String>;
+
+    /// Submits a task of which nothing is kept here to another region, its payload beside it: what the spec says of
+    /// its payload counts for nothing, and the other region stores the bytes. There it is proposed under `request` as
+    /// [`Command::Submit`].
+    ///
+    /// # Errors
+    /// With a text for people: it is not known whether that region has it. It may be sent again under that request.
+    async fn submit_direct(
+        &self,
+        region: &Name,
+        request: RequestId,
+        spec: Arc<TaskSpec>,
+        payload: Bytes,
+    ) -> Result<Answer, String>;
+}
+
+/// The regions of a node that knows no others.
+#[derive(Debug)]
+pub struct NoRegions {
+    here: Name,
+    changes: watch::Sender<u64>,
+}
+
+impl NoRegions {
+    /// Says in which region the node is.
+    pub fn new(here: Name) -> Self {
+        Self { here, changes: watch::Sender::new(0) }
+    }
+}
+
+impl Default for NoRegions {
+    fn default() -> Self {
+        Self::new(Name::default())
+    }
+}
+
+#[async_trait]
+impl Regions for NoRegions {
+    fn here(&self) -> &Name {
+        &self.here
+    }
+
+    fn reachable(&self) -> BTreeSet<Name> {
+        BTreeSet::new()
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    async fn offer(&self, region: &Name, _: RequestId, _: Arc<TaskSpec>) -> Result<Answer, String> {
+        Err(format!("no region {region} is known here"))
+    }
+
+    async fn submit_direct(
+        &self,
+        region: &Name,
+        _: RequestId,
+        _: Arc<TaskSpec>,
+        _: Bytes,
+    ) -> Result<Answer, String> {
+        Err(format!("no region {region} is known here"))
     }
 }
 

@@ -12,8 +12,9 @@ use synod_domain::sources::{Clock, Entropy};
 use synod_domain::state::State;
 
 use crate::events::EventHub;
+use crate::farewell::Farewell;
 use crate::ids::Ids;
-use crate::ports::{Blobs, Journal, JournalError, Neighbours, Relay, Runtimes};
+use crate::ports::{Blobs, Journal, JournalError, Neighbours, Regions, Relay, Runtimes};
 
 /// The first wait before a proposal is sent again, doubled up to [`RETRY_MAX`]. The journal answers
 /// within a sync or says that it is overloaded, so short waits are right.
@@ -41,6 +42,8 @@ pub struct World {
     pub neighbours: Arc<dyn Neighbours>,
     /// The way of signs of life to whoever leads.
     pub relay: Arc<dyn Relay>,
+    /// The way to other regions.
+    pub regions: Arc<dyn Regions>,
     /// The node's clock.
     pub clock: Arc<dyn Clock>,
     /// The node's chance.
@@ -51,6 +54,8 @@ pub struct World {
     pub hub: EventHub,
     /// How long an agent that runs elsewhere may be silent, unless it says otherwise itself.
     pub agent_timeout: Duration,
+    /// How long it waits at its end for what may never be agreed.
+    pub farewell: Farewell,
 }
 
 impl fmt::Debug for World {
@@ -94,8 +99,12 @@ impl World {
     /// says of its own agents must not be lost because of an election. Always under the same request id.
     ///
     /// # Errors
-    /// When the node stops.
+    /// When the node stops; also when it is about to, and waits for nothing that may never be agreed.
     pub(crate) async fn persist(&self, command: Command) -> Result<Answer, JournalError> {
+        self.farewell.wait(self.insist(command)).await.unwrap_or(Err(JournalError::Stopped))
+    }
+
+    async fn insist(&self, command: Command) -> Result<Answer, JournalError> {
         let id = self.ids.request();
         let mut wait = RETRY_FIRST;
         loop {

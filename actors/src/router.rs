@@ -20,7 +20,7 @@ use crate::events::{Happening, Heard, Subscription};
 use crate::propose::World;
 use crate::scheduler::Touched;
 use crate::tether::Tether;
-use crate::{agents, census, clockwork, liveness, scheduler, steward};
+use crate::{agents, census, clockwork, envoy, liveness, scheduler, steward};
 
 /// What a start or a restart needs.
 #[derive(Clone)]
@@ -33,6 +33,7 @@ pub(crate) struct Args {
     pub(crate) steward: steward::Handle,
     pub(crate) census: census::Handle,
     pub(crate) liveness: liveness::Handle,
+    pub(crate) envoy: envoy::Handle,
     pub(crate) desk: Desk,
 }
 
@@ -170,7 +171,10 @@ impl Args {
             Event::NodeDraining { .. } | Event::NodeAdmitted { .. } | Event::NodeStarted { .. } => {
                 let _ = self.census.look();
             }
-            Event::TaskStarted { .. }
+            Event::TaskKept { task, .. } | Event::TaskRefusedThere { task, .. } => self.envoy.touch(*task),
+            Event::TaskOffered { .. }
+            | Event::TaskForwarded { .. }
+            | Event::TaskStarted { .. }
             | Event::TaskProgressed { .. }
             | Event::DeadLetterRemoved { .. }
             | Event::RunStarted { .. }
@@ -220,6 +224,7 @@ impl Args {
         let _ = self.steward.look();
         let _ = self.census.look();
         let _ = self.liveness.look();
+        self.envoy.look();
         self.clockwork.due(self.world.read(Agreed::next_due));
         let everything = Touched { everything: true, ..Touched::default() };
         self.desk.touch(&everything);

@@ -22,7 +22,7 @@ use crate::directory::Directory;
 use crate::gate::Gate;
 use crate::ports::Journal;
 use crate::supervisor::{self, ChildSpec, STOP_PATIENCE, Supervisor, child, why_not_started};
-use crate::{agents, census, clockwork, liveness, relaying, router, scheduler, steward};
+use crate::{agents, census, clockwork, envoy, liveness, relaying, router, scheduler, steward};
 
 /// Restarts of one system actor: five in a minute, then its branch fails and with it the node.
 fn restart() -> RestartPolicy {
@@ -71,6 +71,7 @@ struct Handles {
     census: census::Handle,
     liveness: liveness::Handle,
     relaying: relaying::Handle,
+    envoy: envoy::Handle,
     desk: Desk,
 }
 
@@ -86,6 +87,7 @@ impl Handles {
             census: census::Handle::default(),
             liveness: liveness::Handle::new(world.clone(), relaying.clone()),
             relaying,
+            envoy: envoy::Handle::default(),
             desk: Desk::new(world.clone()),
         }
     }
@@ -102,6 +104,7 @@ fn node_table(world: &World, handles: &Handles) -> Vec<ChildSpec> {
         steward: handles.steward.clone(),
         census: handles.census.clone(),
         liveness: handles.liveness.clone(),
+        envoy: handles.envoy.clone(),
         desk: handles.desk.clone(),
     };
     let agents = agents::Args { world: world.clone(), directory: handles.directory.clone() };
@@ -130,11 +133,13 @@ fn leader_table(world: &World, handles: &Handles) -> Vec<ChildSpec> {
         heard: handles.liveness.heard.clone(),
         desk: handles.desk.clone(),
     };
+    let envoy = envoy::Args { world: world.clone(), handle: handles.envoy.clone() };
     vec![
         child("scheduler", restart(), scheduler::Scheduler, scheduler, handles.scheduler.address.clone()),
         child("clockwork", restart(), clockwork::Clockwork, clockwork, handles.clockwork.address.clone()),
         child("census", restart(), census::Census, census, handles.census.0.clone()),
         child("liveness", restart(), liveness::Liveness, liveness, handles.liveness.address.clone()),
+        child("envoy", restart(), envoy::Envoy, envoy, handles.envoy.address.clone()),
     ]
 }
 
@@ -239,16 +244,26 @@ impl System {
         Hosted { world: self.world.clone(), agents: self.handles.agents.clone() }
     }
 
+    /// Lets the agents finish what they have for at most `patience` and give the rest back; they take nothing new.
+    /// What runs where this node leads goes on meanwhile, whoever leads then. What cannot be agreed is not waited for.
+    pub fn drain(&self, patience: Duration) -> impl Future<Output = ()> + Send + 'static {
+        let (handles, begun) = (self.handles.clone(), self.node.is_some());
+        let farewell = self.world.farewell.clone();
+        async move {
+            handles.desk.close();
+            farewell.begin();
+            if begun && let Err(error) = handles.agents.drain(patience).await {
+                tracing::warn!(%error, "the agents did not drain");
+            }
+        }
+    }
+
     /// Stops in order: no new work is handed out, agents finish what they have for at most `patience`
-    /// and give the rest back, then everything stops.
+    /// and give the rest back, then everything stops. Agents that have [drained](System::drain) are not waited for.
     pub async fn stop(mut self, patience: Duration) {
         self.handles.desk.close();
         self.step_down().await;
-        if self.node.is_some()
-            && let Err(error) = self.handles.agents.drain(patience).await
-        {
-            tracing::warn!(%error, "the agents did not drain");
-        }
+        self.drain(patience).await;
         if let Some(node) = &self.node {
             stop_branch("node", node).await;
         }

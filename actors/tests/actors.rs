@@ -36,8 +36,12 @@ mod pausing;
 mod pools;
 #[path = "actors/recovery.rs"]
 mod recovery;
+#[path = "actors/regions.rs"]
+mod regions;
 #[path = "actors/relaying.rs"]
 mod relaying;
+#[path = "actors/repeated_claims.rs"]
+mod repeated_claims;
 #[path = "actors/restarts.rs"]
 mod restarts;
 #[path = "actors/supervision.rs"]

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use openraft::Snapshot;
 use parking_lot::Mutex;
+use synod_domain::mutants::{Mutant, mutant};
 use synod_domain::row::Changes;
 use synod_domain::time::Timestamp;
 use synod_storage::encode;
@@ -201,10 +202,14 @@ impl Checkpointer {
         if self.status.lock().broken.is_some() {
             return true;
         }
-        let (changes, place, now) = self.machine.freeze(|state, place| {
+        let (changes, mut place, now) = self.machine.freeze(|state, place| {
             self.machine.unsaved.store(0, Ordering::Relaxed);
             (state.take_changes(), place.clone(), state.now())
         });
+        if mutant(Mutant::CheckpointWithoutItsIndex) {
+            tokio::time::sleep(self.policy.checkpoint_interval).await;
+            place = self.machine.place(); // where the rows are not yet
+        }
         let Some(applied) = place.applied else { return true };
         if self.status.lock().checkpointed == Some(applied.index) && turn.carried.is_empty() {
             return true;
@@ -340,6 +345,8 @@ impl Checkpointer {
         let mut status = self.status.lock();
         status.snapshot = info.applied.checked_sub(1);
         status.checkpointed = status.snapshot;
+        drop(status);
+        tracing::info!(applied = info.applied, "a snapshot of another node was installed");
         Ok(())
     }
 

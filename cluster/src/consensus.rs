@@ -203,6 +203,7 @@ impl Consensus {
             leading: watch::Sender::new(None),
             answered: Mutex::default(),
             appointed: AtomicU64::new(0),
+            retires: watch::Sender::new(false),
         });
         let colleagues = Colleagues::new(options.links.clone());
         let arrivals = Arc::new(Arrivals::new(Arc::clone(&snapshots), thread("synod-arrivals")?));
@@ -219,7 +220,7 @@ impl Consensus {
         let raft = Raft::new(
             options.number,
             Arc::new(config),
-            RaftPeers::new(colleagues.clone(), Arc::clone(&here)),
+            RaftPeers::new(colleagues.clone(), Arc::clone(&here), log_store.clone()),
             log_store,
             StateMachine::new(Arc::clone(&machine), Arc::clone(&checkpointer)),
         )
@@ -257,7 +258,7 @@ impl Consensus {
             batching,
             tokio::spawn(checkpointing),
             tokio::spawn(elections::run(a, b, colleagues.clone(), stop.clone())),
-            tokio::spawn(pulse::run(c, d, colleagues.clone(), stop.clone())),
+            tokio::spawn(pulse::run(c, d, colleagues.clone(), log_end.clone(), stop.clone())),
             tokio::spawn(leadership::announce(e, f, led, stop.clone())),
             tokio::spawn(leadership::tell(g, h, known, stop.clone())),
             tokio::spawn(watch_life(raft.clone(), died, stop.clone())),
@@ -343,7 +344,8 @@ impl Consensus {
     /// Returns what answers other members, for
     /// [`Service::Agreement`](crate::transport::links::Service::Agreement).
     pub fn handler(&self) -> Arc<dyn Handler> {
-        Arc::new(RaftHandler::new(self.raft.clone(), Arc::clone(&self.here), Arc::clone(&self.arrivals)))
+        let (raft, here, arrivals) = (self.raft.clone(), Arc::clone(&self.here), Arc::clone(&self.arrivals));
+        Arc::new(RaftHandler::new(raft, here, arrivals, self.transfer.log.clone()))
     }
 
     /// Returns who this node is.
@@ -400,6 +402,12 @@ impl Consensus {
         self.transfer.give(to).await
     }
 
+    /// Lets this node stand for leader no more, as long as there are other voters: it is about to go, and another
+    /// election would follow. It votes on, and leads on if it leads.
+    pub fn retire(&self) {
+        self.here.retires.send_replace(true);
+    }
+
     /// Returns the group, as this node knows it.
     pub fn group(&self) -> GroupView {
         look(&self.raft)
@@ -423,13 +431,15 @@ impl Consensus {
         let _ = self.raft.trigger().snapshot().await;
     }
 
-    /// Ends this node's part in order: gives the lead to another, takes no more proposals, answers those on their way, writes a last
-    /// checkpoint. Calling it twice is fine.
+    /// Ends this node's part in order: gives the lead to another, takes no more proposals, answers those on their way,
+    /// writes a last checkpoint. Calling it twice is fine.
     pub async fn shutdown(&self) {
-        if self.transfer.may_give()
-            && let Err(error) = self.transfer.give(None).await
-        {
-            tracing::info!(%error, "the others elect a leader by themselves");
+        self.retire();
+        if self.transfer.may_give() {
+            let given = tokio::time::timeout(2 * self.here.timing.election.1, self.transfer.give(None)).await;
+            if !matches!(given, Ok(Ok(_))) {
+                tracing::info!("the others elect a leader by themselves");
+            }
         }
         self.stop_proposer.notify_one();
         let tasks = std::mem::take(&mut *self.tasks.lock());

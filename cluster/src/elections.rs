@@ -9,7 +9,8 @@
 //! openraft's own elections are off: they raise the term first and ask then, so that a node that comes back from
 //! isolation, or hears only half of the others, deposes a leader whom a majority follows. Here nobody's term
 //! changes before a quorum has said that it misses a leader too and lacks nothing that the candidate has. Promises
-//! a fresh draw for each round, and that a voter who is alone elects itself at once. Leaves the election itself to
+//! a fresh draw for each round, that a voter who is alone elects itself at once, and that one who is about to go
+//! does not stand. Leaves the election itself to
 //! openraft, and refusing votes while a leader is heard to the handler.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +31,12 @@ use crate::network::Colleagues;
 pub(crate) fn is_quorum(voters: &[BTreeSet<u64>], has: impl Fn(u64) -> bool) -> bool {
     let most = |set: &BTreeSet<u64>| set.iter().filter(|number| has(**number)).count() * 2 > set.len();
     !voters.is_empty() && voters.iter().all(most)
+}
+
+/// Tells whether nothing is decided by one node alone.
+pub(crate) fn needs_others(voters: &[BTreeSet<u64>], me: u64) -> bool {
+    // A set with anybody else in it has no majority without somebody else.
+    voters.iter().any(|set| set.iter().any(|number| *number != me))
 }
 
 /// Who votes, as this node knows it now.
@@ -78,8 +85,10 @@ pub(crate) fn would_vote(misses_a_leader: bool, mine: Option<LogId>, canvass: Ca
 /// Stands for leader whenever it is time, until `stop`.
 pub(crate) async fn run(raft: Raft, here: Arc<Here>, colleagues: Colleagues, stop: CancellationToken) {
     let mut metrics = raft.server_metrics();
+    let mut retires = here.retires.subscribe();
     let mut patience = here.draw(here.timing.election.0, here.timing.election.1);
     loop {
+        let retired = *retires.borrow_and_update();
         let state = metrics.borrow_and_update().state;
         let electorate = Electorate::of(&raft);
         let alone = electorate.other_voters(here.number).is_empty();
@@ -90,6 +99,7 @@ pub(crate) async fn run(raft: Raft, here: Arc<Here>, colleagues: Colleagues, sto
             // Its own vote is on its way to the disk; it needs no other.
             ServerState::Candidate if alone => None,
             ServerState::Follower | ServerState::Learner if alone => Some(Instant::now()),
+            ServerState::Follower | ServerState::Candidate | ServerState::Learner if retired => None,
             ServerState::Follower | ServerState::Candidate | ServerState::Learner => {
                 Some(here.hearing.calm_since() + patience)
             }
@@ -98,6 +108,12 @@ pub(crate) async fn run(raft: Raft, here: Arc<Here>, colleagues: Colleagues, sto
             biased;
             () = stop.cancelled() => return,
             changed = metrics.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                continue;
+            }
+            changed = retires.changed() => {
                 if changed.is_err() {
                     return;
                 }
@@ -113,7 +129,8 @@ pub(crate) async fn run(raft: Raft, here: Arc<Here>, colleagues: Colleagues, sto
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
-                stands = canvass(&raft, &here, &colleagues, &electorate) => stands,
+                // It may retire while it asks.
+                stands = canvass(&raft, &here, &colleagues, &electorate) => stands && !*here.retires.borrow(),
             }
         };
         here.hearing.give_way();
@@ -229,6 +246,17 @@ mod tests {
         assert!(!is_quorum(&both, |number| number <= 3));
         assert!(is_quorum(&both, |number| number >= 2 && number != 5));
         assert!(!is_quorum(&[], |_| true));
+    }
+
+    #[test]
+    fn only_a_sole_voter_decides_alone() {
+        let sets = |sets: &[&[u64]]| sets.iter().map(|set| set.iter().copied().collect()).collect::<Vec<_>>();
+        assert!(!needs_others(&sets(&[&[1]]), 1));
+        assert!(!needs_others(&sets(&[&[1], &[1]]), 1));
+        assert!(!needs_others(&sets(&[]), 1), "nobody is known yet");
+        assert!(needs_others(&sets(&[&[1, 2]]), 1));
+        assert!(needs_others(&sets(&[&[1], &[1, 2, 3]]), 1), "both sets must agree while the group changes");
+        assert!(needs_others(&sets(&[&[2]]), 1), "it votes no more, and leads until the others know");
     }
 
     #[test]

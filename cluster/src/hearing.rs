@@ -32,6 +32,8 @@ pub(crate) struct Here {
     pub(crate) answered: Mutex<BTreeMap<u64, Instant>>,
     /// The term in which this node campaigns because the leader wished it; 0 for none.
     pub(crate) appointed: AtomicU64,
+    /// Whether this node is about to go, and leads only if there is nobody else.
+    pub(crate) retires: watch::Sender<bool>,
 }
 
 impl Here {

@@ -93,7 +93,11 @@ fn task_of(row: Row) -> Option<Arc<Task>> {
         | Row::Pause(_)
         | Row::Node(_)
         | Row::JoinToken(_)
-        | Row::Keyring(_) => None,
+        | Row::Keyring(_)
+        | Row::Federation(_)
+        | Row::Pointer(..)
+        | Row::Arrival(..)
+        | Row::Route(..) => None,
     }
 }
 

@@ -27,12 +27,14 @@ pub mod records;
 pub mod restore;
 pub mod snapshot;
 
+mod ahead;
 mod arrival;
 mod elections;
 mod hearing;
 mod keeper;
 mod leadership;
 mod network;
+mod notices;
 mod pulse;
 mod reads;
 mod transfer;

@@ -1,6 +1,8 @@
 //! openraft's log on the storage's log.
 //!
-//! Promises that openraft hears of an append only after its sync, that a full disk delays an append and
+//! Promises that openraft hears of an append only after its sync, or, on a leader who needs others to commit it,
+//! beside it, and then nobody's answer for it counts before ([`Ahead`]); that a vote, a truncation and a purge find
+//! everything synced; that a full disk delays an append and
 //! does not end the node, and that records leave the disk only behind the latest snapshot, whatever is
 //! asked. Recent entries are kept as they came: openraft reads back what it appended in order to apply it,
 //! and a decoded copy would have lost its [`Ticket`](crate::group::Ticket). Leaves the bytes to the storage.
@@ -16,11 +18,13 @@ use std::time::Duration;
 use openraft::storage::{LogFlushed, RaftLogStorage};
 use openraft::{AnyError, EntryPayload, LogState, OptionalSend, RaftLogReader, StorageIOError, Vote};
 use parking_lot::Mutex;
+use synod_domain::mutants::{Mutant, mutant};
 use synod_storage::{Log, Record};
 use synod_storage::{decode, encode};
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::ahead::Ahead;
 use crate::group::{Group, LogEntry, LogId, Proposal, StorageError};
 use crate::offload::Offload;
 use crate::records::{
@@ -62,6 +66,7 @@ pub struct LogStore {
     meter: Arc<LogMeter>,
     stop: CancellationToken,
     inner: Arc<Mutex<Inner>>,
+    ahead: Arc<Ahead>,
 }
 
 #[derive(Default)]
@@ -71,6 +76,8 @@ struct Inner {
     committed: Option<LogId>,
     committed_noted: u64,
     vote: Option<Vote<u64>>,
+    /// Whether this node leads by that vote, and commits nothing without another's answer.
+    needs_others: bool,
     recent: VecDeque<(LogEntry, usize)>,
     recent_bytes: usize,
 }
@@ -110,7 +117,7 @@ impl LogStore {
             vote: vote.map(Vote::from),
             ..Inner::default()
         };
-        Ok(Self { log, offload, meter, stop, inner: Arc::new(Mutex::new(inner)) })
+        Ok(Self { log, offload, meter, stop, inner: Arc::new(Mutex::new(inner)), ahead: Arc::default() })
     }
 
     /// Returns the end of the log.
@@ -124,6 +131,21 @@ impl LogStore {
         if let Some(vote) = &mut self.inner.lock().vote {
             vote.committed = false;
         }
+    }
+
+    /// Notes whether the leader with that vote, which is this node, needs others to commit anything. It is asked
+    /// for again after every change of members and every vote: until then each append waits for its sync.
+    pub(crate) fn note_lead(&self, vote: &Vote<u64>, needs_others: bool) {
+        let mut inner = self.inner.lock();
+        inner.needs_others = needs_others && vote.committed && inner.vote.as_ref() == Some(vote);
+    }
+
+    /// Waits until everything through this entry is on the disk.
+    ///
+    /// # Errors
+    /// When it never will be.
+    pub(crate) async fn synced_through(&self, id: Option<LogId>) -> Result<(), synod_storage::Error> {
+        self.ahead.synced_through(id.map_or(0, |id| id.index)).await
     }
 
     /// Writes a note and waits until it is durable.
@@ -151,6 +173,30 @@ impl LogStore {
                 result => return result,
             }
         }
+    }
+
+    /// Writes records and returns at once; who must know when they are durable asks [`Ahead`].
+    fn write_ahead(&self, first: u64, records: Vec<Record>) {
+        self.ahead.begin(first);
+        let (sender, done) = oneshot::channel();
+        let ahead = Arc::clone(&self.ahead);
+        // Told on the thread that syncs: those who wait are woken without another hand-over.
+        let told = Box::new(move |result: Result<(), _>| {
+            if result.is_ok() {
+                ahead.end(Ok(()));
+            }
+            drop(sender.send(result));
+        });
+        self.log.append(records.clone(), told);
+        let store = self.clone();
+        tokio::spawn(async move {
+            let outcome = match done.await.unwrap_or(Err(synod_storage::Error::Closed)) {
+                Ok(()) => return,
+                Err(error) if store.may_wait(&error).await => store.write(records).await,
+                Err(error) => Err(error),
+            };
+            store.ahead.end(outcome);
+        });
     }
 
     /// Waits a little when the disk is full or busy; false when waiting cannot help or the node stops.
@@ -266,11 +312,14 @@ impl RaftLogReader<Group> for LogStore {
         &mut self,
         range: RB,
     ) -> Result<Vec<LogEntry>, StorageError> {
+        self.ahead.check().map_err(writing)?;
         let (from, to) = self.range(&range);
         if from >= to { Ok(Vec::new()) } else { self.read(from, to, true).map_err(reading) }
     }
 
     async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<LogEntry>, StorageError> {
+        // Whoever sends entries to others asks here again and again, and so hears that the disk has failed.
+        self.ahead.check().map_err(writing)?;
         let (from, to) = self.range(&(start..end));
         if from >= to {
             return Ok(Vec::new());
@@ -309,6 +358,13 @@ impl RaftLogStorage<Group> for LogStore {
     }
 
     async fn save_vote(&mut self, vote: &Vote<u64>) -> Result<(), StorageError> {
+        if mutant(Mutant::ForgetTheVote) {
+            self.inner.lock().vote = Some(*vote); // until the next start
+            return Ok(());
+        }
+        // What comes after this vote finds a log as if nothing had ever run ahead.
+        self.inner.lock().needs_others = false;
+        self.ahead.settled().await.map_err(writing)?;
         let bytes = encode(&VoteRecord::from(vote)).map_err(writing)?;
         let saved = self.note(VOTE_NOTE, bytes).await;
         saved.map_err(|error| StorageIOError::write_vote(AnyError::new(&error)))?;
@@ -348,9 +404,13 @@ impl RaftLogStorage<Group> for LogStore {
         I: IntoIterator<Item = LogEntry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
+        // One at a time: what waits for a full disk stays in front of what comes after it.
+        self.ahead.settled().await.map_err(writing)?;
         let mut records = Vec::new();
         let mut kept = Vec::new();
+        let mut changes_members = false;
         for entry in entries {
+            changes_members |= matches!(entry.payload, EntryPayload::Membership(_));
             if let EntryPayload::Normal(Proposal { ticket: Some(ticket), .. }) = &entry.payload {
                 ticket.note_written();
             }
@@ -360,11 +420,24 @@ impl RaftLogStorage<Group> for LogStore {
             records.push(Record { index: stored(entry.log_id.index), bytes: bytes.into() });
             kept.push((entry, size));
         }
-        {
+        let first = kept.first().map(|(entry, _)| entry.log_id.index);
+        let runs_ahead = {
             let mut inner = self.inner.lock();
             for (entry, size) in kept {
                 inner.remember(entry, size);
             }
+            inner.needs_others &= !changes_members;
+            inner.needs_others
+        };
+        if let (true, Some(first)) = (runs_ahead, first) {
+            self.write_ahead(first, records);
+            callback.log_io_completed(Ok(()));
+            return Ok(());
+        }
+        if mutant(Mutant::AcknowledgeBeforeSync) {
+            callback.log_io_completed(Ok(())); // it is not on the disk
+            self.log.append(records, Box::new(drop));
+            return Ok(());
         }
         // Openraft waits for the callback anyway; waiting here is what lets a full disk be waited out.
         let result = self.write(records).await;
@@ -373,6 +446,7 @@ impl RaftLogStorage<Group> for LogStore {
     }
 
     async fn truncate(&mut self, log_id: LogId) -> Result<(), StorageError> {
+        self.ahead.settled().await.map_err(writing)?;
         let last = match log_id.index.checked_sub(1) {
             Some(index) => {
                 self.read(index, index + 1, false).map_err(reading)?.first().map(|entry| entry.log_id)
@@ -389,6 +463,7 @@ impl RaftLogStorage<Group> for LogStore {
     }
 
     async fn purge(&mut self, log_id: LogId) -> Result<(), StorageError> {
+        self.ahead.settled().await.map_err(writing)?;
         self.wait_for_state(log_id.index).await?;
         let bytes = encode(&PlaceRecord::from(log_id)).map_err(writing)?;
         self.note(PURGED_NOTE, bytes).await.map_err(writing)?;
@@ -396,7 +471,10 @@ impl RaftLogStorage<Group> for LogStore {
         // has is older, and would leave a hole before the next entry.
         let passes_end = self.log.bounds().last.is_some_and(|last| last < stored(log_id.index));
         let limit = if passes_end { u64::MAX } else { self.meter.purge_limit.load(Ordering::Acquire) };
-        let removed = stored(log_id.index).min(limit);
+        let mut removed = stored(log_id.index).min(limit);
+        if mutant(Mutant::PurgeTooEarly) {
+            removed = self.log.bounds().last.unwrap_or(removed); // all there is
+        }
         if logical(removed).is_some() {
             let log = Arc::clone(&self.log);
             let purged = self.offload.run(move || log.purge_through(removed)).await;

@@ -21,6 +21,7 @@ use openraft::raft::{
 use openraft::{AnyError, Snapshot, SnapshotMeta, Vote};
 use serde::{Deserialize, Serialize};
 use synod_domain::id::NodeId;
+use synod_domain::mutants::{Mutant, mutant};
 use synod_domain::time::Timestamp;
 use synod_storage::{decode, encode};
 use tokio::sync::Semaphore;
@@ -30,6 +31,8 @@ use crate::arrival::{self, Arrivals};
 use crate::elections::{Canvass, would_vote};
 use crate::group::{Group, Peer as Member, Raft};
 use crate::hearing::Here;
+use crate::log_store::LogStore;
+use crate::notices::Notices;
 use crate::transport::Error;
 use crate::transport::hello::Caller;
 use crate::transport::links::{Links, Service};
@@ -175,9 +178,17 @@ impl Colleagues {
         }
     }
 
-    /// Asks a voter to stand for leader now; true when it does.
-    pub(crate) async fn appoint(&self, node: NodeId, vote: Vote<u64>, deadline: Duration) -> bool {
-        matches!(self.ask(node, &Question::TakeOver { vote }, deadline).await, Ok(Reply::TakeOver(true)))
+    /// Tells a member how far the commits go; nobody minds whether it heard it.
+    pub(crate) async fn tell_committed(&self, node: NodeId, word: AppendEntriesRequest<Group>) {
+        let _ = self.ask(node, &Question::Append(word), APPEND_PATIENCE).await;
+    }
+
+    /// Asks a voter to stand for leader now, and returns whether it does; `None` when it does not say.
+    pub(crate) async fn appoint(&self, node: NodeId, vote: Vote<u64>, deadline: Duration) -> Option<bool> {
+        match self.ask(node, &Question::TakeOver { vote }, deadline).await {
+            Ok(Reply::TakeOver(will)) => Some(will),
+            Ok(_) | Err(_) => None,
+        }
     }
 }
 
@@ -185,11 +196,12 @@ impl Colleagues {
 pub(crate) struct RaftPeers {
     colleagues: Colleagues,
     here: Arc<Here>,
+    log: LogStore,
 }
 
 impl RaftPeers {
-    pub(crate) fn new(colleagues: Colleagues, here: Arc<Here>) -> Self {
-        Self { colleagues, here }
+    pub(crate) fn new(colleagues: Colleagues, here: Arc<Here>, log: LogStore) -> Self {
+        Self { colleagues, here, log }
     }
 }
 
@@ -197,7 +209,13 @@ impl RaftNetworkFactory<Group> for RaftPeers {
     type Network = RaftPeer;
 
     async fn new_client(&mut self, _target: u64, node: &Member) -> RaftPeer {
-        RaftPeer { colleagues: self.colleagues.clone(), here: Arc::clone(&self.here), node: node.node }
+        RaftPeer {
+            colleagues: self.colleagues.clone(),
+            here: Arc::clone(&self.here),
+            log: self.log.clone(),
+            notices: Notices::to(self.colleagues.clone(), node.node),
+            node: node.node,
+        }
     }
 }
 
@@ -205,6 +223,8 @@ impl RaftNetworkFactory<Group> for RaftPeers {
 pub(crate) struct RaftPeer {
     colleagues: Colleagues,
     here: Arc<Here>,
+    log: LogStore,
+    notices: Notices,
     node: NodeId,
 }
 
@@ -240,8 +260,25 @@ impl RaftNetwork<Group> for RaftPeer {
         rpc: AppendEntriesRequest<Group>,
         _: RPCOption,
     ) -> Result<AppendEntriesResponse<u64>, RpcError> {
+        if self.notices.take_over(&rpc) {
+            return Ok(AppendEntriesResponse::Success);
+        }
+        self.notices.leaves(&rpc);
+        let (vote, last) = (rpc.vote, rpc.entries.last().map(|entry| entry.log_id).or(rpc.prev_log_id));
         match self.ask(&Question::Append(rpc), APPEND_PATIENCE).await {
-            Ok(Reply::Append(result)) => result.map_err(|error| RemoteError::new(0, error).into()),
+            Ok(Reply::Append(Ok(answer))) => {
+                // This node counts itself among those who have it: it shall be true before another's word can
+                // make a quorum with its own.
+                let synced = self.log.synced_through(last).await;
+                synced.map_err(|error| failed(&Error::Lost(error.to_string())))?;
+                if matches!(answer, AppendEntriesResponse::Success) {
+                    self.notices.has(vote, last);
+                }
+                Ok(answer)
+            }
+            // Silence is taken for consent.
+            Err(_) if mutant(Mutant::AcknowledgeBeforeQuorum) => Ok(AppendEntriesResponse::Success),
+            Ok(Reply::Append(Err(error))) => Err(RemoteError::new(0, error).into()),
             Ok(Reply::Busy) => Err(failed(&busy())),
             Ok(_) => Err(failed(&odd())),
             Err(error) => Err(failed(&error)),
@@ -331,13 +368,14 @@ pub(crate) struct RaftHandler {
     raft: Raft,
     here: Arc<Here>,
     arrivals: Arc<Arrivals>,
+    log: LogStore,
     in_core: Semaphore,
 }
 
 impl RaftHandler {
     /// Answers for that group.
-    pub(crate) fn new(raft: Raft, here: Arc<Here>, arrivals: Arc<Arrivals>) -> Self {
-        Self { raft, here, arrivals, in_core: Semaphore::new(IN_CORE_MAX) }
+    pub(crate) fn new(raft: Raft, here: Arc<Here>, arrivals: Arc<Arrivals>, log: LogStore) -> Self {
+        Self { raft, here, arrivals, log, in_core: Semaphore::new(IN_CORE_MAX) }
     }
 
     /// Takes a piece of a snapshot, and installs the whole once it has come.
@@ -409,7 +447,7 @@ impl RaftHandler {
 
     /// Stands for leader because the leader wishes it.
     async fn take_over(&self, vote: Vote<u64>) -> bool {
-        if vote != self.known_vote() {
+        if vote != self.known_vote() || *self.here.retires.borrow() {
             return false;
         }
         self.here.appointed.store(vote.leader_id.term + 1, atomic::Ordering::Release);
@@ -422,7 +460,14 @@ impl RaftHandler {
             Question::Append(rpc) => {
                 self.hear(rpc.vote);
                 let Ok(_place) = self.in_core.try_acquire() else { return Reply::Busy };
-                Reply::Append(self.raft.append_entries(rpc).await)
+                let last = rpc.entries.last().map(|entry| entry.log_id);
+                let answer = self.raft.append_entries(rpc).await;
+                // The log of one that follows does not run ahead of its disk. This costs nothing then, and what the
+                // whole group counts on shall not hang on one flag.
+                match self.log.synced_through(last).await {
+                    Ok(()) => Reply::Append(answer),
+                    Err(_) => Reply::Busy,
+                }
             }
             Question::Vote(rpc) => self.counted_vote(rpc, false).await,
             Question::AppointedVote(rpc) => self.counted_vote(rpc, true).await,
@@ -508,7 +553,7 @@ mod tests {
         let handler = node.handler();
         let node = NodeId::from_raw(1);
         let hello = Hello { protocol: PROTOCOL, cluster: "test".to_owned(), node, generation: 1 };
-        let caller = Caller { hello, member: true };
+        let caller = Caller::member(hello);
         let append = || {
             let vote = Vote::new_committed(1, 1);
             let rpc =

@@ -87,9 +87,13 @@ pub struct Proposer {
     queue: mpsc::Sender<Waiting>,
     bytes: Arc<AtomicUsize>,
     log: Arc<dyn Log>,
+    /// The only term in which what it proposes may be written.
+    term: Option<u64>,
 }
 
 struct Waiting {
+    /// The only term in which it may be written.
+    term: Option<u64>,
     /// None for a tick.
     request: Option<Request>,
     bytes: usize,
@@ -101,7 +105,7 @@ impl Proposer {
     pub(crate) fn start(parts: Parts) -> (Self, tokio::task::JoinHandle<()>) {
         let (sender, queue) = mpsc::channel(QUEUE_COMMANDS_MAX);
         let bytes = Arc::new(AtomicUsize::new(0));
-        let handle = Self { queue: sender, bytes: Arc::clone(&bytes), log: parts.log };
+        let handle = Self { queue: sender, bytes: Arc::clone(&bytes), log: parts.log, term: None };
         let batcher = Batcher {
             queue,
             bytes,
@@ -117,6 +121,12 @@ impl Proposer {
             in_hand: parts.in_hand,
         };
         (handle, tokio::spawn(batcher.run(parts.stop)))
+    }
+
+    /// Returns a proposer for one term: whatever of it still waits when this node leads in another is not written.
+    #[must_use]
+    pub fn of_term(&self, term: u64) -> Self {
+        Self { term: Some(term), ..self.clone() }
     }
 
     /// Proposes a command and returns its answer once it is durable and applied.
@@ -149,7 +159,7 @@ impl Proposer {
         }
         let (caller, answer) = oneshot::channel();
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        if let Err(refused) = self.queue.try_send(Waiting { request, bytes, caller }) {
+        if let Err(refused) = self.queue.try_send(Waiting { term: self.term, request, bytes, caller }) {
             self.bytes.fetch_sub(bytes, Ordering::Relaxed);
             return Err(match refused {
                 mpsc::error::TrySendError::Full(_) => ProposeError::Overloaded,
@@ -223,7 +233,12 @@ impl Batcher {
         while let Ok(waiting) = self.queue.try_recv() {
             let _ = waiting.caller.send(Err(ProposeError::Stopped));
         }
-        self.wait_for_slot(0).await;
+        tokio::select! {
+            biased;
+            () = self.wait_for_slot(0) => {}
+            // Nobody can say any more what came of it.
+            () = lost(&mut leading, &mut term) => self.fail_all(),
+        }
     }
 
     /// Tells everybody who waits that this node leads no more. What is on its way may still come through.
@@ -296,6 +311,12 @@ impl Batcher {
         }
     }
 
+    /// Tells whether this node leads in that term, by its own announcement and by what the core last said.
+    fn leads_in(&self, term: u64) -> bool {
+        *self.leading.borrow() == Some(term)
+            && self.raft.server_metrics().borrow().vote.leader_id.term == term
+    }
+
     /// Sends one batch of what is ready; it counts as in hand already.
     fn send(&mut self) {
         let mut commands = Vec::with_capacity(self.ready.len().min(BATCH_COMMANDS_MAX));
@@ -305,6 +326,10 @@ impl Batcher {
         while commands.len() < BATCH_COMMANDS_MAX && size < BATCH_BYTES_MAX {
             let Some(waiting) = self.ready.pop_front() else { break };
             size += waiting.bytes;
+            if waiting.term.is_some_and(|term| !self.leads_in(term)) {
+                let _ = waiting.caller.send(Err(ProposeError::NotLeader));
+                continue;
+            }
             match waiting.request {
                 Some(request) => {
                     commands.push(request);
@@ -317,6 +342,11 @@ impl Batcher {
         self.bytes.fetch_sub(size, Ordering::Relaxed);
         self.crowded = commands.len() > 1;
         callers.append(&mut ticks);
+        if callers.is_empty() {
+            // All of it was of a term that is over.
+            self.in_hand.send_modify(|in_hand| *in_hand -= 1);
+            return;
+        }
         let entry = Entry { at: self.clock.now(), seed: self.entropy.draw(), commands };
         let ticket = Arc::new(Ticket::new(callers, Arc::clone(&self.settled)));
         let proposal = Proposal { entry: Arc::new(entry), ticket: Some(Arc::clone(&ticket)) };
@@ -392,7 +422,11 @@ impl InFlight {
 /// pass on a full disk, or nothing would ever get emptier.
 fn creates_work(command: &Command) -> bool {
     match command {
-        Command::Submit { .. } | Command::StartRun { .. } | Command::Redrive { .. } => true,
+        Command::Submit { .. }
+        | Command::StartRun { .. }
+        | Command::Redrive { .. }
+        | Command::KeepForRegion { .. }
+        | Command::TakeOffered { .. } => true,
         Command::SetLimits { .. }
         | Command::SetWeight { .. }
         | Command::StartNode { .. }
@@ -429,7 +463,17 @@ fn creates_work(command: &Command) -> bool {
         | Command::InstallGossipKey { .. }
         | Command::UseGossipKey { .. }
         | Command::RemoveGossipKey { .. }
-        | Command::BeginTerm { .. } => false,
+        | Command::PutRegionToken { .. }
+        | Command::AdmitRegion { .. }
+        | Command::KnowRegion { .. }
+        | Command::RemoveRegion { .. }
+        | Command::ShareRing { .. }
+        | Command::OfferToRegion { .. }
+        | Command::ForwardedTo { .. }
+        | Command::RegionRefused { .. }
+        | Command::TakeHere { .. }
+        | Command::BeginTerm { .. }
+        | Command::ClaimOnce { .. } => false,
     }
 }
 
@@ -438,7 +482,9 @@ fn weight(command: &Command) -> usize {
     /// What a command takes besides what can be long.
     const REST: usize = 128;
     REST + match command {
-        Command::Submit { spec } => {
+        Command::Submit { spec }
+        | Command::KeepForRegion { spec, .. }
+        | Command::TakeOffered { spec, .. } => {
             let labels: usize = spec.labels.values().map(|value| value.len() + REST).sum();
             spec.weight() + labels + REST
         }
@@ -451,6 +497,7 @@ fn weight(command: &Command) -> usize {
         | Command::Pause { reason, .. }
         | Command::RevokeToken { reason, .. } => reason.len(),
         Command::EndRun { summary, .. } => summary.len(),
+        Command::RegionRefused { why, .. } => why.len(),
         Command::RegisterAgent { spec } => {
             spec.metadata.as_ref().map_or(0, |metadata| metadata.len()) + 4 * REST
         }
@@ -458,11 +505,18 @@ fn weight(command: &Command) -> usize {
         | Command::Heartbeat { .. }
         | Command::PutToken { .. }
         | Command::StartNode { .. }
+        | Command::PutRegionToken { .. }
+        | Command::AdmitRegion { .. }
+        | Command::ShareRing { .. }
         | Command::AdmitNode { .. } => 4 * REST,
+        Command::KnowRegion { addresses, .. } => addresses.iter().map(|address| address.len() + REST).sum(),
         Command::MarkNode { reason, .. }
         | Command::DrainNode { reason, .. }
+        | Command::RemoveRegion { reason, .. }
         | Command::RemoveNode { reason, .. } => reason.len(),
-        Command::Claim { offered, .. } => offered.as_ref().map_or(0, |offered| offered.len() * REST),
+        Command::Claim { offered, .. } | Command::ClaimOnce { offered, .. } => {
+            offered.as_ref().map_or(0, |offered| offered.len() * REST)
+        }
         Command::SetLimits { .. }
         | Command::SetWeight { .. }
         | Command::SetNodeRole { .. }
@@ -472,6 +526,9 @@ fn weight(command: &Command) -> usize {
         | Command::UseGossipKey { .. }
         | Command::RemoveGossipKey { .. }
         | Command::BeginTerm { .. }
+        | Command::OfferToRegion { .. }
+        | Command::ForwardedTo { .. }
+        | Command::TakeHere { .. }
         | Command::ScalePool { .. }
         | Command::RemovePool { .. }
         | Command::RemoveAgent { .. }

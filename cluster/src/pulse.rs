@@ -15,13 +15,20 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::elections::{Electorate, STALL_ROUNDS, quorum_heard};
+use crate::elections::{Electorate, STALL_ROUNDS, needs_others, quorum_heard};
 use crate::group::{LogId, Raft};
 use crate::hearing::Here;
+use crate::log_store::LogStore;
 use crate::network::Colleagues;
 
 /// Pulses whenever this node leads, until `stop`.
-pub(crate) async fn run(raft: Raft, here: Arc<Here>, colleagues: Colleagues, stop: CancellationToken) {
+pub(crate) async fn run(
+    raft: Raft,
+    here: Arc<Here>,
+    colleagues: Colleagues,
+    log: LogStore,
+    stop: CancellationToken,
+) {
     let mut metrics = raft.server_metrics();
     // The lead that this node let go of; the metrics may still show it for a moment.
     let mut over = None;
@@ -45,7 +52,7 @@ pub(crate) async fn run(raft: Raft, here: Arc<Here>, colleagues: Colleagues, sto
                     false
                 // The core has ended, and what it said last stays said: nothing is left to be waited for.
                 } => if !lives { break },
-                () = lead(&raft, &here, &colleagues, vote) => over = Some(vote),
+                () = lead(&raft, &here, &colleagues, &log, vote) => over = Some(vote),
             }
             here.leading.send_replace(None);
             here.clock.follow();
@@ -61,7 +68,7 @@ pub(crate) async fn run(raft: Raft, here: Arc<Here>, colleagues: Colleagues, sto
 }
 
 /// Pulses for one term; returns when the lead is lost.
-async fn lead(raft: &Raft, here: &Arc<Here>, colleagues: &Colleagues, vote: Vote<u64>) {
+async fn lead(raft: &Raft, here: &Arc<Here>, colleagues: &Colleagues, log: &LogStore, vote: Vote<u64>) {
     here.answered.lock().clear();
     let more = Arc::<Notify>::default();
     let begun = Instant::now();
@@ -89,13 +96,12 @@ async fn lead(raft: &Raft, here: &Arc<Here>, colleagues: &Colleagues, vote: Vote
         let stalled = alive.elapsed() >= patience * STALL_ROUNDS;
         tokio::select! {
             biased;
-            () = answered(&mut probe) => alive = Instant::now(),
+            synced = answered(&mut probe) => if synced { alive = Instant::now() },
             () = more.notified() => {}
             () = tokio::time::sleep_until(lost) => {}
             _ = beat.tick() => {
                 if probe.is_none() {
-                    let raft = raft.clone();
-                    probe = Some(tokio::spawn(async move { raft.with_raft_state(|_| ()).await.is_ok() }));
+                    probe = Some(tokio::spawn(look(raft.clone(), log.clone(), vote, here.number)));
                 }
                 if stalled {
                     // Whoever misses it elects another; its log may come back meanwhile.
@@ -107,13 +113,35 @@ async fn lead(raft: &Raft, here: &Arc<Here>, colleagues: &Colleagues, vote: Vote
     }
 }
 
-/// Waits until the log has answered.
-async fn answered(probe: &mut Option<JoinHandle<bool>>) {
+/// Asks the core for the members, which tells the log whether it may run ahead of the disk, and waits until what is
+/// in the log now is on the disk: a leader whose disk hangs shall fall silent, whether its core waits for it or not.
+/// Returns whether all of it is there. `lead` is the vote by which this node leads: what it asked may be answered only
+/// after it has begun to follow another, and a follower's log never runs ahead.
+async fn look(raft: Raft, log: LogStore, lead: Vote<u64>, me: u64) -> bool {
+    let known = log.clone();
+    let asked = raft.with_raft_state(move |state| {
+        let members = state.membership_state.effective().membership();
+        let leads = is_lead_of(me, &lead, state.vote_ref());
+        known.note_lead(state.vote_ref(), leads && needs_others(members.get_joint_config(), me));
+    });
+    // A log that has ended is told elsewhere.
+    let _ = asked.await;
+    log.synced_through(log.last()).await.is_ok()
+}
+
+/// Tells whether a node still leads by a vote, now that the core knows this one.
+fn is_lead_of(me: u64, lead: &Vote<u64>, known: &Vote<u64>) -> bool {
+    known.committed && known == lead && known.leader_id.voted_for == Some(me)
+}
+
+/// Waits until the log has answered, and returns whether it is well.
+async fn answered(probe: &mut Option<JoinHandle<bool>>) -> bool {
     match probe {
         Some(asked) => {
             // A log that has ended is told elsewhere.
-            let _ = asked.await;
+            let synced = asked.await.unwrap_or(false);
             *probe = None;
+            synced
         }
         None => std::future::pending().await,
     }
@@ -156,4 +184,25 @@ async fn let_go(raft: &Raft, here: &Here, electorate: &Electorate, vote: Vote<u6
     let request = VoteRequest::new(Vote::new(vote.leader_id.term + 1, other), Some(end));
     // An ended core leads no more.
     let _ = raft.vote(request).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_follows_another_by_now_leads_no_more_though_it_asked_as_leader() {
+        let lead = Vote::new_committed(5, 1);
+        assert!(is_lead_of(1, &lead, &lead));
+        assert!(!is_lead_of(1, &lead, &Vote::new_committed(6, 2)), "it follows the next leader");
+        assert!(!is_lead_of(1, &lead, &Vote::new(6, 2)), "it voted for the next leader");
+        assert!(
+            !is_lead_of(1, &Vote::new_committed(6, 2), &Vote::new_committed(6, 2)),
+            "that lead is another's"
+        );
+        assert!(
+            !is_lead_of(1, &lead, &Vote::new_committed(7, 1)),
+            "a lead of its own that it has not begun yet"
+        );
+    }
 }

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use openraft::error::{CheckIsLeaderError, RaftError};
+use synod_domain::mutants::{Mutant, mutant};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::group::Raft;
@@ -60,6 +61,15 @@ impl Reads {
 }
 
 async fn ask(raft: &Raft, patience: Duration) -> Told {
+    if mutant(Mutant::StaleRead) {
+        let known = raft.metrics().borrow().clone();
+        let leads = known.current_leader == Some(known.id); // as it believes
+        return if leads {
+            Ok(known.last_applied.map_or(0, |id| id.index))
+        } else {
+            Err(ReadError::NotLeader)
+        };
+    }
     match tokio::time::timeout(patience, raft.get_read_log_id()).await {
         Ok(Ok((read, _))) => Ok(read.map_or(0, |id| id.index)),
         Ok(Err(RaftError::APIError(CheckIsLeaderError::ForwardToLeader(_)))) => Err(ReadError::NotLeader),

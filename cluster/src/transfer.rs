@@ -9,6 +9,7 @@
 //! Promises that no proposal is lost: those that are held were never written, and go on here when the other does
 //! not take over, or are told that another node leads. Leaves the election to openraft.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use openraft::ServerState;
@@ -80,23 +81,17 @@ impl Transfer {
         if let Some(to) = to {
             others.retain(|(_, node)| *node == to);
         }
-        let fitness = |number: u64| (self.here.answers(number), self.matched(number));
-        let (number, node) =
-            others.into_iter().max_by_key(|(number, _)| fitness(*number)).ok_or(TransferError::NoTarget)?;
-
+        others.sort_by_key(|(number, _)| Reverse((self.here.answers(*number), self.matched(*number))));
+        if others.is_empty() {
+            return Err(TransferError::NoTarget);
+        }
         // Held at once, so that the other catches up with an end that stands still.
         if self.hold.send_replace(true) {
             return Err(TransferError::Refused("another transfer is on its way".to_owned()));
         }
         let held = Held(&self.hold);
-        if !self.catches_up(number).await {
-            return Err(TransferError::Behind);
-        }
-        let vote = self.raft.server_metrics().borrow().vote;
         let mut leading = self.here.leading.subscribe();
-        if !self.colleagues.appoint(node, vote, self.here.timing.election.0).await {
-            return Err(TransferError::Refused("it does not answer".to_owned()));
-        }
+        let (number, node) = self.appoint_one_of(&others).await?;
         let gone = leading.wait_for(|now| *now != Some(term));
         if !matches!(tokio::time::timeout(self.here.timing.election.1, gone).await, Ok(Ok(_))) {
             return Err(TransferError::Refused("it was not elected in time".to_owned()));
@@ -121,16 +116,48 @@ impl Transfer {
         }
     }
 
+    /// Tells the first of them who has everything and will do it to take over. One that is about to go will not.
+    async fn appoint_one_of(&self, others: &[(u64, NodeId)]) -> Result<(u64, NodeId), TransferError> {
+        let mut why = TransferError::NoTarget;
+        for (place, (number, node)) in others.iter().enumerate() {
+            // Whoever does not even answer is asked only for want of another.
+            if place > 0 && !self.here.answers(*number) {
+                break;
+            }
+            if !self.catches_up(*number).await {
+                why = TransferError::Behind;
+                continue;
+            }
+            let vote = self.raft.server_metrics().borrow().vote;
+            match self.colleagues.appoint(*node, vote, self.here.timing.election.0).await {
+                Some(true) => return Ok((*number, *node)),
+                Some(false) => {
+                    why = TransferError::Refused(
+                        "it is about to go itself, or knows of another leader".to_owned(),
+                    );
+                }
+                // It may be standing for leader all the same; a second one beside it would split the votes.
+                None => return Err(TransferError::Refused("it does not answer".to_owned())),
+            }
+        }
+        Err(why)
+    }
+
     /// Waits until no change of the group is under way, and keeps the next one from beginning.
     async fn group_stands(&self) -> Option<MutexGuard<'_, ()>> {
         let mut metrics = self.raft.server_metrics();
+        let one_set = |now: &RaftServerMetrics<u64, Peer>| {
+            now.membership_config.membership().get_joint_config().len() == 1
+        };
         let stands = async {
-            let alone = self.one_change.lock().await;
-            let one_set = |now: &RaftServerMetrics<u64, Peer>| {
-                now.membership_config.membership().get_joint_config().len() == 1
-            };
-            metrics.wait_for(one_set).await.ok()?;
-            Some(alone)
+            loop {
+                // Whoever finishes the change needs the lock.
+                metrics.wait_for(one_set).await.ok()?;
+                let alone = self.one_change.lock().await;
+                if one_set(&metrics.borrow_and_update()) {
+                    return Some(alone);
+                }
+            }
         };
         tokio::time::timeout(self.here.timing.election.1, stands).await.ok().flatten()
     }

@@ -11,6 +11,7 @@ mod cluster {
     mod support;
     mod table;
 
+    mod ahead;
     mod batching;
     mod elections;
     mod faults;

@@ -13,6 +13,7 @@ mod identity {
     mod handshakes;
     mod joining;
     mod raw;
+    mod regions;
     mod renewal;
     mod secrets;
 }

@@ -10,12 +10,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::{AgentSpec, PoolSpec, Standing};
 use crate::capability::Capabilities;
+use crate::federation::RegionToken;
 use crate::id::{AgentId, NodeId, RequestId, RunId, TaskId, TokenId};
 use crate::limits::Limits;
 use crate::name::Name;
-use crate::node::{GossipSecret, JoinToken, NodeRole, NodeSpec, NodeStanding};
+use crate::node::{GossipSecret, JoinToken, Keyring, NodeRole, NodeSpec, NodeStanding};
 use crate::pause::Pausable;
 use crate::payload::Payload;
+use crate::region::Route;
 use crate::task::{Lane, Progress, TaskSpec, Usage};
 use crate::time::Timestamp;
 use crate::token::{TokenHash, TokenSpec};
@@ -320,5 +322,103 @@ pub enum Command {
         node: NodeId,
         /// In which term.
         term: u64,
+    },
+    /// Makes a token that lets one other region be founded.
+    PutRegionToken {
+        /// What it shall be.
+        token: RegionToken,
+    },
+    /// Lets another region in, once for each token.
+    AdmitRegion {
+        /// What it is called.
+        region: Name,
+        /// The node that founds it.
+        founder: NodeId,
+        /// SHA-256 of the secret of its token.
+        token: TokenHash,
+    },
+    /// Notes where members of another region are heard, so that they are found again after a start.
+    KnowRegion {
+        /// Which region.
+        region: Name,
+        /// Their addresses of gossip between regions; none leaves those that are known.
+        addresses: Vec<String>,
+        /// Whether the region was heard of by gossip.
+        heard: bool,
+    },
+    /// Ends the trust in another region, for good. Its name is not given out again.
+    RemoveRegion {
+        /// Which region.
+        region: Name,
+        /// Why, for a person. It stands in the log only.
+        reason: Arc<str>,
+    },
+    /// Takes the ring of gossip between regions as another region or an operator has made it, if it is later.
+    ShareRing {
+        /// The ring.
+        ring: Keyring,
+        /// Counts its changes, in all regions alike.
+        number: u64,
+    },
+    /// Submits a task that is kept here until another region has it.
+    KeepForRegion {
+        /// What is asked for.
+        spec: Arc<TaskSpec>,
+        /// Where it may go.
+        route: Route,
+    },
+    /// Notes that a kept task is offered to a region, before it is: from here on that region may have it.
+    OfferToRegion {
+        /// Which task.
+        task: TaskId,
+        /// To which region.
+        region: Name,
+    },
+    /// Says that the region that a task was offered to has it. It is forgotten here but for a pointer.
+    ForwardedTo {
+        /// Which task.
+        task: TaskId,
+        /// Which region.
+        region: Name,
+        /// What it is called there: another task if its idempotency key had come there before.
+        known_as: TaskId,
+    },
+    /// Says that the region that a task was offered to does not take it.
+    RegionRefused {
+        /// Which task.
+        task: TaskId,
+        /// Which region.
+        region: Name,
+        /// Why, for a person.
+        why: Arc<str>,
+    },
+    /// Makes a kept task one of this region, which is on its route.
+    TakeHere {
+        /// Which task.
+        task: TaskId,
+        /// What this region is called.
+        here: Name,
+    },
+    /// Submits a task that another region keeps and offers. It is taken once, however often and late it is offered.
+    TakeOffered {
+        /// What is asked for.
+        spec: Arc<TaskSpec>,
+        /// Which region offers it.
+        from: Name,
+    },
+    /// Claims as [`Command::Claim`] does, once for a key. Whoever claims under it again, with a request of its own, is
+    /// answered that it is done, and finds the leases [under the key](crate::state::State::answered): so it knows
+    /// that they were granted to another claim than its own.
+    ClaimOnce {
+        /// What is remembered as a request that was answered with the leases.
+        key: RequestId,
+        /// Who takes them.
+        agent: AgentId,
+        /// How many at most; also bounded by the agent's free slots.
+        max: u32,
+        /// Whether the claim also starts them.
+        start: bool,
+        /// What the agent offers for this claim, in place of what it registered with.
+        offered: Option<Capabilities>,
     },
 }

@@ -84,7 +84,7 @@ pub enum Event {
         /// When it is taken up again at the earliest.
         until: Timestamp,
     },
-    /// Backoff is over; the task is in its mailbox again.
+    /// The task is in its mailbox again: its backoff is over, or it is kept for no other region any more.
     TaskReady {
         /// Which task.
         task: TaskId,
@@ -270,5 +270,45 @@ pub enum Event {
         node: NodeId,
         /// In which term.
         term: u64,
+    },
+    /// A task was accepted and is kept here until another region has it.
+    TaskKept {
+        /// Which task.
+        task: TaskId,
+        /// Whose.
+        workspace: Name,
+        /// What sort of work it is.
+        kind: Name,
+        /// The region that it is for.
+        region: Name,
+    },
+    /// A kept task is offered to a region, which may have it from here on.
+    TaskOffered {
+        /// Which task.
+        task: TaskId,
+        /// Whose.
+        workspace: Name,
+        /// To which region.
+        region: Name,
+    },
+    /// A region does not take a kept task.
+    TaskRefusedThere {
+        /// Which task.
+        task: TaskId,
+        /// Whose.
+        workspace: Name,
+        /// Which region.
+        region: Name,
+        /// Why.
+        reason: Arc<str>,
+    },
+    /// A region has a task that was kept here; here only a pointer is left of it.
+    TaskForwarded {
+        /// Which task.
+        task: TaskId,
+        /// Whose.
+        workspace: Name,
+        /// Which region has it.
+        region: Name,
     },
 }

@@ -10,6 +10,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::mutants::{Mutant, mutant};
 use crate::time::Timestamp;
 
 /// Crockford's base32: no `i`, `l`, `o`, `u`, so that a person can read an id aloud.
@@ -31,6 +32,9 @@ impl IdGenerator {
     /// holds for any clock.
     pub fn next(&mut self, now: Timestamp, random: u64) -> u128 {
         let from_clock = now.as_millis() << 16;
+        if mutant(Mutant::ReuseAnId) {
+            return u128::from(from_clock) << 64; // neither counted on nor drawn
+        }
         self.last = from_clock.max(self.last + 1);
         (u128::from(self.last) << 64) | u128::from(random)
     }

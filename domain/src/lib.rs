@@ -12,12 +12,14 @@
 
 pub mod chance;
 pub mod id;
+pub mod mutants;
 pub mod name;
 pub mod sources;
 pub mod time;
 
 pub mod agent;
 pub mod capability;
+pub mod federation;
 pub mod limits;
 pub mod node;
 pub mod pause;

@@ -30,6 +30,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::capability::Capabilities;
 use crate::id::TaskId;
+use crate::mutants::{Mutant, mutant};
 use crate::name::Name;
 use crate::task::Lane;
 use crate::time::Timestamp;
@@ -168,6 +169,9 @@ impl Mailbox {
     pub fn take(&mut self, offered: &Capabilities, weights: &Weights, paused: &Paused) -> Option<TaskId> {
         let (lane, item) = self.first(offered, paused)?;
         let weight = weights.of(self.workspaces.get(item.workspace)?);
+        if mutant(Mutant::GrantTwice) {
+            return Some(item.task); // and leaves it for the next claim
+        }
         let queues = self.queues_mut(lane);
         queues.remove(item.order, item.workspace, item.demand)?;
         queues.use_turn(item.workspace, weight);
@@ -182,6 +186,9 @@ impl Mailbox {
     /// A task keeps its sequence and is in the new lane since `now`; it moves one lane a call at most.
     pub fn rise(&mut self, now: Timestamp, ageing: Duration) -> Vec<(TaskId, Lane)> {
         let mut risen = Vec::new();
+        if mutant(Mutant::NoAgeing) {
+            return risen; // for ever
+        }
         // From the top, so that what rises into a lane is not looked at again.
         for lane in Lane::ALL {
             let Some(above) = lane.above() else { continue };
@@ -271,12 +278,18 @@ impl Mailbox {
     fn first(&self, offered: &Capabilities, paused: &Paused) -> Option<(Lane, Item)> {
         let reach = Reach::new(&self.demands, |demand| offered.satisfy(demand));
         let is_paused = |workspace| self.is_paused(workspace, paused);
-        Lane::ALL.into_iter().find_map(|lane| Some((lane, self.lanes[lane.rank()].first(&reach, is_paused)?)))
+        let mut order = Lane::ALL;
+        if mutant(Mutant::LaneOffByOne) {
+            order.rotate_left(1); // the most urgent comes last
+        }
+        order.into_iter().find_map(|lane| Some((lane, self.lanes[lane.rank()].first(&reach, is_paused)?)))
     }
 
     fn is_paused(&self, workspace: u32, paused: &Paused) -> bool {
         // Mostly nothing is, and then no name is looked at.
-        !paused.is_empty() && self.workspaces.get(workspace).is_some_and(|name| paused.contains(name))
+        !mutant(Mutant::GiveOutPaused)
+            && !paused.is_empty()
+            && self.workspaces.get(workspace).is_some_and(|name| paused.contains(name))
     }
 
     fn queues_mut(&mut self, lane: Lane) -> &mut Queues {

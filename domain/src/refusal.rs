@@ -39,6 +39,8 @@ pub enum Bound {
     JoinTokens,
     /// Keys in the ring of gossip.
     GossipKeys,
+    /// Regions in all, those that were removed among them.
+    Regions,
 }
 
 /// Why a command was refused; the state is as it was.
@@ -188,6 +190,28 @@ pub enum Refusal {
         /// What it is taken for.
         standing: NodeStanding,
     },
+    /// Another region has the name, or had it.
+    #[error("a region named {0} is known already, or was")]
+    RegionNameTaken(Name),
+    /// There is no such region, or it was removed.
+    #[error("there is no region {0}")]
+    RegionNotKnown(Name),
+    /// The task was forwarded or offered to another region, where it is judged.
+    #[error("{task} was given to region {region}: what becomes of it is decided there")]
+    TaskElsewhere {
+        /// Which task.
+        task: TaskId,
+        /// Which region has it, or may have it.
+        region: Name,
+    },
+    /// The task is not kept for another region, or not offered to that one.
+    #[error("{task} is not kept here for region {region}")]
+    TaskNotKept {
+        /// Which task.
+        task: TaskId,
+        /// Which region.
+        region: Name,
+    },
 }
 
 impl Refusal {
@@ -219,6 +243,10 @@ impl Refusal {
             Self::JoinTokenRefused(_) => "join_token_refused",
             Self::GossipKeyRefused { .. } => "gossip_key_refused",
             Self::NodeAway { .. } => "node_away",
+            Self::RegionNameTaken(_) => "region_name_taken",
+            Self::RegionNotKnown(_) => "region_unknown",
+            Self::TaskElsewhere { .. } => "task_elsewhere",
+            Self::TaskNotKept { .. } => "task_not_kept",
         }
     }
 
@@ -235,6 +263,9 @@ impl Refusal {
             Self::Full { bound: Bound::Nodes, .. } => "remove nodes that have gone, or form another region",
             Self::Full { bound: Bound::JoinTokens, .. } => "revoke join tokens that nobody uses",
             Self::Full { bound: Bound::GossipKeys, .. } => "remove a key that is not used any more",
+            Self::Full { bound: Bound::Regions, .. } => {
+                "a removed region keeps its name; found fewer of them"
+            }
             Self::Full { bound: Bound::Pauses, .. } => "resume what need not stand still",
             Self::Full { .. } => "wait and submit again, or raise the limit",
             Self::IdempotencyConflict { .. } => "use a new key for new work, or send the same content",
@@ -260,6 +291,10 @@ impl Refusal {
                 "list the keys; use another one before you remove the one in use"
             }
             Self::NodeAway { .. } => "wait until the node is counted on again; it registers its agents then",
+            Self::RegionNameTaken(_) => "give the region another name",
+            Self::RegionNotKnown(_) => "list the regions with `synod cluster regions`",
+            Self::TaskElsewhere { .. } => "ask that region, as with ?region=NAME",
+            Self::TaskNotKept { .. } => "read the task to see where it is",
         }
     }
 
@@ -290,6 +325,7 @@ impl fmt::Display for Bound {
             Self::Nodes => f.write_str("the list of nodes"),
             Self::JoinTokens => f.write_str("the list of join tokens"),
             Self::GossipKeys => f.write_str("the ring of gossip keys"),
+            Self::Regions => f.write_str("the list of regions"),
         }
     }
 }

@@ -17,16 +17,26 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::id::{RequestId, TaskId};
 use crate::name::Name;
 use crate::refusal::Refusal;
-use crate::reply::Answer;
+use crate::reply::{Answer, Reply};
+use crate::time::Timestamp;
 
 /// The most fallbacks of a route. Each is looked at whenever a region comes or goes.
 pub const FALLBACKS_MAX: usize = 8;
+
+/// How long it is remembered where a task went, and that a task came from another region. Longer than a region may be
+/// cut off and still be waited for: who offers a task again after that would make a second one.
+pub const PASSAGE_LIFE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+
+/// How many tasks that went and how many that came are remembered; the oldest are forgotten first. Each takes some 200
+/// bytes of memory on every replica.
+pub const PASSAGES_MAX: usize = 1_000_000;
 
 /// How much it matters where a task is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -97,6 +107,11 @@ pub enum Way {
 }
 
 impl Route {
+    /// Tells whether a task of this route is kept where it was submitted until one of its regions has it.
+    pub fn is_kept(&self, here: &Name) -> bool {
+        self.routing == Routing::Preferred && self.region != *here
+    }
+
     /// Says what to do with a task that is submitted in the region `here`, from where `reachable` can be reached.
     pub fn at_submit(&self, here: &Name, reachable: &BTreeSet<Name>) -> Way {
         if self.fallbacks.len() > FALLBACKS_MAX {
@@ -111,6 +126,30 @@ impl Route {
             Routing::Strict => Way::Refuse(NoWay::Unreachable(self.region.clone())),
         }
     }
+}
+
+/// Where a task is that was forwarded from here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pointer {
+    /// Which region has it.
+    pub region: Name,
+    /// What it is called there.
+    pub known_as: TaskId,
+    /// Whose it is.
+    pub workspace: Name,
+    /// When it was forwarded.
+    pub at: Timestamp,
+}
+
+/// A task that another region offered and that was taken here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arrival {
+    /// Which region offered it.
+    pub from: Name,
+    /// What it is called here.
+    pub known_as: TaskId,
+    /// When it was taken.
+    pub at: Timestamp,
 }
 
 /// A task that is kept for another region, as agreed at its source.
@@ -135,16 +174,24 @@ impl Forwarding {
         if let Some(region) = &self.offered {
             return if reachable.contains(region) { Way::Offer(region.clone()) } else { Way::Wait };
         }
-        let mut left = self.regions().filter(|region| !self.refused.contains_key(*region)).peekable();
-        if left.peek().is_none() {
-            let reasons = self.refused.iter().map(|(region, why)| format!("{region}: {why}"));
-            return Way::Refuse(NoWay::RefusedEverywhere(reasons.collect::<Vec<_>>().join("; ")));
+        if let Some(why) = self.no_way() {
+            return Way::Refuse(why);
         }
+        let mut left = self.regions().filter(|region| !self.refused.contains_key(*region));
         match left.find(|region| *region == here || reachable.contains(*region)) {
             Some(region) if region == here => Way::Here,
             Some(region) => Way::Offer(region.clone()),
             None => Way::Wait,
         }
+    }
+
+    /// Says why it goes nowhere, once every region of its route refused it.
+    pub fn no_way(&self) -> Option<NoWay> {
+        if self.regions().any(|region| !self.refused.contains_key(region)) {
+            return None;
+        }
+        let reasons = self.refused.iter().map(|(region, why)| format!("{region}: {why}"));
+        Some(NoWay::RefusedEverywhere(reasons.collect::<Vec<_>>().join("; ")))
     }
 
     /// Notes that it is offered to a region from here on; `false` when another one may have it, and nothing changes.
@@ -183,7 +230,10 @@ pub const fn request_for(task: TaskId) -> RequestId {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The target has the task; the source may forget it.
-    Taken,
+    Taken {
+        /// What it is called there: another task if its idempotency key had come there before.
+        known_as: TaskId,
+    },
     /// It has not, and will not: it may go elsewhere.
     Refused(Arc<str>),
     /// It has not, and may take it later: offer it there again.
@@ -193,11 +243,20 @@ pub enum Outcome {
 /// Reads the answer of a target's group to the submit of a task that was offered to it.
 pub fn outcome(task: TaskId, answer: &Answer) -> Outcome {
     match answer {
+        Ok(Reply::Submitted { task, .. }) => Outcome::Taken { known_as: *task },
         // An earlier try got through, though its answer did not.
-        Err(Refusal::TaskExists(known)) if *known == task => Outcome::Taken,
-        Err(Refusal::Full { .. }) => Outcome::Later,
+        Err(Refusal::TaskExists(known)) if *known == task => Outcome::Taken { known_as: task },
+        // It keeps one of the same key for this region: one of the two must have its answer first.
+        Err(Refusal::TaskElsewhere { .. }) => Outcome::Later,
+        Err(refusal) if refusal.is_temporary() => Outcome::Later,
         Err(refusal) => Outcome::Refused(refusal.to_string().into()),
-        Ok(_) => Outcome::Taken,
+        Ok(
+            Reply::Done
+            | Reply::Claimed(_)
+            | Reply::Ended { .. }
+            | Reply::WillRetry { .. }
+            | Reply::Admitted { .. },
+        ) => Outcome::Taken { known_as: task },
     }
 }
 
@@ -206,7 +265,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::reply::Reply;
 
     fn name(text: &str) -> Name {
         Name::new(text).unwrap()
@@ -264,8 +322,10 @@ mod tests {
     #[test]
     fn answers_of_targets_are_read_so_that_a_second_try_is_no_second_task() {
         let task = TaskId::from_raw(7);
-        assert_eq!(outcome(task, &Ok(Reply::Submitted { task, duplicate: false })), Outcome::Taken);
-        assert_eq!(outcome(task, &Err(Refusal::TaskExists(task))), Outcome::Taken);
+        let (taken, other) = (|known_as| Outcome::Taken { known_as }, TaskId::from_raw(8));
+        assert_eq!(outcome(task, &Ok(Reply::Submitted { task, duplicate: false })), taken(task));
+        assert_eq!(outcome(task, &Ok(Reply::Submitted { task: other, duplicate: true })), taken(other));
+        assert_eq!(outcome(task, &Err(Refusal::TaskExists(task))), taken(task));
         let pool = Refusal::PoolUnknown(name("p"));
         assert_eq!(outcome(task, &Err(pool.clone())), Outcome::Refused(pool.to_string().into()));
         let full = Refusal::Full { bound: crate::refusal::Bound::Node, limit: 1 };

@@ -8,6 +8,7 @@
 //! `intensity` restarts happen in any window of `period`. Left to others: performing the restart, and
 //! what happens to the supervisor that gave up ([`Decision::GiveUp`] usually passes the failure upwards).
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,16 @@ pub enum RestartKind {
     Transient,
     /// None does.
     Temporary,
+}
+
+impl fmt::Display for RestartKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Permanent => "permanent",
+            Self::Transient => "transient",
+            Self::Temporary => "temporary",
+        })
+    }
 }
 
 /// When and how often a child is restarted.

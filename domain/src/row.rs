@@ -9,12 +9,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::{Agent, Pool};
+use crate::federation::Federation;
 use crate::id::{AgentId, NodeId, RequestId, RunId, TaskId, TokenId};
 use crate::limits::Limits;
 use crate::mailbox::Turns;
 use crate::name::Name;
 use crate::node::{JoinToken, Keyring, Node};
 use crate::pause::{Pausable, Pause};
+use crate::region::{Arrival, Pointer, Route};
 use crate::reply::Applied;
 use crate::run::Run;
 use crate::task::{MailboxId, Phase, Task};
@@ -59,6 +61,14 @@ pub enum RowKey {
     JoinToken(TokenId),
     /// The keys of gossip.
     Keyring,
+    /// Other regions.
+    Federation,
+    /// Where a task is that was forwarded from here.
+    Pointer(TaskId),
+    /// A task that another region offered, remembered so that it is taken once.
+    Arrival(TaskId),
+    /// The route of a dead letter that was kept for another region.
+    Route(TaskId),
 }
 
 /// Everything but history sorts below this byte; a start reads the keys up to it.
@@ -66,7 +76,7 @@ pub const HISTORY_PREFIX: u8 = b'h';
 
 /// The first bytes of all other keys. A start reads and checks the rows behind them and leaves history,
 /// which may be large, to whoever asks for it.
-pub const LIVE_PREFIXES: [u8; 16] = *b"ACDEGHJKMNPRTUWY";
+pub const LIVE_PREFIXES: [u8; 20] = *b"ABCDEFGHIJKLMNPRTUWY";
 
 impl RowKey {
     /// Returns the key's bytes; they sort as the keys do within a kind.
@@ -102,6 +112,14 @@ impl RowKey {
             Self::Node(node) => with_id(b'N', node.raw()),
             Self::JoinToken(token) => with_id(b'J', token.raw()),
             Self::Keyring => vec![b'Y'],
+            // Links to others.
+            Self::Federation => vec![b'L'],
+            // Forwarded.
+            Self::Pointer(task) => with_id(b'F', task.raw()),
+            // Brought in.
+            Self::Arrival(task) => with_id(b'B', task.raw()),
+            // An itinerary.
+            Self::Route(task) => with_id(b'I', task.raw()),
         }
     }
 }
@@ -186,6 +204,14 @@ pub enum Row {
     JoinToken(JoinToken),
     /// The keys of gossip.
     Keyring(Keyring),
+    /// Other regions.
+    Federation(Federation),
+    /// Where a task is that was forwarded from here.
+    Pointer(TaskId, Pointer),
+    /// A task that another region offered.
+    Arrival(TaskId, Arrival),
+    /// The route of a dead letter that was kept for another region.
+    Route(TaskId, Route),
 }
 
 /// What changed since it was last asked.
@@ -219,6 +245,10 @@ mod tests {
             RowKey::Node(NodeId::from_raw(1)),
             RowKey::JoinToken(TokenId::from_raw(1)),
             RowKey::Keyring,
+            RowKey::Federation,
+            RowKey::Pointer(TaskId::from_raw(1)),
+            RowKey::Arrival(TaskId::from_raw(1)),
+            RowKey::Route(TaskId::from_raw(1)),
             RowKey::Token(TokenId::from_raw(1)),
             RowKey::Pause(Pausable::Mailbox(MailboxId::Open)),
         ];

@@ -24,6 +24,7 @@ use crate::capability::Capabilities;
 use crate::id::{AgentId, RunId, TaskId};
 use crate::name::Name;
 use crate::payload::Payload;
+use crate::region::Forwarding;
 use crate::retry::RetryPolicy;
 use crate::time::Timestamp;
 
@@ -206,6 +207,11 @@ pub enum TaskStatus {
     },
     /// Over.
     Ended(End),
+    /// Kept until another region has it; in no mailbox here.
+    Kept {
+        /// Where it shall go, and how far that is.
+        forwarding: Box<Forwarding>,
+    },
 }
 
 /// How and when a task ended.
@@ -389,7 +395,9 @@ impl Task {
     /// Returns the word for where the task is.
     pub const fn phase(&self) -> Phase {
         match &self.status {
-            TaskStatus::Waiting { .. } | TaskStatus::BackingOff { .. } => Phase::Pending,
+            TaskStatus::Waiting { .. } | TaskStatus::BackingOff { .. } | TaskStatus::Kept { .. } => {
+                Phase::Pending
+            }
             TaskStatus::Scheduled { .. } => Phase::Scheduled,
             TaskStatus::Running { .. } => Phase::Running,
             TaskStatus::Ended(end) => end.outcome.phase(),
@@ -400,8 +408,28 @@ impl Task {
     pub const fn lease(&self) -> Option<&Lease> {
         match &self.status {
             TaskStatus::Scheduled { lease } | TaskStatus::Running { lease, .. } => Some(lease),
-            TaskStatus::Waiting { .. } | TaskStatus::BackingOff { .. } | TaskStatus::Ended(_) => None,
+            TaskStatus::Waiting { .. }
+            | TaskStatus::BackingOff { .. }
+            | TaskStatus::Ended(_)
+            | TaskStatus::Kept { .. } => None,
         }
+    }
+
+    /// Returns where the task shall go and how far that is, if it is kept for another region.
+    pub const fn forwarding(&self) -> Option<&Forwarding> {
+        match &self.status {
+            TaskStatus::Kept { forwarding } => Some(forwarding),
+            TaskStatus::Waiting { .. }
+            | TaskStatus::BackingOff { .. }
+            | TaskStatus::Scheduled { .. }
+            | TaskStatus::Running { .. }
+            | TaskStatus::Ended(_) => None,
+        }
+    }
+
+    /// Returns the mailbox of this region that it is for; none while it is kept for another.
+    pub fn mailbox_here(&self) -> Option<&MailboxId> {
+        if self.forwarding().is_some() { None } else { Some(&self.spec.mailbox) }
     }
 
     /// Returns how it ended, if it has.

@@ -5,6 +5,7 @@
 
 mod sentence;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -165,6 +166,17 @@ pub enum Why {
         /// One of them.
         example: Example,
     },
+    /// It is kept for another region.
+    Kept {
+        /// Which region.
+        region: Name,
+        /// Where it may go instead.
+        fallbacks: Vec<Name>,
+        /// The region that it was offered to, which may have it.
+        offered: Option<Name>,
+        /// Those that do not take it, and why.
+        refused: BTreeMap<Name, Arc<str>>,
+    },
 }
 
 /// An agent that could do a task and takes no work.
@@ -209,6 +221,7 @@ impl Why {
             Self::PoolUnplaced { .. } => "pool_unplaced",
             Self::PoolDegraded { .. } => "pool_degraded",
             Self::AgentsOnStandby { .. } => "agents_on_standby",
+            Self::Kept { .. } => "kept",
         }
     }
 }

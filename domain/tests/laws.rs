@@ -11,6 +11,7 @@ mod laws {
     mod control;
     mod histories;
     mod nodes;
+    mod regions;
     mod world;
 
     mod life;
@@ -28,6 +29,7 @@ mod laws {
     mod agents;
     mod cost;
     mod endings;
+    mod federation;
     mod membership;
     mod shares;
     mod submits;

@@ -45,6 +45,12 @@ impl Disk {
         self.memory.clone()
     }
 
+    /// Puts an empty one in its place.
+    pub(crate) fn empty(&mut self) {
+        self.memory = MemoryDisk::new();
+        self.memory.hold_syncs();
+    }
+
     /// Syncs what waits when it is time, and draws how long the next sync takes.
     pub(crate) fn pump(&mut self, now: Duration) {
         if now < self.next_sync {

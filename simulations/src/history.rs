@@ -14,7 +14,7 @@ use synod::node::domain::pause::Pausable;
 use synod::node::domain::task::Phase;
 
 use crate::clock::SimulatedClock;
-use crate::faults::{Fault, Kind};
+use crate::faults::Fault;
 use crate::script::Act;
 
 /// One fact and when it was noted.
@@ -22,6 +22,8 @@ use crate::script::Act;
 pub struct Record {
     /// Since the world began.
     pub at: Duration,
+    /// The node that it is about or that told it, by the number of its host from 1; `None` is the world.
+    pub node: Option<u64>,
     /// What.
     pub fact: Fact,
 }
@@ -37,17 +39,26 @@ pub enum Fact {
         duration: Duration,
         /// Whether faults were asked for.
         faults: bool,
+        /// How many nodes it begins with.
+        nodes: u64,
     },
-    /// The world did something to the node.
+    /// The world did something, to this node or to several.
     Injected(Fault),
     /// A fault of some length is over.
-    Healed(Kind),
+    Healed(Fault),
     /// What a crash found waiting for the disk, and what survived of it.
     Lost {
         /// Writes that were not synced.
         unsynced: usize,
         /// How many of them, from the first, are on the disk all the same.
         kept: usize,
+    },
+    /// What became of datagrams in all.
+    Datagrams {
+        /// How many were lost on purpose.
+        lost: u64,
+        /// How many came twice on purpose.
+        doubled: u64,
     },
     /// No fault and no new work from here on.
     FaultsEnded,
@@ -56,10 +67,36 @@ pub enum Fact {
         /// Its life, from 1.
         life: u32,
     },
-    /// The node leads and takes work.
+    /// The node takes work, and everything was looked at.
     Started {
         /// Its life.
         life: u32,
+    },
+    /// The node was let into the cluster.
+    Admitted {
+        /// Under this number in the group.
+        number: u64,
+    },
+    /// The node says that it leads, or that it leads no more.
+    Leads {
+        /// In which term.
+        term: Option<u64>,
+    },
+    /// The node has applied an entry of its log.
+    Applied {
+        /// Its place.
+        index: u64,
+        /// The term of the leader who proposed it.
+        term: u64,
+        /// Of its bytes.
+        hash: u64,
+    },
+    /// The node's state after an entry.
+    State {
+        /// The last entry in it.
+        index: u64,
+        /// Of all its rows.
+        hash: u64,
     },
     /// The node ended by itself.
     NodeFailed {
@@ -241,19 +278,26 @@ pub enum Answer {
 #[derive(Debug, Clone)]
 pub struct History {
     clock: Arc<SimulatedClock>,
+    node: Option<u64>,
     records: Arc<Mutex<Vec<Record>>>,
 }
 
 impl History {
     /// Begins an empty one, on the world's clock.
     pub fn new(clock: Arc<SimulatedClock>) -> Self {
-        Self { clock, records: Arc::default() }
+        Self { clock, node: None, records: Arc::default() }
+    }
+
+    /// Returns it as a node writes into it.
+    #[must_use]
+    pub fn of(&self, node: u64) -> Self {
+        Self { node: Some(node), ..self.clone() }
     }
 
     /// Notes a fact.
     pub fn note(&self, fact: Fact) {
         let at = self.clock.elapsed();
-        self.records.lock().push(Record { at, fact });
+        self.records.lock().push(Record { at, node: self.node, fact });
     }
 
     /// Returns everything noted so far.
@@ -278,9 +322,14 @@ impl Fact {
             | Self::Injected(_)
             | Self::Healed(_)
             | Self::Lost { .. }
+            | Self::Datagrams { .. }
             | Self::FaultsEnded
             | Self::Starting { .. }
             | Self::Started { .. }
+            | Self::Admitted { .. }
+            | Self::Leads { .. }
+            | Self::Applied { .. }
+            | Self::State { .. }
             | Self::NodeFailed { .. }
             | Self::Stopped
             | Self::Panicked { .. }

@@ -1,127 +1,146 @@
-//! One life of the node in its host: starts the real node, lets clients at it, and tells what it sees.
+//! One life of a node on its machine: comes in, starts the real node, lets clients at it, tells what it sees.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use serde_json::Value;
-use synod::node::domain::id::TaskId;
 use synod::node::domain::limits::Limits;
-use synod::node::domain::task::Task;
-use synod::node::events::{Heard, Subscription};
-use synod::node::{Error, Node};
+use synod::node::domain::state::State;
+use synod::node::storage::Storage;
+use synod::node::{Cluster, Error, Node, Policy, closed_id};
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
+use crate::admission::{admit, come_in};
 use crate::agent::ScriptedAgent;
-use crate::history::{Answer, Fact, History, Standing};
-use crate::shared::{Phase, Shared};
+use crate::history::Fact;
+use crate::machine::{Machine, Order};
+use crate::net::{Net, address_of};
+use crate::observer::{Observer, follow_the_lead, look_last};
+use crate::shared::{Phase, name_of};
 use crate::{disk, workload};
 
 /// How often the host looks at the world's phase and counts unfinished work.
 const LOOK: Duration = Duration::from_millis(10);
 
+/// How long agents may finish when the node stops: shorter than their longest work, so that some of it is given back.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// In how many looks the voters are counted once: it takes more than the rest of a look.
+const VOTERS_EVERY: u32 = 25;
+
 /// How long after a start silence is not held against agents. Longer than their pause between two words.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Lives once, to a crash, a failure or the end of the world.
-pub(crate) async fn live(shared: Arc<Shared>) {
-    let life = shared.next_life();
-    shared.note(Fact::Starting { life });
+/// How long a task waits in a lane before it rises: short enough that some do in a world of a minute.
+pub(crate) const AGEING: Duration = Duration::from_secs(3);
+
+/// Entries between two snapshots: a world writes some thousands, so its log is cut off often.
+const SNAPSHOT_ENTRIES: u64 = 100;
+
+/// Lives once, to a crash, a failure, an order to stop or the end of the world.
+pub(crate) async fn live(machine: Arc<Machine>) {
+    let life = machine.next_life();
+    machine.note(Fact::Starting { life });
     // Until it has counted, there may be something.
-    shared.unfinished.store(1, Ordering::Relaxed);
+    machine.unfinished.store(1, Ordering::Relaxed);
     let mut tasks = JoinSet::new();
-    let node = match begin(&shared, life, &mut tasks).await {
+    let node = match begin(&machine, life, &mut tasks).await {
         Ok(node) => node,
-        Err(error) => return shared.note(Fact::NodeFailed { reason: error.to_string() }),
+        Err(error) => return machine.note(Fact::NodeFailed { reason: error.to_string() }),
     };
-    while shared.phase() != Phase::Closing {
-        shared.unfinished.store(node.read(synod::node::domain::state::State::unfinished), Ordering::Relaxed);
+    let mut looks = 0_u32;
+    while machine.phase() != Phase::Closing {
+        match machine.order() {
+            Order::None => {}
+            Order::Stop => break,
+            Order::Leave => match node.leave().await {
+                Ok(()) => break,
+                // Without the others it cannot, and stays.
+                Err(_) => machine.tell(Order::None),
+            },
+        }
+        tell(&machine, &node, looks);
+        looks = looks.wrapping_add(1);
         tokio::select! {
             biased;
-            reason = node.failed() => return shared.note(Fact::NodeFailed { reason }),
-            () = tokio::time::sleep(LOOK) => {}
+            reason = node.failed() => return machine.note(Fact::NodeFailed { reason }),
+            () = sleep(LOOK) => {}
+        }
+    }
+    // Who has left knows no more what the others agree on.
+    if machine.phase() == Phase::Closing && machine.order() != Order::Leave {
+        tokio::select! {
+            biased;
+            reason = node.failed() => return machine.note(Fact::NodeFailed { reason }),
+            () = look_last(&machine, &node) => {}
         }
     }
     tasks.shutdown().await;
-    look(&shared, &node).await;
-    shared.note(Fact::Closed);
-    if let Some(node) = Arc::into_inner(node) {
-        node.stop().await;
-        shared.note(Fact::Stopped);
+    node.stop().await;
+    machine.note(Fact::Stopped);
+}
+
+/// Tells the driver how the node does.
+fn tell(machine: &Machine, node: &Node, looks: u32) {
+    let works = node.waits_for().is_none();
+    machine.now_takes_work(works);
+    let unfinished = if works { node.read(State::unfinished) } else { 1 };
+    machine.unfinished.store(unfinished, Ordering::Relaxed);
+    if machine.nodes > 1 && looks.is_multiple_of(VOTERS_EVERY) {
+        let nodes = node.cluster().nodes;
+        let voters = nodes.iter().filter(|node| node.votes == Some(true)).count();
+        let all_vote = voters == nodes.len();
+        let voters = if all_vote { u64::try_from(voters).unwrap_or(0) } else { 0 };
+        machine.voters.store(voters, Ordering::Relaxed);
     }
 }
 
-async fn begin(shared: &Arc<Shared>, life: u32, tasks: &mut JoinSet<()>) -> Result<Arc<Node>, Error> {
-    let opened = disk::open(&shared.disk, shared.disk_lies.load(Ordering::Relaxed))?;
-    let node = Node::builder()
-        .storage(opened.storage)
-        .clock(shared.clock.clone())
-        .entropy(shared.entropy.clone())
-        .limits(Limits { grace: GRACE, ..Limits::default() })
-        .native(workload::NATIVE, ScriptedAgent(shared.history.clone()))?
-        .start()
-        .await?;
-    let node = Arc::new(node);
-    // Nothing happens between these two, for what is read is here and nobody waits: what is not in the one is
-    // in the other.
-    let events = node.events();
-    look(shared, &node).await;
-    shared.note(Fact::Started { life });
-    tasks.spawn(listen(events, shared.history.clone()));
-    workload::start(&node, shared, life, tasks).await?;
+async fn begin(machine: &Arc<Machine>, life: u32, tasks: &mut JoinSet<()>) -> Result<Arc<Node>, Error> {
+    let opened = disk::open(&machine.disk(), machine.disk_lies.load(Ordering::Relaxed))?;
+    let log = opened.storage.log.clone();
+    let builder = Node::builder()
+        .clock(machine.clock.clone())
+        .entropy(machine.entropy.clone())
+        .drain(DRAIN)
+        .limits(Limits { grace: GRACE, ageing: AGEING, ..Limits::default() })
+        .policy(Policy { snapshot_log_entries: SNAPSHOT_ENTRIES, ..Policy::default() })
+        .native(workload::NATIVE, ScriptedAgent(machine.history.clone()))?;
+    let builder = if machine.nodes > 1 {
+        let identity = who(machine, &opened.storage).await?;
+        machine.wires.lives(machine.node, identity.node);
+        let name = Some(name_of(machine.node, identity.node));
+        let listen = address_of(machine.node);
+        let net = Arc::new(Net::new(machine.node, machine.wires.clone()));
+        builder.closed(net, identity).cluster(Cluster { listen, name, ..Cluster::default() })
+    } else {
+        builder
+    };
+    let node = Arc::new(builder.storage(opened.storage).begin().await?);
+    // Nothing happens between these two, for nobody waits: what is not in the state is heard.
+    let observer = Observer::new(machine.clone(), &node, log);
+    tasks.spawn(follow_the_lead(machine.clone(), node.clone()));
+    tasks.spawn(observer.run(node.clone(), life));
+    tasks.spawn(work(machine.clone(), node.clone(), life));
     Ok(node)
 }
 
-async fn listen(mut events: Subscription, history: History) {
-    loop {
-        match events.next().await {
-            Heard::Happening(happening) => {
-                for event in &happening.events {
-                    history.note(Fact::Happened { index: happening.index, event: event.clone() });
-                }
-            }
-            // The hub holds thousands and this never waits.
-            Heard::Missed(_) => {}
-            Heard::Closed => return,
-        }
+/// Returns who the node is, and lets it come into the cluster if it is nobody yet.
+async fn who(machine: &Machine, storage: &Storage) -> Result<synod::node::ClosedIdentity, Error> {
+    if let Some(identity) = machine.identity.lock().clone() {
+        return Ok(identity);
     }
+    let node = closed_id(storage, &*machine.clock, &*machine.entropy).await?;
+    let identity = come_in(machine, node).await;
+    *machine.identity.lock() = Some(identity.clone());
+    Ok(identity)
 }
 
-/// Notes how every task stands that anybody ever heard of, what is paused, and which tokens open.
-async fn look(shared: &Shared, node: &Node) {
-    let mut known: BTreeSet<TaskId> =
-        shared.history.records().iter().filter_map(|record| named(&record.fact)).collect();
-    known.extend(node.read(|state| state.tasks().map(|task| task.spec.id).collect::<Vec<_>>()));
-    for task in known {
-        let standing = match node.task(task) {
-            Ok(found) => standing(node, &found).await,
-            Err(_) => Standing { task, phase: None, attempt: 0, holder: None, result_of: None },
-        };
-        shared.note(Fact::Stands(standing));
+/// Lets people at the node once it takes work.
+async fn work(machine: Arc<Machine>, node: Arc<Node>, life: u32) {
+    if node.ready().await.is_err() {
+        // Its failure says why.
+        return;
     }
-    shared.note(Fact::Paused(node.read(|state| state.pauses().map(|pause| pause.what.clone()).collect())));
-    workload::look(shared, node);
-}
-
-fn named(fact: &Fact) -> Option<TaskId> {
-    match fact {
-        Fact::Happened { event, .. } => event.task(),
-        Fact::Answered { answer: Answer::Submitted(task), .. } => Some(*task),
-        Fact::Stands(standing) => Some(standing.task),
-        _ => None,
-    }
-}
-
-async fn standing(node: &Node, task: &Task) -> Standing {
-    let result = node.result(task).await.ok();
-    let result = result.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
-    let of = result.and_then(|value| value.get("attempt")?.as_u64());
-    Standing {
-        task: task.spec.id,
-        phase: Some(task.phase()),
-        attempt: task.attempt,
-        holder: task.lease().map(|lease| lease.agent),
-        result_of: of.and_then(|of| u32::try_from(of).ok()),
-    }
+    tokio::join!(admit(machine.clone(), node.clone()), workload::start(node, machine, life));
 }

@@ -13,19 +13,28 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on should say so"))]
 
+mod admission;
 mod agent;
 pub mod chance;
 pub mod clock;
 mod disk;
+mod driver;
 pub mod faults;
 pub mod history;
 mod host;
 pub mod judges;
+pub mod left_out;
+mod machine;
+pub mod mutants;
+mod net;
+mod observer;
 mod panics;
+mod perform;
 pub mod report;
 pub mod script;
 mod shared;
 pub mod trace;
+pub mod view;
 mod workload;
 mod world;
 

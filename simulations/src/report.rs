@@ -3,50 +3,86 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::history::{Fact, Record};
-use crate::judges::{self, Judge, Violation};
+use crate::judges::{self, Violation};
 use crate::trace;
 
 /// How many lines of the trace before a violation are shown.
 const LINES_SHOWN: usize = 24;
 
-/// The outcome of one run.
-#[derive(Debug)]
+/// The outcome of one run. In JSON it is what `synod-simulate --json` prints as `report`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
-    /// The hash of the trace.
-    pub hash: u64,
-    lines: usize,
-    simulated: std::time::Duration,
-    injected: BTreeMap<&'static str, usize>,
-    checked: Vec<(Judge, usize)>,
-    broken: Vec<Broken>,
+    /// The hash of the trace, in sixteen digits.
+    pub hash: String,
+    /// How many lines the trace has.
+    pub lines: usize,
+    /// How much time went by in the world.
+    pub simulated_ms: u64,
+    /// How often what was injected.
+    pub injected: BTreeMap<String, usize>,
+    /// How many operations each client did.
+    pub operations: BTreeMap<String, u64>,
+    /// What each content judge checked.
+    pub checked: Vec<Checked>,
+    /// What broke.
+    pub broken: Vec<Broken>,
 }
 
-#[derive(Debug)]
-struct Broken {
-    judge: Judge,
-    violation: Violation,
-    lines: Vec<String>,
+/// What a judge looked at and found nothing wrong with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checked {
+    /// The judge's name.
+    pub judge: String,
+    /// Its property.
+    pub says: String,
+    /// How many facts it checked.
+    pub count: usize,
+}
+
+/// What a judge found wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Broken {
+    /// The judge's name.
+    pub judge: String,
+    /// Its property.
+    pub says: String,
+    /// The task it is about, if it is about one.
+    pub task: Option<String>,
+    /// What is wrong.
+    pub what: String,
+    /// When, since the world began.
+    pub at_ms: u64,
+    /// The last lines of the trace that matter.
+    pub lines: Vec<String>,
 }
 
 impl Report {
     /// Asks all judges about a history; `text` is its trace.
     pub fn of(history: &[Record], text: &str) -> Self {
         let mut report = Self {
-            hash: trace::hash(text.as_bytes()),
+            hash: format!("{:016x}", trace::hash(text.as_bytes())),
             lines: history.len(),
-            simulated: history.last().map(|record| record.at).unwrap_or_default(),
+            simulated_ms: history.last().map(millis).unwrap_or_default(),
             injected: injected(history),
+            operations: operations(history),
             checked: Vec::new(),
             broken: Vec::new(),
         };
         for judge in judges::ALL {
+            let (name, says) = (judge.name.to_owned(), judge.says.to_owned());
             match (judge.look)(history) {
-                Ok(checked) => report.checked.push((judge, checked)),
-                Err(violation) => {
-                    let lines = relevant(history, &violation);
-                    report.broken.push(Broken { judge, violation, lines });
-                }
+                Ok(count) => report.checked.push(Checked { judge: name, says, count }),
+                Err(violation) => report.broken.push(Broken {
+                    judge: name,
+                    says,
+                    task: violation.task.map(|task| task.to_string()),
+                    at_ms: history.get(violation.record).map(millis).unwrap_or_default(),
+                    lines: relevant(history, &violation),
+                    what: violation.what,
+                }),
             }
         }
         report
@@ -58,7 +94,21 @@ impl Report {
     }
 }
 
-fn injected(history: &[Record]) -> BTreeMap<&'static str, usize> {
+fn millis(record: &Record) -> u64 {
+    u64::try_from(record.at.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn operations(history: &[Record]) -> BTreeMap<String, u64> {
+    let mut operations = BTreeMap::new();
+    for record in history {
+        if let Fact::Asked { client, .. } = &record.fact {
+            *operations.entry(client.to_string()).or_default() += 1;
+        }
+    }
+    operations
+}
+
+fn injected(history: &[Record]) -> BTreeMap<String, usize> {
     let mut injected = BTreeMap::new();
     for record in history {
         let what = match &record.fact {
@@ -67,10 +117,18 @@ fn injected(history: &[Record]) -> BTreeMap<&'static str, usize> {
             Fact::Lost { unsynced, kept } if *unsynced > 0 && kept == unsynced => {
                 "power losses that kept all writes"
             }
-            Fact::NodeFailed { .. } => "ends of the node by itself",
+            Fact::NodeFailed { .. } => "ends of a node by itself",
+            Fact::Datagrams { lost, doubled } => {
+                for (what, count) in [("datagrams lost", lost), ("datagrams doubled", doubled)] {
+                    if let Ok(count @ 1..) = usize::try_from(*count) {
+                        injected.insert(what.to_owned(), count);
+                    }
+                }
+                continue;
+            }
             _ => continue,
         };
-        *injected.entry(what).or_default() += 1;
+        *injected.entry(what.to_owned()).or_default() += 1;
     }
     injected
 }
@@ -81,7 +139,10 @@ fn relevant(history: &[Record], violation: &Violation) -> Vec<String> {
     let about = |record: &&Record| match violation.task {
         Some(task) => {
             record.fact.concerns(task)
-                || matches!(record.fact, Fact::Injected(_) | Fact::Lost { .. } | Fact::Starting { .. })
+                || matches!(
+                    record.fact,
+                    Fact::Injected(_) | Fact::Lost { .. } | Fact::Starting { .. } | Fact::Leads { .. }
+                )
         }
         None => true,
     };
@@ -91,8 +152,8 @@ fn relevant(history: &[Record], violation: &Violation) -> Vec<String> {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.simulated.as_secs_f64();
-        writeln!(f, "simulated {seconds:.3} s, {} lines, trace hash {:016x}", self.lines, self.hash)?;
+        let (seconds, millis) = (self.simulated_ms / 1_000, self.simulated_ms % 1_000);
+        writeln!(f, "simulated {seconds}.{millis:03} s, {} lines, trace hash {}", self.lines, self.hash)?;
         writeln!(f, "injected:")?;
         if self.injected.is_empty() {
             writeln!(f, "  nothing")?;
@@ -101,19 +162,20 @@ impl fmt::Display for Report {
             writeln!(f, "  {count:>6}  {what}")?;
         }
         writeln!(f, "checked:")?;
-        for (judge, count) in &self.checked {
-            writeln!(f, "  {count:>6}  {}: {}", judge.name, judge.says)?;
+        for Checked { judge, says, count } in &self.checked {
+            writeln!(f, "  {count:>6}  {judge}: {says}")?;
         }
-        for Broken { judge, violation, lines } in &self.broken {
-            writeln!(f, "VIOLATION of \"{}\": {}", judge.name, judge.says)?;
-            if let Some(task) = violation.task {
-                writeln!(f, "  {task}")?;
-            }
-            writeln!(f, "  {}", violation.what)?;
-            for line in lines {
-                writeln!(f, "  | {line}")?;
-            }
+        self.broken.iter().try_for_each(|broken| broken.fmt(f))
+    }
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "VIOLATION of \"{}\": {}", self.judge, self.says)?;
+        if let Some(task) = &self.task {
+            writeln!(f, "  {task}")?;
         }
-        Ok(())
+        writeln!(f, "  {}", self.what)?;
+        self.lines.iter().try_for_each(|line| writeln!(f, "  | {line}"))
     }
 }

@@ -1,16 +1,19 @@
-//! What outlives the lives of a node: the world as its host and the clients in it see it.
+//! What outlives all nodes: the world as the machines and the clients in it see it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
-use synod::clock::SeededEntropy;
-use synod::node::storage::MemoryDisk;
+use synod::node::domain::id::NodeId;
+use synod::node::domain::name::Name;
 
+use crate::admission::Admissions;
 use crate::chance::Streams;
 use crate::clock::SimulatedClock;
 use crate::history::{Fact, History};
+use crate::left_out::LeftOut;
+use crate::net::Wires;
 use crate::workload::Memory;
 
 /// Where the world is in its course.
@@ -20,50 +23,58 @@ pub(crate) enum Phase {
     Busy,
     /// Neither; what is there shall end.
     Settling,
-    /// The node looks at everything once more and stops.
+    /// One node looks at everything once more, and all stop.
     Closing,
 }
 
-/// Everything of a world that is not inside of the node.
+/// Everything of a world that is not inside of a machine.
 pub(crate) struct Shared {
     pub(crate) streams: Streams,
-    pub(crate) clock: Arc<SimulatedClock>,
-    /// The node's chance; one stream for all its lives.
-    pub(crate) entropy: Arc<SeededEntropy>,
+    /// How many nodes the world begins with.
+    pub(crate) nodes: u64,
+    pub(crate) world_clock: Arc<SimulatedClock>,
     pub(crate) history: History,
-    pub(crate) disk: MemoryDisk,
-    /// Whether the disk acknowledges what it has not synced.
-    pub(crate) disk_lies: AtomicBool,
+    pub(crate) wires: Wires,
     pub(crate) phase: Mutex<Phase>,
     /// What each client remembers, by its name.
     pub(crate) memories: Mutex<BTreeMap<Arc<str>, Memory>>,
-    /// How many tasks the node last said are unfinished.
-    pub(crate) unfinished: AtomicU64,
-    lives: AtomicU32,
+    pub(crate) admissions: Admissions,
+    /// The hash of what each entry of the log brought about, as it was told first.
+    told: Mutex<BTreeMap<u64, u64>>,
+    /// Whether somebody has looked at everything for the last time, or is about to.
+    closing: Mutex<bool>,
+    left_out: LeftOut,
+    /// How many operations each client has done or left out.
+    operations: Mutex<BTreeMap<Arc<str>, u64>>,
     questions: AtomicU64,
 }
 
 impl Shared {
-    pub(crate) fn new(streams: Streams, disk: MemoryDisk) -> Self {
+    pub(crate) fn new(streams: Streams, nodes: u64, left_out: LeftOut) -> Self {
         let clock = Arc::<SimulatedClock>::default();
         Self {
             streams,
-            entropy: Arc::new(streams.entropy("node")),
+            nodes,
             history: History::new(Arc::clone(&clock)),
-            clock,
-            disk,
-            disk_lies: AtomicBool::new(false),
+            world_clock: clock,
+            wires: Wires::new(streams.open("datagrams")),
             phase: Mutex::new(Phase::Busy),
             memories: Mutex::default(),
-            unfinished: AtomicU64::new(0),
-            lives: AtomicU32::new(0),
+            admissions: Admissions::default(),
+            told: Mutex::default(),
+            closing: Mutex::new(false),
+            left_out,
+            operations: Mutex::default(),
             questions: AtomicU64::new(0),
         }
     }
 
-    /// Begins the next life of the node and returns its number, from 1.
-    pub(crate) fn next_life(&self) -> u32 {
-        self.lives.fetch_add(1, Ordering::Relaxed) + 1
+    /// Numbers the next operation of a client and tells whether it is left out.
+    pub(crate) fn leaves_out(&self, client: &Arc<str>) -> bool {
+        let mut operations = self.operations.lock();
+        let number = operations.entry(Arc::clone(client)).or_default();
+        *number += 1;
+        self.left_out.has_operation(client, *number)
     }
 
     /// Numbers a question.
@@ -75,6 +86,11 @@ impl Shared {
         self.history.note(fact);
     }
 
+    /// Returns the time since the world began.
+    pub(crate) fn elapsed(&self) -> std::time::Duration {
+        self.world_clock.elapsed()
+    }
+
     pub(crate) fn phase(&self) -> Phase {
         *self.phase.lock()
     }
@@ -83,4 +99,42 @@ impl Shared {
     pub(crate) fn memory<T>(&self, client: &Arc<str>, look: impl FnOnce(&mut Memory) -> T) -> T {
         look(self.memories.lock().entry(Arc::clone(client)).or_default())
     }
+
+    /// Takes what a node tells of an entry; true when it is news, or not what was told of that entry before.
+    pub(crate) fn is_news(&self, index: u64, hash: u64) -> bool {
+        let mut told = self.told.lock();
+        match told.get(&index) {
+            Some(before) => *before != hash,
+            // An entry in a gap was skipped by whoever told the later ones; a look at everything made up for it.
+            None if told.last_key_value().is_some_and(|(last, _)| *last > index) => false,
+            None => {
+                told.insert(index, hash);
+                true
+            }
+        }
+    }
+
+    /// Returns the last entry of which anybody has told anything.
+    pub(crate) fn last_told(&self) -> u64 {
+        self.told.lock().last_key_value().map_or(0, |(index, _)| *index)
+    }
+
+    /// Takes the duty of the last look; true for the first who asks.
+    pub(crate) fn takes_last_look(&self) -> bool {
+        !std::mem::replace(&mut *self.closing.lock(), true)
+    }
+
+    /// Tells which of the world's nodes somebody works with.
+    pub(crate) fn node_of(&self, number: usize) -> u64 {
+        u64::try_from(number).unwrap_or(0) % self.nodes + 1
+    }
+}
+
+/// Names a node as people would.
+pub(crate) fn name_of(node: u64, id: NodeId) -> Name {
+    /// Enough to tell the identities of one machine apart.
+    const LETTERS: usize = 6;
+    let text = id.to_string();
+    let short = &text[text.len() - LETTERS..];
+    Name::new(&format!("n{node}-{short}")).unwrap_or_default()
 }

@@ -22,16 +22,28 @@ pub fn text(records: &[Record]) -> String {
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:>6}.{:03} ", self.at.as_secs(), self.at.subsec_millis())?;
+        match self.node {
+            Some(node) => write!(f, "n{node} ")?,
+            None => f.write_str("-- ")?,
+        }
         match &self.fact {
-            Fact::Began { seed, duration, faults } => {
-                write!(f, "world   seed {seed}, {} s, faults {faults}", duration.as_secs_f64())
+            Fact::Began { seed, duration, faults, nodes } => {
+                write!(f, "world   seed {seed}, {} s, faults {faults}, nodes {nodes}", duration.as_secs_f64())
             }
             Fact::Injected(fault) => write!(f, "fault   {fault}"),
-            Fact::Healed(kind) => write!(f, "healed  {kind}"),
+            Fact::Healed(fault) => write!(f, "healed  {fault}"),
             Fact::Lost { unsynced, kept } => write!(f, "lost    {kept} of {unsynced} unsynced writes kept"),
+            Fact::Datagrams { lost, doubled } => {
+                write!(f, "world   {lost} datagrams lost, {doubled} doubled")
+            }
             Fact::FaultsEnded => f.write_str("world   no more faults, no new work"),
             Fact::Starting { life } => write!(f, "node    life {life} starts"),
-            Fact::Started { life } => write!(f, "node    life {life} leads"),
+            Fact::Started { life } => write!(f, "node    life {life} takes work"),
+            Fact::Admitted { number } => write!(f, "node    is admitted as number {number}"),
+            Fact::Leads { term: Some(term) } => write!(f, "node    leads term {term}"),
+            Fact::Leads { term: None } => f.write_str("node    leads no more"),
+            Fact::Applied { index, term, hash } => write!(f, "entry   {index} of term {term}, {hash:016x}"),
+            Fact::State { index, hash } => write!(f, "state   after {index}, {hash:016x}"),
             Fact::NodeFailed { reason } => write!(f, "node    failed: {reason}"),
             Fact::Stopped => f.write_str("node    stopped"),
             Fact::Panicked { message } => write!(f, "panic   {message}"),

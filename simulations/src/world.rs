@@ -1,4 +1,4 @@
-//! A world with one node in it: everything that happens there follows from one seed.
+//! A world with nodes in it: everything that happens there follows from one seed.
 //!
 //! ```text
 //!   seed ─► streams ─► faults, syncs, clients, agents, the node's own entropy
@@ -7,7 +7,7 @@
 //!   driver: inject ─► one step of simulated time ─► sync the disk ─► inject ─► …
 //!                          │ turmoil
 //!                          ▼
-//!                     the host: the real node, its clients ─► history ─► judges
+//!                     the hosts: real nodes, their clients ─► history ─► judges
 //! ```
 //!
 //! The course: faults and new work for [`Settings::duration`], then neither until all work has ended or
@@ -17,46 +17,51 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use crate::chance::Streams;
 use crate::disk::Disk;
+use crate::driver::{Driver, Site};
 use crate::faults::{self, Fault, Kind, Kinds};
 use crate::history::{Fact, Record};
 use crate::host;
+use crate::left_out::LeftOut;
+use crate::machine::Machine;
+use crate::net::ip_of;
 use crate::panics::Watch;
-use crate::shared::{Phase, Shared};
+use crate::shared::Shared;
 
-/// One step of simulated time: the resolution of tokio's timers.
+/// One step of simulated time for a node that stands alone: the resolution of tokio's timers.
 const STEP: Duration = Duration::from_millis(1);
 
-/// The name of the only host.
-const NODE: &str = "node";
+/// One step with several nodes: what one says to another takes one at least, as on a slow network, and a world goes
+/// three times faster than with shorter ones. Timers within a step keep their order and their time.
+const STEP_OF_MANY: Duration = Duration::from_millis(5);
 
-/// How long a due crash waits for a moment at which the disk has something to lose.
-const CRASH_PATIENCE: Duration = Duration::from_secs(2);
+/// The most milliseconds that every message takes in a world. Each world draws its own.
+const LATENCY_LEAST_MAX: u64 = 3;
 
-/// How long a node that failed by itself stays away.
-const RESTART_AFTER: Duration = Duration::from_millis(500);
+/// The most milliseconds that a message takes beyond the least.
+const LATENCY_SPREAD_MAX: u64 = 30;
 
-/// How long nothing may be unfinished before the world closes.
-const QUIET: Duration = Duration::from_secs(1);
-
-/// How long the last look and the orderly stop may take.
-const CLOSE: Duration = Duration::from_secs(60);
+/// Segments and datagrams that wait at a host: more than a node has on its way to another.
+const QUEUE: usize = 4096;
 
 /// What a world is made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// The source of everything random.
     pub seed: u64,
+    /// With how many nodes it begins. One alone is no cluster.
+    pub nodes: u64,
     /// How long faults and new work go on, in simulated time.
     pub duration: Duration,
     /// How long after that all acknowledged work must have ended.
     pub settle: Duration,
     /// Which faults may come.
     pub faults: Kinds,
+    /// What it does without.
+    pub left_out: LeftOut,
 }
 
 impl Settings {
@@ -64,10 +69,17 @@ impl Settings {
     pub fn new(seed: u64) -> Self {
         Self {
             seed,
+            nodes: 3,
             duration: Duration::from_secs(60),
             settle: Duration::from_secs(60),
             faults: Kinds(Kind::ALL.to_vec()),
+            left_out: LeftOut::default(),
         }
+    }
+
+    /// How long faults and new work really go on.
+    pub(crate) fn busy(&self) -> Duration {
+        self.left_out.after.map_or(self.duration, |after| after.min(self.duration))
     }
 }
 
@@ -81,178 +93,68 @@ impl World {
         Self(settings)
     }
 
+    /// Draws which faults come when, in order; the first is number 1.
+    pub fn plan(&self) -> Vec<(Duration, Fault)> {
+        let Settings { seed, nodes, duration, faults, .. } = &self.0;
+        faults::draw(faults, *nodes, *duration, &mut Streams::new(*seed).open("faults"))
+    }
+
     /// Lets it run its course and returns what happened.
     ///
     /// Watches the panics of the whole process meanwhile.
     pub fn run(self) -> Vec<Record> {
+        let left_out = &self.0.left_out.faults.0;
+        let plan = (1..).zip(self.plan()).filter(|(number, _)| !left_out.contains(number));
+        let plan = plan.map(|(_, planned)| planned).collect();
         let Self(settings) = self;
         let streams = Streams::new(settings.seed);
-        let disk = Disk::new(streams.open("disk"));
-        let shared = Arc::new(Shared::new(streams, disk.memory()));
+        let shared = Arc::new(Shared::new(streams, settings.nodes, settings.left_out.clone()));
         let _watch = Watch::begin(shared.history.clone());
-        let plan = faults::draw(&settings.faults, settings.duration, &mut streams.open("faults"));
         shared.note(Fact::Began {
             seed: settings.seed,
             duration: settings.duration,
             faults: !settings.faults.0.is_empty(),
+            nodes: settings.nodes,
         });
+        let mut latency = streams.open("latency");
+        let least = latency.millis(0, LATENCY_LEAST_MAX);
+        let most = least + latency.millis(1, LATENCY_SPREAD_MAX);
         let mut sim = turmoil::Builder::new()
             .rng_seed(streams.seed_of("network"))
             .epoch(SystemTime::UNIX_EPOCH)
-            .tick_duration(STEP)
+            .tick_duration(if settings.nodes > 1 { STEP_OF_MANY } else { STEP })
+            .min_message_latency(least)
+            .max_message_latency(most)
+            .tcp_capacity(QUEUE)
+            .udp_capacity(QUEUE)
             .build();
-        let software = Arc::clone(&shared);
-        sim.host(NODE, move || {
-            let shared = Arc::clone(&software);
-            async move {
-                host::live(shared).await;
-                Ok(())
-            }
-        });
+        let mut sites = Vec::new();
+        for node in 1..=settings.nodes {
+            let disk = Disk::new(streams.open(&format!("disk {node}")));
+            let machine = Arc::new(Machine::new(Arc::clone(&shared), node, disk.memory()));
+            let software = Arc::clone(&machine);
+            sim.host(ip_of(node), move || {
+                let machine = Arc::clone(&software);
+                async move {
+                    host::live(machine).await;
+                    Ok(())
+                }
+            });
+            sites.push(Site { machine, disk, back_at: None, flipped: false, frozen: false });
+        }
         let mut driver = Driver {
             sim,
             shared,
-            disk,
-            plan: plan.into(),
-            healing: Vec::new(),
-            back_at: None,
+            sites,
+            plan,
+            going_on: Vec::new(),
+            rolling: VecDeque::new(),
+            latency: (least, most),
             busy_at: Duration::ZERO,
         };
         driver.drive(&settings);
         let Driver { sim, shared, .. } = driver;
         drop(sim);
         shared.history.records()
-    }
-}
-
-struct Driver<'a> {
-    sim: turmoil::Sim<'a>,
-    shared: Arc<Shared>,
-    disk: Disk,
-    plan: VecDeque<(Duration, Fault)>,
-    /// Which faults end when.
-    healing: Vec<(Duration, Kind)>,
-    /// When the node comes back, while it is away.
-    back_at: Option<Duration>,
-    /// When work was last seen unfinished.
-    busy_at: Duration,
-}
-
-impl Driver<'_> {
-    fn drive(&mut self, settings: &Settings) {
-        while self.sim.elapsed() < settings.duration {
-            self.inject();
-            self.step();
-        }
-        self.end_faults();
-        let bound = self.sim.elapsed() + settings.settle;
-        self.busy_at = self.sim.elapsed();
-        while self.sim.elapsed() < bound && self.sim.elapsed() < self.busy_at + QUIET {
-            self.step();
-        }
-        *self.shared.phase.lock() = Phase::Closing;
-        let bound = self.sim.elapsed() + CLOSE;
-        while self.sim.elapsed() < bound && (self.back_at.is_some() || self.sim.is_host_running(NODE)) {
-            self.step();
-        }
-    }
-
-    fn step(&mut self) {
-        let now = self.sim.elapsed();
-        if self.back_at.is_some_and(|at| at <= now) {
-            self.back_at = None;
-            self.sim.bounce(NODE);
-        }
-        self.heal(now);
-        self.shared.clock.run();
-        let stepped = self.sim.step();
-        let now = self.sim.elapsed();
-        self.shared.clock.stop_at(now);
-        if let Err(error) = stepped {
-            self.shared.note(Fact::NodeFailed { reason: error.to_string() });
-        }
-        self.disk.pump(now);
-        let down = self.back_at.is_some() || !self.sim.is_host_running(NODE);
-        if down && self.back_at.is_none() && self.shared.phase() != Phase::Closing {
-            // The process has ended by itself, and something starts it again.
-            self.lose_power(0);
-            self.back_at = Some(now + RESTART_AFTER);
-        }
-        if down || self.shared.unfinished.load(Ordering::Relaxed) > 0 {
-            self.busy_at = now;
-        }
-    }
-
-    fn inject(&mut self) {
-        let now = self.sim.elapsed();
-        while let Some((at, fault)) = self.plan.front() {
-            let wants_more = matches!(fault, Fault::Crash { .. })
-                && (self.back_at.is_some() || !self.disk.has_unsynced() && now < *at + CRASH_PATIENCE);
-            if *at > now || wants_more {
-                return;
-            }
-            if let Some((_, fault)) = self.plan.pop_front() {
-                self.shared.note(Fact::Injected(fault.clone()));
-                self.perform(now, &fault);
-            }
-        }
-    }
-
-    fn perform(&mut self, now: Duration, fault: &Fault) {
-        match fault {
-            Fault::Crash { down, keep_percent } => {
-                // The disk first: what runs while the host is torn down reaches it no more.
-                self.lose_power(*keep_percent);
-                self.sim.crash(NODE);
-                self.back_at = Some(now + *down);
-            }
-            Fault::SlowDisk { lasts, sync } => {
-                self.disk.slow(Some(*sync));
-                self.healing.push((now + *lasts, Kind::SlowDisk));
-            }
-            Fault::FailedSync => self.disk.fail_next_sync(),
-            Fault::FullDisk { lasts, bytes } => {
-                self.disk.limit(Some(*bytes));
-                self.healing.push((now + *lasts, Kind::FullDisk));
-            }
-            Fault::LyingDisk => self.shared.disk_lies.store(true, Ordering::Relaxed),
-        }
-    }
-
-    fn lose_power(&self, keep_percent: u64) {
-        let loss = self.disk.crash(keep_percent);
-        self.shared.note(Fact::Lost { unsynced: loss.unsynced, kept: loss.kept });
-    }
-
-    fn heal(&mut self, now: Duration) {
-        let healed: Vec<Kind> =
-            self.healing.extract_if(.., |(at, _)| *at <= now).map(|(_, kind)| kind).collect();
-        for kind in healed {
-            // A later fault of the kind goes on.
-            if !self.healing.iter().any(|(_, other)| *other == kind) {
-                self.end(kind);
-            }
-        }
-    }
-
-    fn end(&mut self, kind: Kind) {
-        match kind {
-            Kind::SlowDisk => self.disk.slow(None),
-            Kind::FullDisk => self.disk.limit(None),
-            Kind::Crash | Kind::FailedSync | Kind::LyingDisk => {}
-        }
-        self.shared.note(Fact::Healed(kind));
-    }
-
-    fn end_faults(&mut self) {
-        self.plan.clear();
-        let mut open: Vec<Kind> = self.healing.drain(..).map(|(_, kind)| kind).collect();
-        open.sort_unstable();
-        open.dedup();
-        for kind in open {
-            self.end(kind);
-        }
-        self.shared.note(Fact::FaultsEnded);
-        *self.shared.phase.lock() = Phase::Settling;
     }
 }

@@ -82,6 +82,44 @@ pub struct Member {
     pub version: String,
 }
 
+/// A region as the node that is asked knows it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct Region {
+    /// What it is called.
+    #[schema(example = "eu")]
+    pub name: String,
+    /// Whether it is the region of the node that answers.
+    pub here: bool,
+    /// How many of its voters gossip hears.
+    pub alive: u32,
+    /// Its voters, as gossip between regions knows them; none on a node that has no part in that.
+    pub members: Vec<RegionMember>,
+    /// Where its voters gossip with other regions, as agreed for later starts.
+    pub addresses: Vec<String>,
+    /// When it was removed, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub removed_at: Option<String>,
+}
+
+/// A voter of a region.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct RegionMember {
+    /// Which node.
+    #[schema(example = "node_01k00000000000000000000000")]
+    pub id: String,
+    /// What people call it.
+    pub name: String,
+    /// `alive`, `suspect`, `dead` or `left`.
+    #[schema(example = "alive")]
+    pub health: String,
+    /// Where other nodes reach it.
+    pub address: String,
+    /// Where its API is; empty when it serves none.
+    pub api: String,
+}
+
 /// Asks for another leader.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -114,7 +152,7 @@ pub struct SnapshotMade {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NewJoinToken {
-    /// `voter` or `worker`; `voter` if left out.
+    /// `voter` or `worker`, or `region` to let one other region be founded; `voter` if left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "worker")]
     pub role: Option<String>,
@@ -130,7 +168,7 @@ pub struct JoinToken {
     /// Names it; not secret.
     #[schema(example = "token_01k00000000000000000000000")]
     pub id: String,
-    /// What whoever joins with it may become: `voter`, or `worker`.
+    /// What whoever joins with it may become: `voter`, or `worker`; or `region`, which it lets be founded.
     pub role: String,
     /// Until when it is taken.
     pub expires_at: String,

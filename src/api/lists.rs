@@ -13,12 +13,34 @@ pub struct Page<T> {
     /// Give this as `cursor` to get the next page; absent on the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<String>,
+    /// The regions that did not answer, in a list of all regions.
+    #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
+    pub unanswered: Vec<Unanswered>,
+}
+
+/// A region whose part of a list is missing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Unanswered {
+    /// Which region.
+    #[schema(example = "eu")]
+    pub region: String,
+    /// Why, for a person.
+    pub reason: String,
 }
 
 impl<T> Page<T> {
+    /// Makes a page of one region.
+    pub const fn of(items: Vec<T>, next_cursor: Option<String>) -> Self {
+        Self { items, next_cursor, unanswered: Vec::new() }
+    }
+
     /// Makes something else of each item.
     pub fn map<U>(self, make: impl FnMut(T) -> U) -> Page<U> {
-        Page { items: self.items.into_iter().map(make).collect(), next_cursor: self.next_cursor }
+        Page {
+            items: self.items.into_iter().map(make).collect(),
+            next_cursor: self.next_cursor,
+            unanswered: self.unanswered,
+        }
     }
 }
 

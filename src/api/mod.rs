@@ -26,20 +26,20 @@ pub use claims::{
     Failed, HeartbeatTask, Lease, LeasedTask, Release, StartTask,
 };
 pub use cluster::{
-    Cluster, GossipKey, JoinToken, JoinTokenWithText, Leader, Member, NewJoinToken, SnapshotMade,
-    TransferLeadership,
+    Cluster, GossipKey, JoinToken, JoinTokenWithText, Leader, Member, NewJoinToken, Region, RegionMember,
+    SnapshotMade, TransferLeadership,
 };
 pub use events::{Event, Missed};
 pub use json::Json;
-pub use lists::{Bulk, BulkDone, BulkFailure, Filter, Page};
+pub use lists::{Bulk, BulkDone, BulkFailure, Filter, Page, Unanswered};
 pub use mailboxes::{LaneDepths, Mailbox, Pause, PauseOf};
 pub use nodes::{Component, DrainNode, Health, Node, Seen, SetRole, Stats};
-pub use pools::{NewPool, Pool, PoolRuntime, Recovery, ScalePool, Share, Shortfall, Spread};
+pub use pools::{NewPool, Pool, PoolRuntime, Recovery, Restart, ScalePool, Share, Shortfall, Spread};
 pub use problem::Problem;
 pub use queries::{AgentFilter, EventFilter, LogQuery, PageQuery, RemoveQuery, WaitQuery};
 pub use runs::{EndRun, OpenRun, Run};
 pub use tasks::{
-    Attempt, Cancel, DeadLetter, LogChunk, NewTask, NewTasks, Priority, Progress, Redrive, Retry,
-    SetPriority, Submitted, SubmittedAll, Task, TaskStatus, Usage, Why,
+    Attempt, Cancel, DeadLetter, Kept, LogChunk, NewTask, NewTasks, Priority, Progress, Redrive, Retry,
+    Routing, SetPriority, Submitted, SubmittedAll, Task, TaskStatus, Usage, Why,
 };
 pub use tokens::{NewToken, RotateToken, Token, TokenWithSecret};

@@ -50,6 +50,35 @@ pub struct NewPool {
     /// What becomes of its agents whose node goes down; `replacement` if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovery: Option<Recovery>,
+    /// When and how often a broken agent is restarted that a node runs; five times in a minute if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart: Option<Restart>,
+}
+
+/// When and how often a broken agent is restarted. What is left out gets its default.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Restart {
+    /// `permanent` (after every exit), `transient` (after a failure) or `temporary` (never).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "permanent")]
+    pub kind: Option<String>,
+    /// How many restarts may happen within the period.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 5, maximum = 100)]
+    pub intensity: Option<u32>,
+    /// The window in which restarts are counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 60000, minimum = 1)]
+    pub period_ms: Option<u64>,
+    /// The wait before the second restart in a row; the first does not wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 100)]
+    pub backoff_ms: Option<u64>,
+    /// The longest wait between restarts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 30000)]
+    pub backoff_max_ms: Option<u64>,
 }
 
 /// On which nodes a pool's agents are, and how many on each.
@@ -142,6 +171,9 @@ pub struct Pool {
     /// What becomes of its agents whose node goes down.
     #[serde(default)]
     pub recovery: Recovery,
+    /// When and how often a broken agent is restarted.
+    #[serde(default)]
+    pub restart: Restart,
     /// What each node has of it, as agreed; nodes without any are left out.
     #[serde(default)]
     pub shares: Vec<Share>,

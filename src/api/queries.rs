@@ -15,6 +15,11 @@ pub struct PageQuery {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(minimum = 1, maximum = 1000, default = 100)]
     pub limit: Option<u32>,
+    /// Which region's list; the one that is asked if left out. `*` gathers agents or tasks from all regions within reach:
+    /// a page holds a page of each, and `unanswered` names those that are missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[param(example = "default")]
+    pub region: Option<String>,
 }
 
 /// Which agents are meant. What is left out does not matter; all that is given must hold.

@@ -74,6 +74,36 @@ impl TaskStatus {
     }
 }
 
+/// How much it matters in which region a task is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Routing {
+    /// Not at all: it stays in the region where it is submitted.
+    Any,
+    /// It goes to its region, to the first fallback within reach otherwise, and is kept where it was submitted until then.
+    Preferred,
+    /// It is in its region or nowhere, and nothing of it is kept elsewhere.
+    Strict,
+}
+
+/// Where a task shall go that is kept for another region, and how far that is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Kept {
+    /// The region that it is for.
+    #[schema(example = "eu")]
+    pub region: String,
+    /// Where it may go instead.
+    pub fallback_regions: Vec<String>,
+    /// How much that matters.
+    pub routing: Routing,
+    /// The region that it was offered to and that has not answered; it may have the task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offered_to: Option<String>,
+    /// Why regions did not take it, by region.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub refused: BTreeMap<String, String>,
+}
+
 /// When failed attempts are repeated.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -82,7 +112,7 @@ pub struct Retry {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 4, minimum = 1, maximum = 1000)]
     pub max_attempts: Option<u32>,
-    /// The first backoff; doubled for each further one, with jitter.
+    /// The first backoff; longer for each further one, with jitter.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 1000)]
     pub backoff_ms: Option<u64>,
@@ -90,6 +120,10 @@ pub struct Retry {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 60000)]
     pub backoff_max_ms: Option<u64>,
+    /// What the backoff is multiplied by after each further failure, in hundredths; 200 if left out, which doubles it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 150, minimum = 100, maximum = 10000)]
+    pub backoff_factor_percent: Option<u32>,
 }
 
 /// A task to submit.
@@ -147,6 +181,15 @@ pub struct NewTask {
     /// task. The header `Idempotency-Key` means the same for a single task.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
+    /// The region that it is for; the one where it is submitted if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Where it may go while its region cannot be reached, the first first; at most 8.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fallback_regions: Vec<String>,
+    /// How much its region matters; `preferred` if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub routing: Option<Routing>,
 }
 
 /// What a submit takes: one task, or up to 1000 of them. A batch is answered in order, each task for itself.
@@ -167,6 +210,9 @@ pub struct Submitted {
     pub task_id: Option<String>,
     /// Whether an earlier submit with the same key made it.
     pub duplicate: bool,
+    /// The region that has it, when it was handed through to another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
     /// Why this one of a batch was refused; the others of the batch stand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<super::Problem>,
@@ -242,6 +288,16 @@ pub struct Task {
     /// The agent it is addressed to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
+    /// The region where it is.
+    #[serde(default)]
+    #[schema(example = "default")]
+    pub region: String,
+    /// The region that it came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_region: Option<String>,
+    /// Where it shall go, while it is kept here for another region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_for: Option<Kept>,
     /// Where it is in its life.
     pub status: TaskStatus,
     /// How urgent it was submitted.

@@ -4,6 +4,7 @@ mod backup;
 mod joining;
 mod keyring;
 mod offline;
+mod regions;
 mod shown;
 
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use clap::{Args, Subcommand};
 use self::joining::TokenCommand;
 use self::keyring::KeyringCommand;
 use self::offline::{InitArgs, RestoreArgs};
+use self::regions::RegionsArgs;
 use super::confirm::ConfirmArgs;
 use super::pages::{self, ListArgs};
 use super::print;
@@ -37,7 +39,7 @@ enum ClusterCommand {
         #[command(subcommand)]
         command: TokenCommand,
     },
-    /// Rotate the keys of gossip.
+    /// Rotate the keys of gossip, within the cluster or between regions.
     Keyring {
         #[command(subcommand)]
         command: KeyringCommand,
@@ -49,6 +51,8 @@ enum ClusterCommand {
         #[command(flatten)]
         list: ListArgs,
     },
+    /// List the regions that know each other, or end the trust in one.
+    Regions(RegionsArgs),
     /// Let the node that is asked leave the cluster for good; its process ends.
     Leave {
         #[command(flatten)]
@@ -112,6 +116,7 @@ async fn run(session: &Session, command: &ClusterCommand) -> Result<u8, Failure>
         ClusterCommand::Members { list } => {
             pages::list(session, list, async |page| client.members(&page).await).await
         }
+        ClusterCommand::Regions(args) => regions::run(session, args).await,
         ClusterCommand::Leave { confirm } => {
             if client.has_others() {
                 let why = "several servers are named, and the one that answers would leave; name the node that \

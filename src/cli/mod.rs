@@ -13,6 +13,7 @@ mod schema;
 mod server;
 mod serving;
 mod signals;
+mod simulate;
 mod tls;
 
 mod confirm;
@@ -99,6 +100,8 @@ enum Command {
     Cluster(cluster::ClusterArgs),
     /// Keep the nodes that you work with by name.
     Context(context::ContextArgs),
+    /// Run real nodes in a simulated world that tries to break them.
+    Simulate(simulate::SimulateArgs),
     /// Look at the machine: disk, data folder, limits.
     Doctor(doctor::DoctorArgs),
     /// Show the settings in force.
@@ -154,6 +157,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Node(args) => node::main(&cli.common, &args),
         Command::Cluster(args) => cluster::main(&cli.common, &args),
         Command::Context(args) => context::main(&args),
+        Command::Simulate(args) => simulate::main(&args),
         Command::Doctor(args) => doctor::main(&cli.common, &args),
         Command::Config(args) => config::main(&cli.common, &args),
         Command::Schema(args) => schema::main(&args),

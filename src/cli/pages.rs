@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::output::{self, Row};
+use super::print;
 use super::remote::{Failure, Session};
 use crate::api::{Page, PageQuery};
 use crate::client::Error;
@@ -19,6 +20,9 @@ pub(super) struct ListArgs {
     /// Go on behind this place, the `next_cursor` of the list before.
     #[arg(long, value_name = "CURSOR")]
     cursor: Option<String>,
+    /// Of another region; `*` gathers agents or tasks from all regions.
+    #[arg(long, value_name = "REGION", conflicts_with = "watch")]
+    region: Option<String>,
     /// Show all, however many there are.
     #[arg(long)]
     all: bool,
@@ -34,26 +38,35 @@ pub(super) async fn list<R: Row>(
     fetch: impl AsyncFn(PageQuery) -> Result<Page<R>, Error>,
 ) -> Result<u8, Failure> {
     output::list(session, args.watch, async || {
-        let first = PageQuery { limit: args.limit, cursor: args.cursor.clone() };
-        if args.all { walk(first.cursor, &fetch, usize::MAX).await } else { fetch(first).await }
+        let (limit, cursor, region) = (args.limit, args.cursor.clone(), args.region.clone());
+        let first = PageQuery { limit, cursor, region };
+        let page = if args.all { walk(first, &fetch, usize::MAX).await? } else { fetch(first).await? };
+        for missing in &page.unanswered {
+            print::note(&print::harmless(&format!(
+                "note: without region {}: {}",
+                missing.region, missing.reason
+            )));
+        }
+        Ok(page)
     })
     .await
 }
 
 /// Walks pages from a place until there are no more, or `enough` items.
 pub(super) async fn walk<R>(
-    cursor: Option<String>,
+    first: PageQuery,
     fetch: &impl AsyncFn(PageQuery) -> Result<Page<R>, Error>,
     enough: usize,
 ) -> Result<Page<R>, Error> {
-    let mut items = Vec::new();
-    let mut cursor = cursor;
+    let (mut items, mut unanswered) = (Vec::new(), Vec::new());
+    let PageQuery { mut cursor, region, .. } = first;
     loop {
-        let page = fetch(PageQuery { limit: Some(PAGE_MAX), cursor }).await?;
+        let page = fetch(PageQuery { limit: Some(PAGE_MAX), cursor, region: region.clone() }).await?;
         items.extend(page.items);
+        unanswered.extend(page.unanswered);
         cursor = page.next_cursor;
         if cursor.is_none() || items.len() >= enough {
-            return Ok(Page { items, next_cursor: cursor });
+            return Ok(Page { items, next_cursor: cursor, unanswered });
         }
     }
 }

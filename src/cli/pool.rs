@@ -181,6 +181,7 @@ impl CreateArgs {
             strategy: self.strategy.clone(),
             spread: self.spread.spread(),
             recovery: self.spread.recovery(),
+            restart: None,
         }
     }
 }

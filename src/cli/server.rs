@@ -83,6 +83,10 @@ struct MemberArgs {
     /// Where other nodes reach this one, if that is not where it listens.
     #[arg(long, value_name = "HOST:PORT")]
     advertise: Option<String>,
+    /// Where to listen for other regions, if there are any: UDP; the next free port after that of --cluster-listen
+    /// unless set.
+    #[arg(long, value_name = "HOST:PORT")]
+    wan_listen: Option<String>,
     /// What people call this node.
     #[arg(long, value_name = "NAME")]
     node_name: Option<String>,
@@ -102,6 +106,7 @@ impl MemberArgs {
         ClusterFlags {
             listen: self.cluster_listen.clone(),
             advertise: self.advertise.clone(),
+            wan_listen: self.wan_listen.clone(),
             name: self.node_name.clone(),
             region: self.region.clone(),
             labels: self.labels.iter().cloned().collect(),

@@ -202,7 +202,7 @@ async fn wait_until(due: Option<Instant>) {
 
 /// Reads what is shown.
 async fn look(client: &Client) -> Result<Seen, Error> {
-    let page = PageQuery { limit: Some(SHOWN_MAX), cursor: None };
+    let page = PageQuery { limit: Some(SHOWN_MAX), ..PageQuery::default() };
     let all = AgentFilter::default();
     let (stats, mailboxes, agents, nodes) = futures::try_join!(
         client.stats(),

@@ -9,7 +9,7 @@ use super::ask::Ask;
 use super::{Client, Error};
 use crate::api::{
     Cluster, DrainNode, GossipKey, JoinToken, JoinTokenWithText, Leader, Member, NewJoinToken, Node, Page,
-    PageQuery, SetRole, SnapshotMade, TransferLeadership,
+    PageQuery, Region, SetRole, SnapshotMade, TransferLeadership,
 };
 
 /// How long a node may take to leave: it gives its agents away first.
@@ -79,6 +79,56 @@ impl Client {
     /// When there is none, or the node cannot be asked or refuses.
     pub async fn revoke_join_token(&self, token: &str) -> Result<(), Error> {
         self.tell(Ask::delete(["cluster", "join-tokens", token])).await
+    }
+
+    /// Lists the regions, the one of the node that answers among them.
+    ///
+    /// # Errors
+    /// When the node cannot be asked or refuses.
+    pub async fn regions(&self, page: &PageQuery) -> Result<Page<Region>, Error> {
+        self.send(Ask::get(["cluster", "regions"]).with_fields(page)?).await
+    }
+
+    /// Ends the trust in a region, for good.
+    ///
+    /// # Errors
+    /// When there is none, or the node cannot be asked or refuses.
+    pub async fn remove_region(&self, region: &str) -> Result<(), Error> {
+        self.tell(Ask::delete(["cluster", "regions", region])).await
+    }
+
+    /// Lists the keys of gossip between regions by number.
+    ///
+    /// # Errors
+    /// When the node cannot be asked or refuses.
+    pub async fn region_keyring(&self, page: &PageQuery) -> Result<Page<GossipKey>, Error> {
+        self.send(Ask::get(["cluster", "region-keyring"]).with_fields(page)?).await
+    }
+
+    /// Installs a key of gossip between regions.
+    ///
+    /// # Errors
+    /// When the ring is full, or the node cannot be asked or refuses.
+    pub async fn install_region_key(&self) -> Result<GossipKey, Error> {
+        self.send(Ask::post(["cluster", "region-keyring"])).await
+    }
+
+    /// Seals gossip between regions with a key.
+    ///
+    /// # Errors
+    /// When there is none, or the node cannot be asked or refuses.
+    pub async fn use_region_key(&self, number: u32) -> Result<GossipKey, Error> {
+        let number = number.to_string();
+        self.send(Ask::post(["cluster", "region-keyring", &number, "use"])).await
+    }
+
+    /// Removes a key of gossip between regions.
+    ///
+    /// # Errors
+    /// When it is in use, there is none, or the node cannot be asked or refuses.
+    pub async fn remove_region_key(&self, number: u32) -> Result<(), Error> {
+        let number = number.to_string();
+        self.tell(Ask::delete(["cluster", "region-keyring", &number])).await
     }
 
     /// Lists the keys of gossip by number.

@@ -18,6 +18,7 @@ use http_body_util::LengthLimitError;
 
 use crate::http::caller::Accessor;
 use crate::http::consistency::Consistency;
+use crate::http::regions::{self, About, HandedOver, Wish};
 use crate::http::{Caller, Context, Needs, Peer, Problem, Terms};
 
 /// How long who shows an unknown token is made to wait until this node knows all tokens: some round trips to the
@@ -71,11 +72,42 @@ async fn serve<H: Handler<T, Context>, T: 'static>(
         Err(_) => return Problem::slow_body(patience).into_response(),
     };
     if terms.long {
-        return fresh(terms, handler, request, context).await;
+        return near_or_far(terms, handler, request, context).await;
     }
-    match tokio::time::timeout(patience, fresh(terms, handler, request, context)).await {
+    match tokio::time::timeout(patience, near_or_far(terms, handler, request, context)).await {
         Ok(response) => response,
         Err(_) => Problem::timed_out(patience).into_response(),
+    }
+}
+
+/// Has the request answered by the region that it is for: mostly this one.
+async fn near_or_far<H: Handler<T, Context>, T: 'static>(
+    terms: Terms,
+    handler: H,
+    request: Request,
+    context: Context,
+) -> Response {
+    let mut request = request;
+    // What comes from another region is not handed on.
+    if request.extensions().get::<HandedOver>().is_some() {
+        return fresh(terms, handler, request, context).await;
+    }
+    match Wish::take(&mut request, context.node().region()) {
+        Err(problem) => problem.into_response(),
+        Ok(Wish::Here) => {
+            let (request, about) = About::copy(request).await;
+            let response = fresh(terms, handler, request, context.clone()).await;
+            match about {
+                Some(about) => regions::follow(&context, about, response).await,
+                None => response,
+            }
+        }
+        Ok(Wish::There(region)) => regions::ask(&context, &region, request).await,
+        Ok(Wish::Everywhere) if terms.gathered => {
+            let here = |request| fresh(terms, handler, request, context.clone());
+            regions::gather(&context, request, here).await
+        }
+        Ok(Wish::Everywhere) => regions::refused(),
     }
 }
 
@@ -112,7 +144,8 @@ async fn admit(needs: Needs, context: &Context, request: &mut Request) -> Result
     if needs == Needs::Nothing {
         return Ok(None);
     }
-    let caller = match Caller::find(context, request.headers()) {
+    let handed = request.extensions().get::<HandedOver>().map(|handed| handed.0.clone());
+    let caller = match handed.map_or_else(|| Caller::find(context, request.headers()), Ok) {
         Ok(caller) => caller,
         Err(problem) => {
             // Only who shows no valid token is slowed down: an address may be shared by many.

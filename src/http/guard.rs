@@ -72,6 +72,19 @@ struct Guard {
 /// When a name or an origin of the options is not one.
 pub fn app(routes: Routes, context: Context, options: &Options) -> Result<Router, Error> {
     let (router, forms) = routes.into_router(context.clone());
+    around(router, forms, context, options)
+}
+
+/// Puts the guard in front of a router.
+///
+/// # Errors
+/// When a name or an origin of the options is not one.
+pub(super) fn around(
+    router: Router,
+    forms: Forms,
+    context: Context,
+    options: &Options,
+) -> Result<Router, Error> {
     let hosts = Hosts::new(options)?;
     let origins = Origins::new(options)?;
     let guard = Arc::new(Guard { context, forms, hosts, origins });

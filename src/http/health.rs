@@ -18,7 +18,9 @@ async fn ready(State(context): State<Context>) -> Result<&'static str, Problem> 
     if context.is_stopping() {
         return Err(Problem::stopping());
     }
-    if context.node().status().leader.is_some() {
+    // Who was heard lately, not whom the log followed last: that one may be dead.
+    let cluster = context.node().cluster();
+    if cluster.leader.is_some() && cluster.waits_for.is_none() {
         Ok("ready")
     } else {
         Err(Problem::new(

@@ -28,6 +28,7 @@ mod extract;
 mod health;
 mod problem;
 mod rates;
+mod regions;
 mod routes;
 mod stopping;
 

@@ -6,12 +6,14 @@
 mod answer;
 mod table;
 
-pub(super) use answer::{Forms, finish};
+pub(in crate::http) use answer::{Forms, finish};
 pub use answer::{ProblemForm, RequestName};
 
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
+use synod_domain::id::TaskId;
+use synod_domain::name::Name;
 use synod_domain::permission::Permission;
 
 use crate::api;
@@ -25,6 +27,8 @@ pub struct Problem {
     detail: String,
     hint: String,
     retry_after_ms: Option<u64>,
+    /// The task that it is about and the region that can do it, when it is not done because the task is there.
+    elsewhere: Option<Box<(TaskId, Name)>>,
 }
 
 impl Problem {
@@ -36,13 +40,26 @@ impl Problem {
         detail: impl Into<String>,
         hint: impl Into<String>,
     ) -> Self {
-        Self { status, code, title, detail: detail.into(), hint: hint.into(), retry_after_ms: None }
+        Self {
+            status,
+            code,
+            title,
+            detail: detail.into(),
+            hint: hint.into(),
+            retry_after_ms: None,
+            elsewhere: None,
+        }
     }
 
     /// Says when the same request may succeed.
     #[must_use]
     pub fn retry_after_ms(self, wait: u64) -> Self {
         Self { retry_after_ms: Some(wait), ..self }
+    }
+
+    /// Returns the task that it is about and the region that has it, when that is why it was not done.
+    pub(super) fn elsewhere(&self) -> Option<&(TaskId, Name)> {
+        self.elsewhere.as_deref()
     }
 
     /// Says what happened in other words.
@@ -93,6 +110,18 @@ impl Problem {
             format!("{field} is not valid: {why}"),
             "correct it and send again; /api/v1/openapi.json says what is taken",
         )
+    }
+
+    /// The task was offered to a region that does not know of it yet.
+    pub(super) fn on_its_way(task: TaskId, region: &Name) -> Self {
+        let problem = Self::new(
+            StatusCode::CONFLICT,
+            "task_on_its_way",
+            "On its way to another region",
+            format!("{task} was offered to region {region}, which does not have it yet"),
+            "send it again in a moment",
+        );
+        problem.retry_after_ms(1000)
     }
 
     /// There is no such thing.

@@ -30,12 +30,17 @@ impl Needs {
     /// Says that the route may wait or stream for longer than ordinary requests may take. Its handler ends by
     /// itself when [`Context::stopping`] says so.
     pub const fn long(self) -> Terms {
-        Terms { needs: self, long: true, local: true }
+        Terms { needs: self, long: true, local: true, gathered: false }
+    }
+
+    /// Says that the route gives a list that is gathered from all regions when `region=*` asks for that.
+    pub const fn gathered(self) -> Terms {
+        Terms { needs: self, long: false, local: false, gathered: true }
     }
 
     /// Says that the route shows what this node knows by itself, so that it answers although nobody leads.
     pub const fn local(self) -> Terms {
-        Terms { needs: self, long: false, local: true }
+        Terms { needs: self, long: false, local: true, gathered: false }
     }
 }
 
@@ -48,6 +53,8 @@ pub struct Terms {
     pub long: bool,
     /// Whether it speaks of this node alone and not of what is agreed.
     pub local: bool,
+    /// Whether it gives a list that may be gathered from all regions.
+    pub gathered: bool,
 }
 
 impl Terms {
@@ -67,7 +74,7 @@ impl Terms {
 
 impl From<Needs> for Terms {
     fn from(needs: Needs) -> Self {
-        Self { needs, long: false, local: false }
+        Self { needs, long: false, local: false, gathered: false }
     }
 }
 

@@ -23,9 +23,11 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
+use crate::http::regions::Served;
 use crate::http::stopping::Phase;
 use crate::http::{Context, Routes, context, guard};
 use crate::node::Node;
+use crate::node::elsewhere::Serving;
 
 /// Where a node is served unless set.
 pub const PORT_DEFAULT: u16 = 7400;
@@ -105,6 +107,8 @@ pub struct Server {
     address: SocketAddr,
     tls: bool,
     context: Context,
+    /// Lives as long as the server, so that other regions find the routes.
+    _handed: Arc<dyn Serving>,
     drain: Duration,
     accepting: JoinHandle<()>,
     connections: Arc<Semaphore>,
@@ -150,14 +154,26 @@ impl Bound {
         let guarded = options.guard(address);
         let tls = options.tls.is_some();
         let context = Context::new(node, options.api);
-        let app = guard::app(routes, context.clone(), &guarded)?;
+        let (router, forms) = routes.into_router(context.clone());
+        let handed = Served::with(router.clone(), forms.clone(), context.clone());
+        context.node().handed().serve_with(&handed);
+        let app = guard::around(router, forms, context.clone(), &guarded)?;
         // The semaphore counts in 32 bits; more connections than that have no descriptors.
         let connections_max =
             u32::try_from(options.connections.clamp(1, Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX >> 4);
         let connections = Arc::new(Semaphore::new(connections_max as usize));
         let front = connection::Front::new(app, context.clone(), options.tls, options.head_patience);
         let accepting = tokio::spawn(accept::run(listener, front, connections.clone()));
-        Ok(Server { address, tls, context, drain: options.drain, accepting, connections, connections_max })
+        Ok(Server {
+            address,
+            tls,
+            context,
+            drain: options.drain,
+            _handed: handed,
+            accepting,
+            connections,
+            connections_max,
+        })
     }
 }
 

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 use synod_actors::events::EventHub;
+use synod_actors::farewell::Farewell;
 use synod_actors::ids::Ids;
-use synod_actors::ports::{Alone, Neighbours, Relay};
+use synod_actors::ports::{Alone, Neighbours, NoRegions, Regions, Relay};
 use synod_actors::runtimes::process::{ProcessNode, ProcessSettings};
 use synod_actors::system::{System, World};
 use synod_cluster::consensus::{self, Consensus, Formation, Options, Timing};
@@ -27,9 +28,10 @@ use crate::clock::SeededEntropy;
 use crate::courier::Courier;
 use crate::node::builder::Builder;
 use crate::node::drive::{Drive, Readiness};
+use crate::node::elsewhere::{Elsewhere, Handed, Nowhere};
 use crate::node::feed::Feed;
 use crate::node::home::{Home, next_generation, node_id, open};
-use crate::node::member::{Doors, Member, Rumours, Surroundings, ToLeader, belonging};
+use crate::node::member::{Belonging, Doors, Member, Rumours, Surroundings, ToLeader, belonging};
 use crate::node::wiring::{HubSink, NodeRuntimes, ProgramLogs, RaftJournal, StoredBlobs};
 use crate::node::{Error, Ground, Node, Running};
 
@@ -84,21 +86,19 @@ async fn lay(builder: &mut Builder) -> Result<Foundation, Error> {
     let home = folder.clone().map(Home::Folder);
     let network = builder.network.take().unwrap_or_else(|| Arc::new(Tcp) as Arc<dyn Network>);
     let cluster = builder.cluster.take().unwrap_or_default();
-    let belonging = match &folder {
-        Some(data) => belonging(data, &storage, &cluster, &network, &builder.clock, &*entropy).await?,
-        None => None,
+    let belonging = match (&folder, builder.closed.take()) {
+        (Some(data), _) => belonging(data, &storage, &cluster, &network, &builder.clock, &*entropy).await?,
+        (None, Some(identity)) => Some(Belonging::closed(identity, &storage)?),
+        (None, None) => None,
     };
     let (node, number) = match &belonging {
         Some(belonging) => belonging.who(),
         None => (node_id(&storage, &*builder.clock, &*entropy).await?, FOUNDER),
     };
     let generation = next_generation(&storage).await?;
-    let doors = match (belonging, &folder) {
-        (Some(belonging), Some(data)) => {
-            let clock = builder.clock.clone();
-            Some(Doors::open(belonging, &cluster, network, data, clock, generation).await?)
-        }
-        _ => None,
+    let doors = match belonging {
+        Some(belonging) => Some(Doors::open(belonging, &cluster, network, generation).await?),
+        None => None,
     };
     let (hub, feed) = (EventHub::default(), Feed::default());
     let options = |storage: &Storage| Options {
@@ -157,6 +157,7 @@ async fn put_together(
                 ids: ids.clone(),
                 logs: Arc::new(ProgramLogs(processes.clone())),
                 generation,
+                inline: builder.inline,
             };
             let (member, copies) = Member::start(doors, around).await?;
             member.keep_payloads(consensus.clone(), copies.clone(), ready.clone(), hub.subscribe());
@@ -193,6 +194,12 @@ async fn put_together(
         }),
     };
     let courier = Courier::new(post, builder.clock.clone(), entropy.clone());
+    let handed = Handed::default();
+    let (regions, elsewhere): (Arc<dyn Regions>, Arc<dyn Elsewhere>) = match (builder.regions, &member) {
+        (Some(given), _) => given,
+        (None, Some(member)) => (member.regions.clone(), member.regions.clone()),
+        (None, None) => (Arc::new(NoRegions::new(spec.region.clone())), Arc::new(Nowhere)),
+    };
     let world = World {
         node,
         spec,
@@ -202,12 +209,17 @@ async fn put_together(
         runtimes: Arc::new(NodeRuntimes { processes: processes.clone(), natives: builder.natives }),
         neighbours,
         relay,
+        regions,
         clock: consensus.clock(),
         entropy,
         ids,
         hub,
         agent_timeout: builder.agent_timeout,
+        farewell: Farewell::default(),
     };
+    if let Some(member) = &member {
+        member.answer_regions(world.clone(), handed.clone());
+    }
     let mut system = System::new(world.clone());
     let (told, failed) = watch::channel(None);
     let (desk, liveness, hosted) = (system.desk().clone(), system.liveness().clone(), system.hosted());
@@ -262,6 +274,8 @@ async fn put_together(
         journal,
         blobs,
         courier,
+        elsewhere,
+        handed,
     })
 }
 

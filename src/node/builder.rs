@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use synod_actors::liveness::AGENT_TIMEOUT_DEFAULT;
-use synod_actors::ports::AgentRuntime;
+use synod_actors::ports::{AgentRuntime, Regions};
 use synod_actors::runtimes::native::{NativeAgent, NativeRuntime};
 use synod_cluster::checkpointer::Policy;
 use synod_cluster::transport::Network;
@@ -17,7 +17,9 @@ use synod_storage::Storage;
 
 use crate::clock::SystemClock;
 use crate::node::begin::begin;
+use crate::node::closed::ClosedIdentity;
 use crate::node::cluster::Cluster;
+use crate::node::elsewhere::Elsewhere;
 use crate::node::home::Home;
 use crate::node::{Error, Node};
 
@@ -38,6 +40,8 @@ pub struct Builder {
     pub(super) inline: bool,
     pub(super) cluster: Option<Cluster>,
     pub(super) network: Option<Arc<dyn Network>>,
+    pub(super) closed: Option<ClosedIdentity>,
+    pub(super) regions: Option<(Arc<dyn Regions>, Arc<dyn Elsewhere>)>,
 }
 
 impl Default for Builder {
@@ -55,6 +59,8 @@ impl Default for Builder {
             inline: false,
             cluster: None,
             network: None,
+            closed: None,
+            regions: None,
         }
     }
 }
@@ -70,6 +76,13 @@ impl Builder {
     #[must_use]
     pub fn data(mut self, folder: impl Into<PathBuf>) -> Self {
         self.home = Home::Folder(folder.into());
+        self
+    }
+
+    /// Reaches other regions this way instead of its cluster's own: for tests and simulations.
+    #[must_use]
+    pub fn regions(mut self, regions: Arc<dyn Regions>, elsewhere: Arc<dyn Elsewhere>) -> Self {
+        self.regions = Some((regions, elsewhere));
         self
     }
 
@@ -153,6 +166,16 @@ impl Builder {
     #[must_use]
     pub fn network(mut self, network: Arc<dyn Network>) -> Self {
         self.network = Some(network);
+        self
+    }
+
+    /// Makes the node a member of the cluster of a network that is closed by itself, without a folder and without
+    /// certificates: for simulations and tests, with a given [storage](Builder::storage). Everybody who reaches
+    /// that network is believed.
+    #[must_use]
+    pub fn closed(mut self, network: Arc<dyn Network>, identity: ClosedIdentity) -> Self {
+        self.network = Some(network);
+        self.closed = Some(identity);
         self
     }
 

@@ -16,14 +16,16 @@ use std::time::Duration;
 use synod_actors::ports::JournalError;
 use synod_actors::system::{self, System, World};
 use synod_cluster::consensus::Consensus;
+use synod_cluster::identity::Federated;
 use synod_cluster::journal::AskError;
 use synod_domain::command::Command;
+use synod_domain::federation::REGION_ADDRESSES_MAX;
 use synod_domain::limits::Limits;
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::node::Error;
-use crate::node::member::Member;
+use crate::node::member::{Member, Papers};
 use crate::node::wiring::TermJournal;
 
 /// The wait before something is tried again that the group did not take.
@@ -82,6 +84,7 @@ impl Drive {
             self.insist(Command::SetLimits { limits }).await?;
         }
         self.agree_on_first_key().await?;
+        self.agree_on_other_regions().await?;
         loop {
             let begun = match &mut *self.tree.lock().await {
                 Some(system) => system.begin().await,
@@ -146,11 +149,29 @@ impl Drive {
 
     /// Makes the founder's first key of gossip the cluster's.
     async fn agree_on_first_key(&self) -> Result<(), Error> {
-        let Some(secret) = self.member.identity.first_key.clone() else { return Ok(()) };
+        let Some(secret) = self.member.who.first_key.clone() else { return Ok(()) };
         if self.world.read(|state| state.keyring().keys.is_empty()) {
             self.insist(Command::InstallGossipKey { secret }).await?;
         }
-        Ok(self.member.folder.first_key_is_agreed()?)
+        match &self.member.papers {
+            Papers::Kept { folder, .. } => Ok(folder.first_key_is_agreed()?),
+            Papers::Closed(_) => Ok(()),
+        }
+    }
+
+    /// Makes what the founder of a region got of the others what its cluster knows.
+    async fn agree_on_other_regions(&self) -> Result<(), Error> {
+        let Some(federated) = self.member.who.federation.clone() else { return Ok(()) };
+        let Federated { ring, ring_number, regions } = federated;
+        self.insist(Command::ShareRing { ring, number: ring_number }).await?;
+        for (region, mut addresses) in regions {
+            addresses.truncate(REGION_ADDRESSES_MAX);
+            self.insist(Command::KnowRegion { region, addresses, heard: false }).await?;
+        }
+        match &self.member.papers {
+            Papers::Kept { folder, .. } => Ok(folder.federation_is_agreed()?),
+            Papers::Closed(_) => Ok(()),
+        }
     }
 
     async fn follow_the_lead(&self) {

@@ -6,6 +6,9 @@ use synod_actors::system::RestartError;
 use synod_domain::id::TaskId;
 use synod_domain::name::NameError;
 use synod_domain::refusal::Refusal;
+use synod_domain::region::NoWay;
+
+use crate::node::elsewhere::ElsewhereError;
 
 /// Why a node did not do what was asked. Unless the text says otherwise, nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +66,12 @@ pub enum Error {
     /// The cluster is not so that this can be done; the text says what to do.
     #[error("{0}")]
     Cluster(String),
+    /// The task's route leads nowhere.
+    #[error(transparent)]
+    NoWay(#[from] NoWay),
+    /// Another region did not answer.
+    #[error(transparent)]
+    Elsewhere(#[from] ElsewhereError),
     /// The node failed while it was asked.
     #[error("the node has failed: {0}")]
     Failed(String),

@@ -8,11 +8,14 @@
 //! [`Node`] is the embedding facade; the binary uses nothing else. Every verb that changes something
 //! answers after the change is durable.
 
+mod abroad;
 mod agents;
 mod begin;
 mod builder;
+mod closed;
 pub mod cluster;
 mod drive;
+pub mod elsewhere;
 mod error;
 pub mod feed;
 mod home;
@@ -21,15 +24,22 @@ mod member;
 mod new;
 mod payloads;
 mod pools;
+mod regions;
 mod tasks;
 mod wiring;
 
 pub use builder::Builder;
+pub use closed::{ClosedIdentity, closed_id};
 pub use cluster::{Cluster, ClusterStatus, Join, NodeStatus, Seeing, Seen};
 pub use error::Error;
 pub use new::{NewTask, Pool};
+pub use regions::Submission;
 pub use synod_actors::desk::Ask;
 pub use synod_actors::events;
+pub use synod_actors::ports::JournalError;
+pub use synod_cluster::checkpointer::Policy;
+pub use synod_cluster::records::LogRecord;
+pub use synod_cluster::transport;
 pub use synod_domain as domain;
 pub use synod_storage as storage;
 
@@ -40,10 +50,10 @@ use parking_lot::RwLock;
 use synod_actors::desk::Desk;
 use synod_actors::events::Subscription;
 use synod_actors::liveness;
-use synod_actors::ports::JournalError;
 use synod_actors::runtimes::process::ProcessNode;
 use synod_actors::system::{Hosted, World};
-use synod_cluster::consensus::{Consensus, Status};
+use synod_cluster::consensus::{Consensus, Status, TransferError};
+use synod_cluster::gossip::Counters;
 use synod_cluster::history::History;
 use synod_domain::command::Command;
 use synod_domain::id::{NodeId, RequestId};
@@ -58,6 +68,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::courier::Courier;
 use crate::node::drive::{Readiness, Tree};
+use crate::node::elsewhere::{Elsewhere, Handed};
 use crate::node::feed::Feed;
 use crate::node::member::Member;
 use wiring::{RaftJournal, StoredBlobs};
@@ -65,8 +76,11 @@ use wiring::{RaftJournal, StoredBlobs};
 /// How long a change is proposed whose outcome stays unknown. Whoever asks for longer asks again.
 const PROPOSE_PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long a stop waits until another node leads in this one's place.
+/// How long a stop waits at a time until another node leads in this one's place.
 const TRANSFER_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The rest before it is tried again, while agents drain: whoever was to lead may be behind, or the group changing.
+const TRANSFER_AGAIN: Duration = Duration::from_millis(200);
 
 /// A running node. Dropping it without [`Node::stop`] is like a crash: nothing acknowledged is lost,
 /// and work in hand is redelivered at the next start.
@@ -91,6 +105,9 @@ pub struct Node {
     journal: Arc<RaftJournal>,
     blobs: Arc<StoredBlobs>,
     courier: Courier,
+    /// The way of requests to other regions, and who serves those that come from them.
+    elsewhere: Arc<dyn Elsewhere>,
+    handed: Handed,
 }
 
 /// What runs.
@@ -123,6 +140,11 @@ impl Node {
     /// Returns the courier: actors of an embedder's, reached by name from any node.
     pub fn courier(&self) -> &Courier {
         &self.courier
+    }
+
+    /// Returns what became of the datagrams of gossip since the start; `None` on a node that stands alone.
+    pub fn datagrams(&self) -> Option<Counters> {
+        self.member.as_ref().map(|member| member.gossip.counters())
     }
 
     /// Returns what had to be repaired in the data folder at the start.
@@ -166,6 +188,14 @@ impl Node {
     /// Returns the logs that process agents left, if this node runs any.
     pub fn processes(&self) -> Option<&ProcessNode> {
         self.processes.as_ref()
+    }
+
+    /// Tells the term in which this node leads, whenever that changes; `None` while it does not.
+    ///
+    /// # Errors
+    /// When the node has stopped.
+    pub fn leading(&self) -> Result<watch::Receiver<Option<u64>>, Error> {
+        Ok(self.consensus()?.leadership())
     }
 
     /// Waits until the node has failed for good, and returns why. Then only its end is left.
@@ -214,11 +244,14 @@ impl Node {
     pub async fn stop(&self) {
         let mut running = self.running.lock().await;
         let Some(Running { tree, tasks }) = running.take() else { return };
+        if let (Some(_), Ok(consensus)) = (&self.member, self.consensus()) {
+            consensus.retire();
+        }
         // Listeners are gone first, so that nobody waits for their streams.
         self.feed.close();
         // Guests of the embedder's may still use the node while they finish.
         self.courier.stop().await;
-        self.give_the_lead_away().await;
+        self.retire(&tree).await;
         self.stop.cancel();
         let system = tree.lock().await.take();
         if let Some(system) = system {
@@ -237,9 +270,6 @@ impl Node {
             Ground::Held { consensus, .. } => consensus.clone(),
             Ground::Left(_) => return,
         };
-        // It may lead again by now, or still: nobody took over before the agents had finished. Once it has left, it
-        // can tell nobody.
-        self.give_the_lead_away().await;
         if let Some(member) = &self.member {
             member.leave().await;
         }
@@ -251,17 +281,28 @@ impl Node {
         self.blobs.close();
     }
 
-    /// Lets another node lead before this one stops, so that nobody waits for an election.
-    async fn give_the_lead_away(&self) {
+    /// Lets the agents drain, and meanwhile another node lead in this one's place, so that nobody waits for an
+    /// election. As long as this node leads all the same, what runs where a node leads goes on here.
+    async fn retire(&self, tree: &Tree) {
         let (Some(_), Ok(consensus)) = (&self.member, self.consensus()) else { return };
-        if consensus.leadership().borrow().is_none() {
+        // A node that never came up has no agents, and what brings it up may wait for others.
+        if *self.ready.borrow() != Readiness::Ready {
             return;
         }
-        match tokio::time::timeout(TRANSFER_PATIENCE, consensus.transfer(None)).await {
-            Ok(Ok(node)) => tracing::info!(%node, "leads from here on"),
-            Ok(Err(error)) => tracing::info!(%error, "the lead was not given away"),
-            Err(_) => tracing::info!("nobody took the lead in time"),
+        let Some(drained) = tree.lock().await.as_ref().map(|system| system.drain(self.drain)) else { return };
+        let mut drained = tokio::spawn(drained);
+        while !gave_the_lead_away(&consensus).await {
+            tokio::select! {
+                biased;
+                _ = &mut drained => break,
+                () = tokio::time::sleep(TRANSFER_AGAIN) => {}
+            }
         }
+        if !drained.is_finished() {
+            // An error means that it panicked; the agents are stopped with the tree.
+            let _ = drained.await;
+        }
+        gave_the_lead_away(&consensus).await;
     }
 
     fn consensus(&self) -> Result<Arc<Consensus>, Error> {
@@ -275,6 +316,28 @@ impl Node {
         match &*self.ground.read() {
             Ground::Held { history, .. } => Ok(history.clone()),
             Ground::Left(_) => Err(Error::Failed("the node has stopped".to_owned())),
+        }
+    }
+}
+
+/// Lets another node lead, if this one does; false when it is worth another try.
+async fn gave_the_lead_away(consensus: &Consensus) -> bool {
+    if consensus.leadership().borrow().is_none() {
+        return true;
+    }
+    match tokio::time::timeout(TRANSFER_PATIENCE, consensus.transfer(None)).await {
+        Ok(Ok(node)) => {
+            tracing::info!(%node, "leads from here on");
+            true
+        }
+        Ok(Err(TransferError::NotLeader | TransferError::NoTarget)) => true,
+        Ok(Err(error @ (TransferError::Changing | TransferError::Behind | TransferError::Refused(_)))) => {
+            tracing::info!(%error, "the lead was not given away");
+            false
+        }
+        Err(_) => {
+            tracing::info!("nobody took the lead in time");
+            false
         }
     }
 }

@@ -10,6 +10,7 @@ use synod_domain::capability::Capabilities;
 use synod_domain::id::{AgentId, RunId};
 use synod_domain::name::Name;
 use synod_domain::placement::Strategy;
+use synod_domain::region::{Route, Routing};
 use synod_domain::restart::RestartPolicy;
 use synod_domain::retry::RetryPolicy;
 use synod_domain::spread::{Recovery, SpreadSpec};
@@ -36,6 +37,7 @@ pub struct NewTask {
     pub(super) labels: BTreeMap<Name, Arc<str>>,
     pub(super) run: Option<RunId>,
     pub(super) metadata: Option<Arc<str>>,
+    pub(super) route: Option<Route>,
 }
 
 impl NewTask {
@@ -55,6 +57,7 @@ impl NewTask {
             labels: BTreeMap::new(),
             run: None,
             metadata: None,
+            route: None,
         })
     }
 
@@ -108,6 +111,21 @@ impl NewTask {
     #[must_use]
     pub fn lane(mut self, lane: Lane) -> Self {
         self.lane = lane;
+        self
+    }
+
+    /// Sets which region it is for, and how much that matters; see [`NewTask::fallback_regions`].
+    #[must_use]
+    pub fn region(mut self, region: Name, routing: Routing) -> Self {
+        let fallbacks = self.route.take().map_or_else(Vec::new, |route| route.fallbacks);
+        self.route = Some(Route { region, fallbacks, routing });
+        self
+    }
+
+    /// Sets where it may go when its region cannot be reached, the first first. Without a region it changes nothing.
+    #[must_use]
+    pub fn fallback_regions(mut self, fallbacks: Vec<Name>) -> Self {
+        self.route = self.route.map(|route| Route { fallbacks, ..route });
         self
     }
 

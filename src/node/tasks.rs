@@ -8,7 +8,8 @@ use synod_actors::events::Heard;
 use synod_domain::command::Command;
 use synod_domain::event::Event;
 use synod_domain::id::TaskId;
-use synod_domain::reply::Reply;
+use synod_domain::payload::Payload;
+use synod_domain::refusal::Refusal;
 use synod_domain::task::{Outcome, Task, TaskSpec};
 
 use crate::node::{Error, NewTask, Node};
@@ -18,18 +19,10 @@ impl Node {
     /// before for the same content, it returns the task of that time.
     ///
     /// # Errors
-    /// When it is refused (a limit, an unknown pool, a key used for other content) or cannot be stored.
+    /// When it is refused (a limit, an unknown pool, a key used for other content) or cannot be stored, or when it has a
+    /// route as [`Node::submit_task`].
     pub async fn submit(&self, task: NewTask) -> Result<TaskId, Error> {
-        let spec = self.spec_of(task).await?;
-        let id = spec.id;
-        match self.propose(Command::Submit { spec: Arc::new(spec) }).await? {
-            Reply::Submitted { task, .. } => Ok(task),
-            Reply::Done
-            | Reply::Claimed(_)
-            | Reply::Ended { .. }
-            | Reply::WillRetry { .. }
-            | Reply::Admitted { .. } => Ok(id),
-        }
+        self.submit_task(task).await.map(|submission| submission.task)
     }
 
     /// Submits many tasks at once, so that they share their syncs. Each is accepted or refused by itself; the
@@ -43,7 +36,13 @@ impl Node {
     /// # Errors
     /// When the payload cannot be stored.
     pub async fn spec_of(&self, task: NewTask) -> Result<TaskSpec, Error> {
-        Ok(TaskSpec {
+        let payload = self.store(&task.payload).await?;
+        Ok(self.spec_with(task, payload))
+    }
+
+    /// Makes a task of what was described, with a payload that is stored already.
+    pub(super) fn spec_with(&self, task: NewTask, payload: Payload) -> TaskSpec {
+        TaskSpec {
             id: self.world.ids.task(),
             workspace: task.workspace,
             kind: task.kind,
@@ -53,13 +52,13 @@ impl Node {
             deadline: task.deadline.map(|deadline| self.world.clock.now().after(deadline)),
             timeouts: task.timeouts,
             retry: task.retry,
-            payload: self.store(&task.payload).await?,
+            payload,
             idempotency_key: task.idempotency_key,
             labels: task.labels,
             run: task.run,
             redriven_from: None,
             metadata: task.metadata,
-        })
+        }
     }
 
     /// Calls a task off; an attempt in hand is stopped.
@@ -73,12 +72,19 @@ impl Node {
     /// Returns a task, unfinished or from history.
     ///
     /// # Errors
-    /// When there is none, or history cannot be read.
+    /// When there is none, another region has it, or history cannot be read.
     pub fn task(&self, task: TaskId) -> Result<Arc<Task>, Error> {
         if let Some(found) = self.read(|state| state.task(task).cloned()) {
             return Ok(found);
         }
-        self.history()?.task(task)?.ok_or(Error::NoTask(task))
+        if let Some(found) = self.history()?.task(task)? {
+            return Ok(found);
+        }
+        let region = self.read(|state| state.pointer(task).map(|pointer| pointer.region.clone()));
+        Err(match region {
+            Some(region) => Refusal::TaskElsewhere { task, region }.into(),
+            None => Error::NoTask(task),
+        })
     }
 
     /// Returns ended tasks, latest submit first, below `before`; at most 1000 at a time.
@@ -108,8 +114,12 @@ impl Node {
                 };
                 match heard {
                     Heard::Happening(happening) => {
-                        let ended = |event: &Event| matches!(event, Event::TaskEnded { task: ended, .. } if *ended == task);
-                        if happening.events.iter().any(ended) {
+                        let over = |event: &Event| {
+                            let is_over =
+                                matches!(event, Event::TaskEnded { .. } | Event::TaskForwarded { .. });
+                            is_over && event.task() == Some(task)
+                        };
+                        if happening.events.iter().any(over) {
                             break;
                         }
                     }

@@ -94,7 +94,7 @@ pub(super) struct TermJournal {
 
 impl TermJournal {
     pub(super) fn new(consensus: &Consensus, term: u64) -> Self {
-        let (proposer, state) = (consensus.proposer(), consensus.state());
+        let (proposer, state) = (consensus.proposer().of_term(term), consensus.state());
         Self { proposer, state, leadership: consensus.leadership(), term }
     }
 

@@ -220,6 +220,7 @@ impl RemoteRun {
                 max_attempts: Some(entry.retry.max_attempts),
                 backoff_ms: Some(millis(entry.retry.initial)),
                 backoff_max_ms: Some(millis(entry.retry.max)),
+                backoff_factor_percent: Some(entry.retry.factor_percent),
             }),
             run: Some(self.id.to_string()),
             idempotency_key: Some(key(self.id, item)),
@@ -312,7 +313,7 @@ fn new_pool(spec: &PoolSpec) -> api::NewPool {
         RuntimeSpec::Native(name) => api::PoolRuntime::Native(name.to_string()),
         RuntimeSpec::External => api::PoolRuntime::External,
     };
-    let spread = &spec.spread;
+    let (spread, restart) = (&spec.spread, &spec.restart);
     let standby = match spec.recovery {
         Recovery::Failover { standby } => Some(standby),
         Recovery::Restart | Recovery::Replacement | Recovery::Degraded => None,
@@ -332,6 +333,13 @@ fn new_pool(spec: &PoolSpec) -> api::NewPool {
             region: spread.region.as_ref().map(ToString::to_string),
         }),
         recovery: Some(api::Recovery { kind: spec.recovery.to_string(), standby }),
+        restart: Some(api::Restart {
+            kind: Some(restart.kind.to_string()),
+            intensity: Some(restart.intensity),
+            period_ms: Some(millis(restart.period)),
+            backoff_ms: Some(millis(restart.backoff_initial)),
+            backoff_max_ms: Some(millis(restart.backoff_max)),
+        }),
     }
 }
 

@@ -35,6 +35,8 @@ pub struct ClusterSettings {
     pub listen: Option<String>,
     /// Where other nodes reach it, if that is not where it listens.
     pub advertise: Option<String>,
+    /// Where it listens for other regions, as `host:port`; the next free port after that of `listen` unless set. UDP.
+    pub wan_listen: Option<String>,
     /// What people call it; unique in its region.
     pub name: Option<String>,
     /// Where it is.
@@ -56,6 +58,7 @@ impl Default for ClusterSettings {
         Self {
             listen: None,
             advertise: None,
+            wan_listen: None,
             name: None,
             region: Name::default().to_string(),
             labels: BTreeMap::new(),
@@ -76,6 +79,9 @@ pub struct ClusterFlags {
     /// `--advertise`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advertise: Option<String>,
+    /// `--wan-listen`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wan_listen: Option<String>,
     /// `--node-name`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -131,6 +137,7 @@ impl Loaded {
                 let meant = [
                     ("cluster.listen", set.listen.is_some()),
                     ("cluster.advertise", set.advertise.is_some()),
+                    ("cluster.wan_listen", set.wan_listen.is_some()),
                     ("cluster.token_file", set.token_file.is_some()),
                     ("--token", token.is_some()),
                 ];
@@ -154,6 +161,8 @@ impl Loaded {
                  reach it, with --advertise HOST:PORT"
             )));
         }
+        let wan_listen =
+            set.wan_listen.as_deref().map(|text| checked_address("cluster.wan_listen", text)).transpose()?;
         let named = |key: &str, text: &str| {
             Name::new(text).map_err(|error| Error::Invalid(format!("{key}: {error}")))
         };
@@ -165,6 +174,7 @@ impl Loaded {
             api: api_address(api, advertise.as_deref().unwrap_or(&listen)),
             listen,
             advertise,
+            wan_listen,
             name: set.name.as_deref().map(|text| named("cluster.name", text)).transpose()?,
             region: named("cluster.region", &set.region)?,
             labels,

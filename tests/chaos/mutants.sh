@@ -8,8 +8,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 # Which scenario catches what: a sync that is skipped loses nothing to kill -9, because the kernel still has it, and a
-# node that lost its power says itself that its log ends too early; an acknowledgement without a quorum shows where a
-# leader is cut off from the others.
+# node that lost its power would say itself that its log ends too early, so that mutant does not say how far it got; an
+# acknowledgement without a quorum shows where a leader is cut off from the others.
 declare -A catches=(
   [acknowledge-before-the-sync]="kill-all --times 4"
   [skip-the-sync]="power-loss --times 4"

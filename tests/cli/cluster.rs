@@ -275,3 +275,140 @@ async fn without_a_quorum_status_says_who_is_missing_and_ends_with_1() {
     assert!(said.err.contains("no_leader"), "{said:#?}");
     three.stop().await;
 }
+
+/// A server of a folder that was made a region's first node.
+struct RegionNode {
+    child: Child,
+    ready: Value,
+}
+
+impl RegionNode {
+    async fn start(data: &Path) -> Self {
+        let mut command = synod();
+        command.args([
+            "server",
+            "--json",
+            "--listen",
+            "127.0.0.1:0",
+            "--cluster-listen",
+            "127.0.0.1:0",
+            "--data",
+        ]);
+        let mut child = command.arg(data).stderr(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        tokio::time::timeout(PATIENCE, out.read_line(&mut line)).await.expect("it is ready").unwrap();
+        Self { child, ready: serde_json::from_str(&line).expect("it starts") }
+    }
+
+    async fn say(&self, args: &[&str]) -> Said {
+        let mut command = synod();
+        command.args(args).env("SYNOD_SERVER", self.ready["url"].as_str().unwrap());
+        command.env("SYNOD_TOKEN_FILE", self.ready["token_file"].as_str().unwrap());
+        ended(command).await
+    }
+
+    /// Waits until a region is listed with so many voters that are heard, and returns it.
+    async fn region(&self, name: &str, alive: u64) -> Value {
+        let until = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let listed = self.say(&["cluster", "regions", "--json"]).await.json();
+            let found = listed["items"].as_array().unwrap().iter().find(|one| one["name"] == name).cloned();
+            match found {
+                Some(region) if region["alive"] == alive => return region,
+                _ => assert!(tokio::time::Instant::now() < until, "not in time: {listed}"),
+            }
+        }
+    }
+
+    async fn stop(self) {
+        signal(&self.child, Signal::TERM);
+        ending(self.child).await.assert_code(0);
+    }
+}
+
+#[tokio::test]
+async fn a_region_is_founded_beside_another_seen_and_removed() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let data = |name: &str| folder.path().join(name);
+    let init = async |args: &[&str], name: &str| {
+        let mut call = synod();
+        call.args(["cluster", "init", "--json"]).args(args).arg("--data").arg(data(name));
+        ended(call).await
+    };
+    let made = init(&["--region", "us"], "us").await;
+    made.assert_code(0);
+    assert_eq!(made.json()["item"]["region"], "us");
+    let us = RegionNode::start(&data("us")).await;
+    let token = us.say(&["cluster", "token", "create", "--role", "region", "--json"]).await.json();
+    let (text, join) = (token["item"]["text"].as_str().unwrap(), token["item"]["join"].as_str().unwrap());
+    assert_eq!(token["item"]["token"]["role"], "region");
+    let bare = init(&["--region", "eu", "--federate", join], "eu").await;
+    assert_ne!(bare.code(), 0);
+    assert!(bare.err.contains("--role region"), "{bare:#?}");
+    let file = folder.path().join("token");
+    std::fs::write(&file, text).unwrap();
+    let file = file.to_str().unwrap();
+    init(&["--region", "eu", "--federate", join, "--token-file", file], "eu").await.assert_code(0);
+    let again = init(&["--region", "asia", "--federate", join, "--token-file", file], "asia").await;
+    assert_ne!(again.code(), 0);
+    assert!(again.err.contains("used for another region"), "{again:#?}");
+    let eu = RegionNode::start(&data("eu")).await;
+    us.region("eu", 1).await;
+    let here = eu.region("eu", 1).await;
+    assert_eq!(here["here"], true);
+    eu.region("us", 1).await;
+    let installed = us.say(&["cluster", "keyring", "install", "--regions", "-q"]).await;
+    assert_eq!(installed.out.trim(), "2");
+    us.say(&["cluster", "regions", "remove", "us", "--yes"]).await.assert_code(1);
+    us.say(&["cluster", "regions", "remove", "eu", "--yes"]).await.assert_code(0);
+    let removed = us.region("eu", 0).await;
+    assert!(removed["removed_at"].is_string(), "{removed}");
+    eu.stop().await;
+    us.stop().await;
+}
+
+#[tokio::test]
+async fn a_node_without_a_quorum_lives_and_is_not_ready_and_says_why() {
+    let three = Three::start().await;
+    let leader = three.leader().await;
+    let names = ["node-a", "node-b", "node-c"];
+    let follower = *names.iter().find(|name| **name != leader).unwrap();
+    // Together, so that neither takes the other's place before it dies.
+    let kills = [["dev", "kill", leader.as_str()], ["dev", "kill", follower]];
+    let (one, other) = tokio::join!(three.say(&kills[0]), three.say(&kills[1]));
+    one.assert_code(0);
+    other.assert_code(0);
+    let token = std::fs::read_to_string(three.ready["token_file"].as_str().unwrap()).unwrap();
+    let client = reqwest::Client::new();
+    let get = async |url: &str, path: &str| {
+        let asked = client.get(format!("{url}{path}")).bearer_auth(token.trim()).timeout(PATIENCE);
+        let answer = asked.send().await.ok()?;
+        Some((answer.status().as_u16(), answer.text().await.unwrap()))
+    };
+    let mut alive = 0;
+    for url in three.ready["servers"].as_str().unwrap().split(',') {
+        let Some(lives) = get(url, "/healthz").await else { continue };
+        alive += 1;
+        assert_eq!(lives, (200, "ok".to_owned()));
+        let waited = tokio::time::timeout(PATIENCE, async {
+            // How soon it misses its leader is not ours to time.
+            while get(url, "/readyz").await.unwrap().0 != 503 {}
+            loop {
+                let (status, text) = get(url, "/api/v1/health").await.unwrap();
+                assert_eq!(status, 200, "{text}");
+                let health: Value = serde_json::from_str(&text).unwrap();
+                let parts = health["components"].as_array().unwrap();
+                let ill = |name: &str| {
+                    parts.iter().any(|part| part["name"] == name && part["status"] == "unhealthy")
+                };
+                if health["status"] == "unhealthy" && ill("log") && ill("quorum") {
+                    return;
+                }
+            }
+        });
+        waited.await.expect("it says what is missing");
+    }
+    assert_eq!(alive, 1);
+    three.stop().await;
+}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use synod::node::domain::agent::Host;
+use synod::node::domain::agent::{AgentStatus, Host};
 use synod::node::domain::name::Name;
 use synod::node::domain::node::NodeRole;
 use synod::node::domain::pause::Pausable;
@@ -11,7 +11,7 @@ use synod::node::domain::task::Phase;
 use synod::node::{Error, NewTask, Pool};
 
 use crate::group::{Group, open, within};
-use crate::support::{Script, completed, eventually, task};
+use crate::support::{PATIENCE, Script, completed, eventually, task};
 
 /// Larger than what travels in the log.
 const LARGE: usize = 300 * 1024;
@@ -154,4 +154,28 @@ async fn a_minority_refuses_writes_and_says_who_is_missing() {
     assert!(within("it cannot be sure", node.linearize()).await.is_err());
     // What it has can be read all the same.
     assert_eq!(node.read(|state| state.nodes().count()), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_node_of_a_group_stops_although_its_agents_end_cannot_be_agreed() {
+    // Longer than any test waits.
+    let group = Group::form_draining(3, 10 * PATIENCE);
+    let mut group = within("the group forms", group).await;
+    group.voters(3).await;
+    group.node(0).put_pool(Pool::native("p", "script").unwrap().size(3)).await.unwrap();
+    let last = group.follower().await;
+    let id = group.node(last).id();
+    eventually("an agent serves there", || {
+        let node = group.node(last);
+        let serves = |host: &Host, status| *host == Host::Node(id) && status == AgentStatus::Ready;
+        let found = node.read(|state| state.agents().any(|agent| serves(&agent.spec.host, agent.status())));
+        found.then_some(())
+    })
+    .await;
+    for seat in 0..3 {
+        if seat != last {
+            group.kill(seat);
+        }
+    }
+    group.stop(last).await;
 }

@@ -26,22 +26,29 @@ pub(crate) struct Seat {
 /// Several nodes.
 pub(crate) struct Group {
     pub(crate) seats: Vec<Seat>,
+    /// How long work may go on in a node that stops.
+    drain: Duration,
 }
 
 impl Group {
     /// Forms a group of voters: the first founds it, the others join.
     pub(crate) async fn form(voters: usize) -> Self {
-        Self::form_of(&vec![NodeRole::Voter; voters]).await
+        Self::form_draining(voters, Duration::from_secs(2)).await
     }
 
-    /// Forms a group of these roles.
-    pub(crate) async fn form_of(roles: &[NodeRole]) -> Self {
+    /// Forms a group of voters in which a node that stops lets its work go on for so long.
+    pub(crate) async fn form_draining(voters: usize, drain: Duration) -> Self {
         let data = folder();
         init_cluster(data.path()).await.unwrap();
-        let mut group = Self { seats: vec![Seat { data, node: None }] };
+        Self::grow(data, voters, drain).await
+    }
+
+    /// Forms a group of voters around a founder's folder.
+    pub(crate) async fn grow(data: TempDir, voters: usize, drain: Duration) -> Self {
+        let mut group = Self { seats: vec![Seat { data, node: None }], drain };
         group.start(0).await;
-        for role in &roles[1..] {
-            group.join(*role).await;
+        for _ in 1..voters {
+            group.join(NodeRole::Voter).await;
         }
         group
     }
@@ -55,7 +62,7 @@ impl Group {
         let data = folder();
         let join = Join { address, token: token.text, role };
         let cluster = Cluster { join: Some(join), ..Cluster::default() };
-        let node = within("a node joins", builder(&data).cluster(cluster).start()).await.unwrap();
+        let node = within("a node joins", self.builder(&data).cluster(cluster).start()).await.unwrap();
         self.seats.push(Seat { data, node: Some(Arc::new(node)) });
         self.seats.len() - 1
     }
@@ -79,7 +86,7 @@ impl Group {
 
     /// Begins to start the node at a place again; it may wait for others.
     pub(crate) async fn begin(&mut self, seat: usize) {
-        let node = builder(&self.seats[seat].data).begin().await.unwrap();
+        let node = self.builder(&self.seats[seat].data).begin().await.unwrap();
         self.seats[seat].node = Some(Arc::new(node));
     }
 
@@ -112,6 +119,10 @@ impl Group {
     pub(crate) async fn follower(&self) -> usize {
         let leader = self.leader().await;
         (0..self.seats.len()).find(|seat| *seat != leader && self.seats[*seat].node.is_some()).unwrap()
+    }
+
+    fn builder(&self, data: &TempDir) -> Builder {
+        scripted(data.path()).drain(self.drain)
     }
 
     fn seat_of(&self, id: NodeId) -> usize {
@@ -151,10 +162,6 @@ impl Group {
             }
         }
     }
-}
-
-fn builder(data: &TempDir) -> Builder {
-    scripted(data.path()).drain(Duration::from_secs(2))
 }
 
 /// Waits for something that comes within a minute at most.

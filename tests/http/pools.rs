@@ -3,7 +3,12 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::{Api, send};
+use synod::client::{Client, Token};
+use synod::fleet::{Fleet, Inputs};
+use synod::node::domain::task::Phase;
+use synod::run::{Progress, RemoteRun};
+
+use crate::support::{Api, PATIENCE, send};
 
 #[tokio::test]
 async fn pool_is_made_changed_scaled_within_its_bounds_and_removed_when_it_is_empty() {
@@ -114,5 +119,64 @@ async fn pool_whose_agents_could_not_work_here_is_refused_with_the_reason() {
     api.get("/api/v1/pools/p").await.assert_problem(404, "pool_unknown");
     api.post("/api/v1/pools/p/scale", &json!({ "target": 1 })).await.assert_problem(404, "pool_unknown");
     api.delete("/api/v1/pools/p").await.assert_problem(404, "pool_unknown");
+    api.stop().await;
+}
+
+/// Tells nobody how a run gets on.
+struct Silent;
+
+impl Progress for Silent {
+    fn submitted(&mut self, _: &str, _: &str, _: usize) {}
+
+    fn ended(&mut self, _: &str, _: &str, _: Phase, _: bool) {}
+
+    fn notice(&mut self, _: &str) {}
+}
+
+#[tokio::test]
+async fn a_run_from_elsewhere_carries_restart_and_retry_of_its_file() {
+    let api = Api::start().await;
+    let text = r#"
+name: far
+pools:
+  hands:
+    command: [cat]
+    restart: {kind: transient, intensity: 7, period: 90s, initial: 250ms, max: 45s}
+tasks:
+  - {name: one, pool: hands, retry: {max_attempts: 4, initial: 2s, factor: 1.5, max: 9s}}
+"#;
+    let plan = Fleet::parse("far.yaml", text).unwrap().expand(&Inputs::default()).unwrap();
+    let (pool, retry) = (plan.pools[0].clone(), plan.entries[0].retry.clone());
+    assert_eq!((pool.restart.intensity, retry.factor_percent), (7, 150));
+    let client = Client::new(&api.server.url(), Token::from(api.admin.expose().to_owned())).unwrap();
+    let run = RemoteRun::open(&client, plan, false).await.unwrap();
+    run.set_up_pools().await.unwrap();
+    let outcome = tokio::time::timeout(PATIENCE, run.drive(&mut Silent)).await.unwrap().unwrap();
+    let spec = api.node.read(|state| state.pools().next().unwrap().spec.clone());
+    assert_eq!((spec.restart.clone(), spec.recovery), (pool.restart, pool.recovery));
+    let task = api.node.task(outcome.entries[0].tasks[0].task).unwrap();
+    assert_eq!(task.spec.retry, retry);
+    let shown = api.get("/api/v1/pools/far%2Fhands").await.json();
+    let restart = json!({ "kind": "transient", "intensity": 7, "period_ms": 90_000, "backoff_ms": 250, "backoff_max_ms": 45_000 });
+    assert_eq!(shown["restart"], restart);
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_a_restart_or_a_backoff_is_refused() {
+    let api = Api::start().await;
+    for restart in [
+        json!({ "kind": "always" }),
+        json!({ "intensity": 101 }),
+        json!({ "period_ms": 0 }),
+        json!({ "backoff_ms": 2, "backoff_max_ms": 1 }),
+    ] {
+        let body = json!({ "name": "p", "runtime": "external", "restart": restart });
+        api.post("/api/v1/pools", &body).await.assert_problem(400, "invalid");
+    }
+    for factor in [99, 10_001] {
+        let body = json!({ "type": "a", "retry": { "backoff_factor_percent": factor } });
+        api.post("/api/v1/tasks", &body).await.assert_problem(400, "invalid");
+    }
     api.stop().await;
 }

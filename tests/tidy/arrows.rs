@@ -18,7 +18,7 @@ struct Rule {
     never: &'static [&'static str],
 }
 
-const RULES: [Rule; 6] = [
+const RULES: [Rule; 7] = [
     Rule {
         folder: "domain",
         may_use: &[],
@@ -35,21 +35,27 @@ const RULES: [Rule; 6] = [
         folder: "cluster",
         may_use: &["synod-domain", "synod-storage"],
         only: None,
-        never: &["ractor", "axum", "clap", "turmoil", "sled", "raft-engine", "bincode"],
+        never: &["ractor", "axum", "clap", "turmoil", "stateright", "sled", "raft-engine", "bincode"],
     },
     Rule {
         folder: "actors",
         may_use: &["synod-domain", "synod-storage"],
         only: None,
-        never: &["openraft", "axum", "clap", "turmoil", "sled", "raft-engine", "bincode"],
+        never: &["openraft", "axum", "clap", "turmoil", "stateright", "sled", "raft-engine", "bincode"],
     },
     Rule {
         folder: "",
         may_use: &["synod-domain", "synod-storage", "synod-cluster", "synod-actors"],
         only: None,
-        never: &["turmoil", "openraft", "sled", "raft-engine", "bincode"],
+        never: &["turmoil", "stateright", "openraft", "sled", "raft-engine", "bincode"],
     },
-    Rule { folder: "simulations", may_use: &["synod"], only: None, never: &[] },
+    Rule { folder: "simulations", may_use: &["synod"], only: None, never: &["stateright"] },
+    Rule {
+        folder: "simulations/model",
+        may_use: &["synod-domain"],
+        only: Some(&["stateright"]),
+        never: &["tokio"],
+    },
 ];
 
 /// One line under a heading of dependencies.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use synod_domain::agent::{Agent, Host, Standing};
 use synod_domain::capability::Capabilities;
 use synod_domain::command::Command;
-use synod_domain::id::{AgentId, RequestId};
+use synod_domain::id::{AgentId, RequestId, TaskId};
 use synod_domain::refusal::Refusal;
 use synod_domain::reply::{Assignment, Reply};
 use synod_domain::state::State;
@@ -25,8 +25,10 @@ const SPREAD: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
 /// What is to be done apart from whoever caused it.
 #[derive(Debug)]
 pub(super) enum Order {
-    Claim { ticket: u64, request: RequestId, command: Command },
-    Release { ticket: u64, leases: Vec<Assignment> },
+    /// The leases are found under the key afterwards, whoever's claim brought them.
+    Claim { ticket: u64, key: RequestId, command: Command },
+    /// They go back unless the claim that has them under the key was asked again by somebody.
+    Release { ticket: u64, key: RequestId, leases: Vec<Assignment> },
 }
 
 /// What joining comes to.
@@ -34,6 +36,8 @@ pub(super) enum Order {
 pub(super) enum Joined {
     /// The answer is known already.
     Answered(Outcome),
+    /// The same was asked before, and was granted these leases under this key.
+    Earlier { key: RequestId, leases: Vec<Assignment> },
     /// The caller has a place, and is called when there is an answer.
     Seated { ticket: u64, caller: u64, called: oneshot::Receiver<()> },
 }
@@ -66,6 +70,8 @@ struct Case {
     caller: Option<Caller>,
     /// Whether the caller takes whatever the claim on its way brings, and waits no longer.
     last: bool,
+    /// Whether the leases of its answer were granted to this claim, and not to the same one on another node.
+    own: bool,
 }
 
 /// Who waits for an answer, and how it is called; it is called once.
@@ -118,7 +124,7 @@ impl Book {
             return Ok(self.take_over(state, ticket, ask));
         }
         let tries = match earlier(state, &ask, 0)? {
-            Earlier::Leases(leases) => return Ok(Joined::Answered(Ok(leases))),
+            Earlier::Leases { key, leases } => return Ok(Joined::Earlier { key, leases }),
             Earlier::Tries(tries) => tries,
         };
         takes_work(agent)?;
@@ -133,7 +139,16 @@ impl Book {
         let joined = Joined::Seated { ticket, caller: caller.id, called };
         let able = able(&ask, agent);
         let sources = sources(ask.agent, agent.spec.pool.clone());
-        let case = Case { ask, able, sources, tries, stage: Stage::Aside, caller: Some(caller), last: false };
+        let case = Case {
+            ask,
+            able,
+            sources,
+            tries,
+            stage: Stage::Aside,
+            caller: Some(caller),
+            last: false,
+            own: false,
+        };
         self.cases.insert(ticket, case);
         self.tickets.insert(key, ticket);
         self.line_up(ticket);
@@ -262,13 +277,20 @@ impl Book {
         case.stage = Stage::Claiming { mailbox: mailbox.clone(), most };
         self.claiming.entry(mailbox.clone()).or_default().insert(ticket);
         let Ask { agent, max, start, request, .. } = case.ask;
-        let request = follows(request, agent, case.tries);
-        let command = Command::Claim { agent, max, start, offered: case.ask.offered.clone() };
-        Some(Order::Claim { ticket, request, command })
+        let key = follows(request, agent, case.tries);
+        let command = Command::ClaimOnce { key, agent, max, start, offered: case.ask.offered.clone() };
+        Some(Order::Claim { ticket, key, command })
     }
 
-    /// Takes in what a claim came to, and looks at what that leaves for others.
-    pub(super) fn claimed(&mut self, state: &State, ticket: u64, outcome: Outcome, orders: &mut Vec<Order>) {
+    /// Takes in what a claim came to, and whether that was granted to it or to the same on another node; looks at what
+    /// that leaves for others.
+    pub(super) fn claimed(
+        &mut self,
+        state: &State,
+        ticket: u64,
+        (outcome, own): (Outcome, bool),
+        orders: &mut Vec<Order>,
+    ) {
         let Some(case) = self.cases.get_mut(&ticket) else { return };
         let Stage::Claiming { mailbox, .. } = std::mem::replace(&mut case.stage, Stage::Aside) else {
             return;
@@ -282,6 +304,7 @@ impl Book {
         }
         mailboxes.insert(mailbox);
         case.tries += 1;
+        case.own = own;
         let (waits, last) = (case.caller.is_some(), case.last);
         match outcome {
             Ok(leases) if leases.is_empty() && waits && !last => {
@@ -295,9 +318,16 @@ impl Book {
         }
     }
 
+    /// Gives back what its own claim got. What another node's got is for whoever asks there, or asks again.
     fn release(&mut self, ticket: u64, leases: Vec<Assignment>) -> Option<Order> {
-        self.cases.get_mut(&ticket)?.stage = Stage::Releasing;
-        Some(Order::Release { ticket, leases })
+        let case = self.cases.get_mut(&ticket)?;
+        if !case.own {
+            self.remove(ticket);
+            return None;
+        }
+        case.stage = Stage::Releasing;
+        let key = follows(case.ask.request, case.ask.agent, case.tries.saturating_sub(1));
+        Some(Order::Release { ticket, key, leases })
     }
 
     /// Takes in that leases are back. If the same was asked again meanwhile, that caller gets in line.
@@ -434,21 +464,29 @@ fn follows(request: RequestId, agent: AgentId, tries: u32) -> RequestId {
     RequestId::from_raw(request.raw() ^ mixed)
 }
 
+/// The id under which the lease on a task that was granted under a key is kept by whoever was asked again, or given
+/// back by whoever was left. Only the first of the two counts.
+pub(super) fn kept_or_back(key: RequestId, task: TaskId) -> RequestId {
+    let mixed = (task.raw() ^ key.raw().rotate_left(31)).wrapping_mul(SPREAD);
+    RequestId::from_raw((mixed ^ (mixed >> 61)).wrapping_mul(SPREAD))
+}
+
 /// What the state remembers of a request.
 enum Earlier {
-    /// Leases that it was granted and still has.
-    Leases(Vec<Assignment>),
+    /// Leases that it was granted under this key and still has.
+    Leases { key: RequestId, leases: Vec<Assignment> },
     /// Nothing that is still valid; so many of its ids are used up.
     Tries(u32),
 }
 
 fn earlier(state: &State, ask: &Ask, from: u32) -> Result<Earlier, ClaimError> {
     for tries in from.. {
-        match state.answered(follows(ask.request, ask.agent, tries)) {
+        let key = follows(ask.request, ask.agent, tries);
+        match state.answered(key) {
             None => return Ok(Earlier::Tries(tries)),
             Some(Reply::Claimed(leases)) if leases.is_empty() => {}
             Some(Reply::Claimed(leases)) if leases.iter().all(|lease| lease.agent == ask.agent) => {
-                return Ok(Earlier::Leases(leases));
+                return Ok(Earlier::Leases { key, leases });
             }
             Some(_) => return Err(used_otherwise()),
         }

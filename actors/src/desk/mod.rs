@@ -29,6 +29,10 @@
 //! valid. While it is in line, on its way or being released it has one place in the book: the later caller
 //! takes over, and waits until a release is done, so it never gets a lease that is about to end. A claim that
 //! brought nothing, or whose leases are over, is made again under the next id that follows.
+//!
+//! The same request may be asked at the desks of two nodes. Only the one whose claim was granted the leases gives them
+//! back when its caller is gone; the other keeps them for its caller first, by a sign of life under the very id under
+//! which they would be given back. Whichever of the two comes first counts.
 
 mod book;
 mod lines;
@@ -131,9 +135,20 @@ impl Desk {
             return Err(JournalError::Stopped.into());
         }
         let wait = ask.wait;
-        let mut seat = match self.join(ask)? {
-            Joined::Answered(outcome) => return outcome,
-            Joined::Seated { ticket, caller, called } => Seat::new(self.clone(), ticket, caller, called),
+        let mut seat = loop {
+            match self.join(ask.clone())? {
+                Joined::Answered(outcome) => return outcome,
+                Joined::Earlier { key, leases } => {
+                    let kept = self.keep(key, leases).await?;
+                    if !kept.is_empty() {
+                        return Ok(kept);
+                    }
+                    // They went back in the meantime.
+                }
+                Joined::Seated { ticket, caller, called } => {
+                    break Seat::new(self.clone(), ticket, caller, called);
+                }
+            }
         };
         let unheard = tokio::select! {
             biased;
@@ -221,41 +236,70 @@ impl Desk {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let desk = self.clone();
         match order {
-            Order::Claim { ticket, request, command } => {
+            Order::Claim { ticket, key, command } => {
                 runtime.spawn(async move {
-                    let outcome = desk.propose(request, command).await;
+                    let claimed = desk.propose(key, command).await;
                     desk.look(|book, world, orders| {
-                        world.read(|state| book.claimed(state, ticket, outcome, orders));
+                        world.read(|state| book.claimed(state, ticket, claimed, orders));
                     });
                 });
             }
-            Order::Release { ticket, leases } => {
+            Order::Release { ticket, key, leases } => {
                 runtime.spawn(async move {
-                    desk.release(leases).await;
+                    desk.release(key, leases).await;
                     desk.look(|book, world, orders| world.read(|state| book.released(state, ticket, orders)));
                 });
             }
         }
     }
 
-    async fn propose(&self, request: RequestId, command: Command) -> Outcome {
-        let proposing = AssertUnwindSafe(self.0.world.propose_as(request, command)).catch_unwind();
+    /// Proposes a claim, and tells whether what it came to was granted to it.
+    async fn propose(&self, key: RequestId, command: Command) -> (Outcome, bool) {
+        let proposing = AssertUnwindSafe(self.0.world.propose(command)).catch_unwind();
         match proposing.await {
-            Ok(Ok(Ok(Reply::Claimed(leases)))) => Ok(leases),
-            Ok(Ok(Ok(_))) => Err(used_otherwise()),
-            Ok(Ok(Err(refusal))) => Err(refusal.into()),
-            Ok(Err(error)) => Err(error.into()),
-            Err(_) => Err(JournalError::Unknown("a proposal panicked".to_owned()).into()),
+            Ok(Ok(Ok(Reply::Claimed(leases)))) => (Ok(leases), true),
+            // The same was asked on another node, before this one knew of it.
+            Ok(Ok(Ok(Reply::Done))) => {
+                let outcome = match self.0.world.read(|state| state.answered(key)) {
+                    Some(Reply::Claimed(leases)) => self.keep(key, leases).await,
+                    Some(_) | None => Err(used_otherwise()),
+                };
+                (outcome, false)
+            }
+            Ok(Ok(Ok(_))) => (Err(used_otherwise()), false),
+            Ok(Ok(Err(refusal))) => (Err(refusal.into()), false),
+            Ok(Err(error)) => (Err(error.into()), false),
+            Err(_) => (Err(JournalError::Unknown("a proposal panicked".to_owned()).into()), false),
+        }
+    }
+
+    /// Keeps leases for a caller that were granted when the same was asked before, so that whoever was left then cannot
+    /// give them back; returns those that are still there.
+    async fn keep(&self, key: RequestId, leases: Vec<Assignment>) -> Outcome {
+        let keeps = leases.iter().flat_map(|lease| {
+            let (task, attempt) = (lease.spec.id, lease.attempt);
+            // The first counts once, however often the same is asked; the second renews the lease each time.
+            let ids = [book::kept_or_back(key, task), self.0.world.ids.request()];
+            ids.map(|id| self.0.world.propose_as(id, Command::Heartbeat { task, attempt, progress: None }))
+        });
+        for kept in futures::future::join_all(keeps).await {
+            // A refusal means that the lease is over, which is seen below.
+            drop(kept?);
+        }
+        match self.0.world.read(|state| state.answered(key)) {
+            Some(Reply::Claimed(leases)) => Ok(leases),
+            Some(_) | None => Ok(Vec::new()),
         }
     }
 
     /// Gives leases back that nobody took, side by side, so that they share a sync.
-    async fn release(&self, leases: Vec<Assignment>) {
+    async fn release(&self, key: RequestId, leases: Vec<Assignment>) {
         let releases = leases.into_iter().map(|lease| {
             let (task, attempt) = (lease.spec.id, lease.attempt);
             async move {
                 let command = Command::Release { task, attempt, reason: GONE.into() };
-                match AssertUnwindSafe(self.0.world.propose(command)).catch_unwind().await {
+                let releasing = self.0.world.propose_as(book::kept_or_back(key, task), command);
+                match AssertUnwindSafe(releasing).catch_unwind().await {
                     Ok(Ok(Ok(_))) => {}
                     Ok(Ok(Err(refusal))) => {
                         tracing::debug!(%task, attempt, %refusal, "a release was refused");

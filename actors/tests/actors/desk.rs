@@ -23,40 +23,40 @@ use crate::stage::{AGENT_TIMEOUT, SECOND, Stage, capabilities, name, pass, pool,
 /// Longer than any test runs: whoever is answered only when this is over was forgotten.
 const LONG: Duration = Duration::from_secs(24 * 3600);
 
-type Claiming = JoinHandle<Result<Vec<Assignment>, ClaimError>>;
+pub(crate) type Claiming = JoinHandle<Result<Vec<Assignment>, ClaimError>>;
 
 impl Stage {
-    fn ask(&self, agent: AgentId) -> Ask {
+    pub(crate) fn ask(&self, agent: AgentId) -> Ask {
         let request = self.world.ids.request();
         Ask { agent, offered: None, max: 1, start: true, wait: LONG, request }
     }
 
     /// Claims beside the test, and returns when that waits or is done.
-    async fn claiming(&self, ask: Ask) -> Claiming {
+    pub(crate) async fn claiming(&self, ask: Ask) -> Claiming {
         let desk = self.system.desk().clone();
         let claiming = tokio::spawn(async move { desk.claim(ask).await });
         settle().await;
         claiming
     }
 
-    async fn far(&self, what: &str) -> AgentId {
+    pub(crate) async fn far(&self, what: &str) -> AgentId {
         let mut spec = self.outside("far");
         spec.capabilities = capabilities(what);
         spec.heartbeat_timeout = Some(100 * LONG);
         self.register(spec).await
     }
 
-    fn claims(&self) -> usize {
-        self.asked_for(|command| matches!(command, Command::Claim { .. }))
+    pub(crate) fn claims(&self) -> usize {
+        self.asked_for(|command| matches!(command, Command::ClaimOnce { .. }))
     }
 
-    fn complete(&self, task: TaskId, attempt: u32) {
+    pub(crate) fn complete(&self, task: TaskId, attempt: u32) {
         let (result, usage) = (Payload::inline(*b"null"), Usage::default());
         self.apply(Command::Complete { task, attempt, result, usage }).unwrap();
     }
 }
 
-async fn tasks(claiming: Claiming) -> Vec<TaskId> {
+pub(crate) async fn tasks(claiming: Claiming) -> Vec<TaskId> {
     let leases = claiming.await.unwrap().unwrap();
     leases.into_iter().map(|lease| lease.spec.id).collect()
 }
@@ -418,95 +418,6 @@ async fn claimer_who_leaves_the_line_leaves_nothing_behind() {
     let task = stage.submit(stage.open_task("")).await;
     settle().await;
     assert_eq!((stage.claims(), stage.phase(task)), (0, Phase::Pending));
-}
-
-#[tokio::test(start_paused = true)]
-async fn same_request_asked_again_gets_the_same_leases() {
-    let stage = Stage::start(until_stopped).await;
-    let mut spec = stage.outside("far");
-    spec.concurrency = 9;
-    let agent = stage.register(spec).await;
-    stage.open_burst("", 5);
-    let ask = Ask { max: 2, ..stage.ask(agent) };
-    let first = stage.system.desk().claim(ask.clone()).await.unwrap();
-    let again = stage.system.desk().claim(ask.clone()).await.unwrap();
-    assert_eq!((first.len(), &first), (2, &again));
-    assert_eq!(stage.claims(), 1);
-    // Those that are over are not handed out a second time.
-    stage.complete(first[0].spec.id, 1);
-    assert_eq!(stage.system.desk().claim(ask.clone()).await.unwrap(), first[1..]);
-    // When none is left, it claims afresh, and that is remembered as well.
-    stage.complete(first[1].spec.id, 1);
-    let afresh = stage.system.desk().claim(ask.clone()).await.unwrap();
-    assert!(afresh.len() == 2 && !first.contains(&afresh[0]));
-    assert_eq!(stage.system.desk().claim(ask).await.unwrap(), afresh);
-    assert_eq!(stage.claims(), 2);
-}
-
-#[tokio::test(start_paused = true)]
-async fn lease_that_came_after_empty_claims_is_found_again_under_the_same_request() {
-    let stage = Stage::start(until_stopped).await;
-    let (agent, thief) = (stage.far("").await, stage.far("").await);
-    let ask = stage.ask(agent);
-    let claiming = stage.claiming(ask.clone()).await;
-    stage.faults(|faults| faults.delay = SECOND);
-    stage.open_burst("", 1);
-    settle().await;
-    stage.apply(Command::Claim { agent: thief, max: 1, start: true, offered: None }).unwrap();
-    pass(10 * SECOND).await;
-    let next = stage.open_burst("", 1);
-    let first = claiming.await.unwrap().unwrap();
-    assert_eq!((first[0].spec.id, stage.claims()), (next[0], 2));
-    assert_eq!(stage.system.desk().claim(ask).await.unwrap(), first);
-    assert_eq!(stage.claims(), 2);
-}
-
-#[tokio::test(start_paused = true)]
-async fn same_request_asked_while_it_waits_takes_the_place_over() {
-    let stage = Stage::start(until_stopped).await;
-    let agent = stage.far("").await;
-    let ask = stage.ask(agent);
-    let first = stage.claiming(ask.clone()).await;
-    let behind = stage.claiming(stage.ask(stage.far("").await)).await;
-    let second = stage.claiming(ask.clone()).await;
-    assert_eq!(first.await.unwrap(), Err(ClaimError::Superseded));
-    assert_eq!(stage.system.desk().waiting(), 2);
-    let task = stage.submit(stage.open_task("")).await;
-    assert_eq!(tasks(second).await, [task]);
-    assert!(!behind.is_finished(), "the place in line is kept");
-
-    // The same while the claim is on its way: the later caller gets what the first one asked for.
-    stage.complete(task, 1);
-    let ask = stage.ask(agent);
-    let first = stage.claiming(ask.clone()).await;
-    behind.abort();
-    settle().await;
-    stage.faults(|faults| faults.delay = SECOND);
-    let task = stage.open_burst("", 1)[0];
-    settle().await;
-    first.abort();
-    let second = stage.claiming(ask).await;
-    assert_eq!(tasks(second).await, [task]);
-    assert_eq!(stage.read(|state| state.task(task).unwrap().attempt), 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn same_request_asked_while_its_lease_goes_back_gets_one_that_is_valid() {
-    let stage = Stage::start(until_stopped).await;
-    let agent = stage.far("").await;
-    let ask = stage.ask(agent);
-    let first = stage.claiming(ask.clone()).await;
-    stage.faults(|faults| faults.delay = SECOND);
-    let task = stage.open_burst("", 1)[0];
-    settle().await;
-    first.abort();
-    // The claim is written and the release is on its way.
-    pass(SECOND + SECOND / 2).await;
-    assert_eq!(stage.phase(task), Phase::Running);
-    let lease = stage.claiming(ask).await.await.unwrap().unwrap().remove(0);
-    assert_eq!((lease.spec.id, lease.attempt), (task, 2));
-    pass(60 * SECOND).await;
-    assert_eq!(stage.read(|state| state.task(task).unwrap().lease().unwrap().attempt), 2);
 }
 
 #[tokio::test(start_paused = true)]

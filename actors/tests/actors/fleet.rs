@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use synod_actors::events::{EventHub, Heard};
 use synod_actors::ids::Ids;
 use synod_actors::liveness;
-use synod_actors::ports::{Alive, Journal, JournalError, Neighbour, Neighbours, Relay};
+use synod_actors::ports::{Alive, Journal, JournalError, Neighbour, Neighbours, NoRegions, Relay};
 use synod_actors::system::{System, World};
 use synod_domain::agent::{Agent, AgentStatus, Host, PoolSpec};
 use synod_domain::command::{Command, Request};
@@ -177,11 +177,13 @@ impl Fleet {
             runtimes: Arc::new(puppet.clone()),
             neighbours: self.rumours.clone(),
             relay: self.wire.clone(),
+            regions: Arc::new(NoRegions::default()),
             clock: clock.clone(),
             entropy: entropy.clone(),
             ids: Arc::new(Ids::new(clock.clone(), entropy)),
             hub,
             agent_timeout: AGENT_TIMEOUT,
+            farewell: Default::default(),
         };
         let system = System::start(world.clone()).await.unwrap();
         self.members.push(Member { world, system, puppet, sight });

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use synod_actors::farewell::UNAGREED_MAX;
 use synod_domain::agent::{AgentStatus, PoolSpec};
 use synod_domain::command::Command;
 use synod_domain::task::{AttemptEnd, Phase};
@@ -66,6 +67,33 @@ async fn stop_is_bounded_although_an_attempt_never_stops_and_the_journal_never_a
     let began = Instant::now();
     stage.system.stop(5 * SECOND).await;
     assert!(began.elapsed() < 60 * SECOND, "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_waits_once_for_what_cannot_be_agreed_however_patient_it_is_with_work() {
+    let stage = Stage::start(|work| complete_after(work, 20 * SECOND)).await;
+    stage.pool(pool("coders", 2)).await;
+    stage.pool(pool("idlers", 2)).await;
+    stage.submit_burst("coders", 3);
+    settle().await;
+    stage.faults(|faults| faults.delay = 24 * 3600 * SECOND);
+    let (began, puppet) = (Instant::now(), stage.puppet.clone());
+    stage.system.stop(3600 * SECOND).await;
+    assert_eq!(began.elapsed().as_secs(), UNAGREED_MAX.as_secs());
+    assert!(puppet.seen(|seen| seen.running.values().all(|tasks| tasks.is_empty())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_waits_out_a_pause_of_the_journal_that_ends_in_time() {
+    let stage = Stage::start(|work| complete_after(work, 20 * SECOND)).await;
+    stage.pool(pool("coders", 1)).await;
+    let task = stage.submit_burst("coders", 1)[0];
+    settle().await;
+    stage.faults(|faults| faults.delay = UNAGREED_MAX - SECOND);
+    let world = stage.world.clone();
+    stage.system.stop(3600 * SECOND).await;
+    assert_eq!(world.read(|state| state.task(task).unwrap().phase()), Phase::Completed);
+    assert!(world.read(|state| state.agents().all(|agent| agent.status() == AgentStatus::Offline)));
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use synod_actors::events::{EventHub, Heard};
 use synod_actors::ids::Ids;
-use synod_actors::ports::{Alone, Blobs, Finish, Work};
+use synod_actors::ports::{Alone, Blobs, Finish, NoRegions, Work};
 use synod_actors::system::{System, World};
 use synod_domain::agent::{Agent, AgentSpec, AgentStatus, Host, PoolSpec, RuntimeSpec, Standing};
 use synod_domain::capability::Capabilities;
@@ -112,11 +112,13 @@ impl Stage {
             runtimes: Arc::new(puppet.clone()),
             neighbours: Arc::new(Alone::default()),
             relay: Arc::new(Alone::default()),
+            regions: Arc::new(NoRegions::default()),
             clock: clock.clone(),
             entropy: entropy.clone(),
             ids: Arc::new(Ids::new(clock, entropy)),
             hub,
             agent_timeout: AGENT_TIMEOUT,
+            farewell: Default::default(),
         };
         (world, journal)
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use synod_chaos::cluster::Cluster;
 use tokio::time::{Instant, sleep};
 
@@ -61,11 +61,15 @@ async fn moves(args: &Args, home: &Path) -> Result<Vec<Duration>, String> {
 /// Waits until all agents of the pool are ready, on so many nodes at least and none on `gone`.
 async fn run_on(cluster: &Cluster, nodes: usize, gone: Option<&str>) -> Result<(), String> {
     let until = Instant::now() + synod::LEAD_WITHIN;
-    let mut last = Value::Null;
+    // What was seen last, or why nothing was.
+    let mut last = "no node runs".to_owned();
     loop {
         for node in (0..cluster.nodes.len()).filter(|node| cluster.nodes[*node].runs()) {
             let outcome = cluster.link(node).get("/api/v1/agents?limit=100", LOOK_EVERY * 50).await;
-            let Some(page) = outcome.success() else { continue };
+            let Some(page) = outcome.success() else {
+                last = format!("node {node}: {outcome:?}");
+                continue;
+            };
             let ready = page["items"].as_array().into_iter().flatten().filter(|agent| {
                 agent["pool"] == "movers" && (agent["status"] == "READY" || agent["status"] == "BUSY")
             });
@@ -75,7 +79,7 @@ async fn run_on(cluster: &Cluster, nodes: usize, gone: Option<&str>) -> Result<(
             if hosts.len() >= AGENTS && (gone.is_some() || different.len() >= nodes) && elsewhere {
                 return Ok(());
             }
-            last = page["items"].clone();
+            last = page["items"].to_string();
         }
         if Instant::now() > until {
             return Err(format!("the agents do not come to run: {last}"));

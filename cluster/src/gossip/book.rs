@@ -76,6 +76,8 @@ struct Known {
     /// The start whose health it is, and that health; `None` until SWIM knows it.
     health: Option<(u64, Health)>,
     since: Timestamp,
+    /// Where that start's datagrams arrive; empty until SWIM knows it, and for this node.
+    datagrams: String,
 }
 
 /// The members.
@@ -90,7 +92,8 @@ impl Book {
         telling(&me, u64::MAX, false)?;
         let (node, generation) = (me.node, me.generation);
         let told = Some(Told { sequence: 0, leaving: false, rumour: me });
-        let known = Known { told, health: Some((generation, Health::Alive)), since: now };
+        let known =
+            Known { told, health: Some((generation, Health::Alive)), since: now, datagrams: String::new() };
         Ok(Self { me: node, known: BTreeMap::from([(node, known)]) })
     }
 
@@ -124,7 +127,8 @@ impl Book {
             return Some(Heard::Known);
         }
         let news = told.news();
-        self.known.insert(node, Known { told: Some(told), health: None, since: now });
+        self.known
+            .insert(node, Known { told: Some(told), health: None, since: now, datagrams: String::new() });
         Some(news)
     }
 
@@ -139,8 +143,12 @@ impl Book {
             if presence.node == self.me || (!self.known.contains_key(&presence.node) && !self.make_room()) {
                 continue;
             }
-            let known =
-                self.known.entry(presence.node).or_insert(Known { told: None, health: None, since: now });
+            let known = self.known.entry(presence.node).or_insert(Known {
+                told: None,
+                health: None,
+                since: now,
+                datagrams: String::new(),
+            });
             let left = known
                 .told
                 .as_ref()
@@ -152,6 +160,10 @@ impl Book {
                 State::Alive => Health::Alive,
             };
             let health = Some((presence.generation, health));
+            if known.datagrams != presence.address {
+                known.datagrams.clone_from(&presence.address);
+                changed = true;
+            }
             if known.health != health {
                 known.health = health;
                 known.since = now;
@@ -185,7 +197,7 @@ impl Known {
     fn member(&self) -> Option<Member> {
         let (told, (generation, health)) = (self.told.as_ref()?, self.health?);
         let rumour = Rumour { generation, ..told.rumour.clone() };
-        Some(Member { rumour, health, since: self.since })
+        Some(Member { rumour, health, since: self.since, datagrams: self.datagrams.clone() })
     }
 }
 

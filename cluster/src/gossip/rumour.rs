@@ -92,4 +92,6 @@ pub struct Member {
     pub health: Health,
     /// Since when it is known here to be so.
     pub since: Timestamp,
+    /// Where its datagrams arrive.
+    pub datagrams: String,
 }

@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use synod_domain::id::NodeId;
+use synod_domain::name::Name;
 use synod_domain::node::{Keyring, NodeRole, NodeSpec};
 use synod_domain::sources::Entropy;
 use synod_domain::state::State;
@@ -27,7 +28,9 @@ use crate::identity::names::Named;
 use crate::identity::throttle::Throttle;
 use crate::identity::token::hash_of;
 use crate::identity::verify::is_of;
-use crate::identity::wire::{Denied, Granted, JoinGrant, JoinRequest, Reply, Request, refused};
+use crate::identity::wire::{
+    Denied, FoundGrant, FoundRequest, Granted, JoinGrant, JoinRequest, Reply, Request, refused,
+};
 use crate::transport::hello::Caller;
 use crate::transport::links::{Links, Service};
 use crate::transport::serve::Handler;
@@ -58,6 +61,17 @@ pub struct Admitted {
     pub keyring: Keyring,
 }
 
+/// What letting a region in came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LetIn {
+    /// The keys of gossip between regions.
+    pub ring: Keyring,
+    /// Counts the changes of the ring.
+    pub ring_number: u64,
+    /// The regions that there are, this one among them, and addresses of gossip between them.
+    pub regions: BTreeMap<Name, Vec<String>>,
+}
+
 /// Gets a node agreed on. A node implements it over its journal, so that any of them can be asked.
 #[async_trait]
 pub trait Registrar: Send + Sync + 'static {
@@ -66,6 +80,12 @@ pub trait Registrar: Send + Sync + 'static {
     /// # Errors
     /// With a text for whoever asks: why not.
     async fn admit(&self, spec: NodeSpec, role: NodeRole, token: TokenHash) -> Result<Admitted, String>;
+
+    /// Proposes that a region be let in with the token of this hash. The same founder may ask again for the same name.
+    ///
+    /// # Errors
+    /// With a text for whoever asks: why not.
+    async fn let_in(&self, region: Name, founder: NodeId, token: TokenHash) -> Result<LetIn, String>;
 }
 
 /// Answers [`Service::Admission`].
@@ -95,7 +115,7 @@ impl Admission {
     async fn decide(&self, caller: &Caller, bytes: &Bytes) -> Reply {
         let request = Request::read(bytes)?;
         let _place = match &request {
-            Request::Join(_) | Request::Return { .. } => {
+            Request::Join(_) | Request::Return { .. } | Request::Found(_) => {
                 let place = self.places.try_acquire();
                 Some(place.or_else(|_| refused("too many ask at once; ask again in a moment"))?)
             }
@@ -103,7 +123,7 @@ impl Admission {
         };
         match request {
             Request::Join(join) => {
-                self.check_token(&join)?;
+                self.check_token(&join.secret)?;
                 check_spec(&join.spec)?;
                 check_request(&join.request)?;
                 match self.credentials.authority() {
@@ -118,8 +138,10 @@ impl Admission {
             Request::Renew { request } => {
                 let node = member(caller)?;
                 let number = self.number_of(node)?;
+                // One that is not known here yet shall not pass for a voter.
+                let role = self.state.read().node(node).map_or(NodeRole::Worker, |node| node.role);
                 let authority = self.credentials.authority().ok_or(Denied::NoAuthority)?;
-                self.sign(&authority, &request, node, number).map(Granted::Certificate)
+                self.sign(&authority, &request, node, number, role).map(Granted::Certificate)
             }
             Request::Authority => {
                 let node = member(caller)?;
@@ -135,13 +157,24 @@ impl Admission {
                 member(caller)?;
                 Ok(Granted::Holds(self.credentials.authority().is_some()))
             }
+            Request::Found(found) => {
+                self.check_token(&found.secret)?;
+                match self.credentials.authority() {
+                    Some(authority) => self.let_in(&authority, *found).await,
+                    None => self.pass_on(caller, bytes).await,
+                }
+            }
         }
     }
 
     /// Lets an unknown token cost something only as long as strangers have failures left.
-    fn check_token(&self, join: &JoinRequest) -> Result<(), Denied> {
-        let hash = hash_of(&join.secret);
-        let known = self.state.read().join_tokens().any(|token| token.hash == hash);
+    fn check_token(&self, secret: &[u8; 32]) -> Result<(), Denied> {
+        let hash = hash_of(secret);
+        let known = {
+            let state = self.state.read();
+            let of_regions = state.federation().tokens.values().any(|token| token.hash == hash);
+            of_regions || state.join_tokens().any(|token| token.hash == hash)
+        };
         if known || self.throttle.lock().take() {
             return Ok(());
         }
@@ -156,7 +189,7 @@ impl Admission {
             tracing::warn!(%node, why, "a node was not admitted");
             Denied::Refused(why)
         })?;
-        let certificate = self.sign(authority, &request, node, admitted.number)?;
+        let certificate = self.sign(authority, &request, node, admitted.number, role)?;
         tracing::info!(%node, number = admitted.number, %role, "a node was admitted");
         Ok(Granted::Joined(Box::new(JoinGrant {
             number: admitted.number,
@@ -164,6 +197,32 @@ impl Admission {
             authority: authority.certificate().pem().to_owned(),
             members: admitted.members,
             keyring: admitted.keyring,
+        })))
+    }
+
+    /// Lets a region in. Its founder gets the key of the authority: it signs for its own nodes from here on.
+    async fn let_in(&self, authority: &Authority, found: FoundRequest) -> Reply {
+        let FoundRequest { secret, node, region } = found;
+        match self.credentials.region() {
+            Some(here) if here != region => {}
+            Some(here) => {
+                return refused(format!("this region is called {here} already; choose another name"));
+            }
+            None => return refused("this region has no name yet; ask again in a moment"),
+        }
+        let let_in = self.registrar.let_in(region.clone(), node, hash_of(&secret)).await;
+        let let_in = let_in.map_err(|why| {
+            tracing::warn!(%node, %region, why, "a region was not let in");
+            Denied::Refused(why)
+        })?;
+        let authority_key = authority.key().pem().or_else(|error| refused(error.to_string()))?;
+        tracing::warn!(%node, %region, "a region was let in, and has the key of the authority");
+        Ok(Granted::Founded(Box::new(FoundGrant {
+            authority: authority.certificate().pem().to_owned(),
+            authority_key,
+            ring: let_in.ring,
+            ring_number: let_in.ring_number,
+            regions: let_in.regions,
         })))
     }
 
@@ -176,15 +235,19 @@ impl Admission {
         let named = Named::of(&old).map_err(|error| bad(&error))?;
         let end = not_after(&old).map_err(|error| bad(&error))?;
         is_of(authority.certificate().der(), &old, unix_time(end)).map_err(|error| bad(&error))?;
+        // Regions share the authority, and a node id is no secret: one that another cluster has certified is a stranger.
+        if named.cluster != self.credentials.cluster() {
+            return Err(bad(&format!("it is of cluster {}", named.cluster)));
+        }
         let key = request_key(request).map_err(|error| bad(&error))?;
         if !super::authority::holds(&old, &key) {
             return Err(bad(&"it is for another key"));
         }
-        let number = self.state.read().node(named.node).map(|node| node.number);
-        if number != Some(named.number) {
+        let known = self.state.read().node(named.node).map(|node| (node.number, node.role));
+        let Some((_, role)) = known.filter(|(number, _)| *number == named.number) else {
             return refused(format!("{} is no member of this cluster, it was removed", named.node));
-        }
-        self.sign(authority, request, named.node, named.number).map(Granted::Certificate)
+        };
+        self.sign(authority, request, named.node, named.number, role).map(Granted::Certificate)
     }
 
     fn number_of(&self, node: NodeId) -> Result<u64, Denied> {
@@ -201,8 +264,10 @@ impl Admission {
         request: &[u8],
         node: NodeId,
         number: u64,
+        role: NodeRole,
     ) -> Result<String, Denied> {
-        let signed = authority.issue(request, node, number, self.credentials.now(), &*self.entropy);
+        let subject = self.credentials.subject(node, number, role);
+        let signed = authority.issue(request, &subject, self.credentials.now(), &*self.entropy);
         signed.or_else(|error| refused(error.to_string()))
     }
 

@@ -21,7 +21,7 @@ use synod_domain::time::Timestamp;
 use crate::identity::certificate::{BACKDATED, CERTIFICATE_LIFE};
 use crate::identity::error::{Error, certificate};
 use crate::identity::keys::{NodeKey, draw_bytes};
-use crate::identity::names::{Named, is_cluster};
+use crate::identity::names::{InRegion, Named, is_cluster};
 
 /// How long an authority is valid: longer than any machine it is kept on. Another one is another cluster.
 pub const AUTHORITY_LIFE: Duration = Duration::from_secs(20 * 365 * 86_400);
@@ -60,6 +60,17 @@ impl AuthorityCertificate {
     pub(super) fn der(&self) -> &CertificateDer<'static> {
         &self.der
     }
+}
+
+/// Whom a certificate is signed for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// The node.
+    pub node: NodeId,
+    /// What it is called in the Raft group.
+    pub number: u64,
+    /// Where it is, if its cluster has a name for that.
+    pub region: Option<InRegion>,
 }
 
 /// An authority with its key.
@@ -125,13 +136,13 @@ impl Authority {
     pub fn issue(
         &self,
         request: &[u8],
-        node: NodeId,
-        number: u64,
+        subject: &Subject,
         now: Timestamp,
         entropy: &dyn Entropy,
     ) -> Result<String, Error> {
         let request = read_request(request)?;
-        let names = Named { node, number, cluster: self.cluster.clone() }.names();
+        let Subject { node, number, region } = subject.clone();
+        let names = Named { node, number, cluster: self.cluster.clone(), region }.names();
         let mut params = CertificateParams::new(names).map_err(certificate)?;
         set_validity(&mut params, now, CERTIFICATE_LIFE);
         params.serial_number = Some(serial(entropy));

@@ -14,7 +14,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::identity::error::{Error, certificate};
 use crate::identity::keys::NodeKey;
-use crate::identity::names::Named;
+use crate::identity::names::{InRegion, Named};
 
 /// How long a certificate is valid after it was made. Longer gives a key that was copied more time.
 pub const CERTIFICATE_LIFE: Duration = Duration::from_secs(7 * 86_400);
@@ -56,6 +56,11 @@ impl NodeCertificate {
     /// Returns the node that it is for.
     pub fn node(&self) -> NodeId {
         self.named.node
+    }
+
+    /// Returns where its node is, if it says so.
+    pub fn region(&self) -> Option<&InRegion> {
+        self.named.region.as_ref()
     }
 
     /// Returns when it ends.

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, RwLock};
 use rustls::client::ResolvesClientCert;
@@ -16,14 +16,17 @@ use rustls::sign::CertifiedKey;
 use rustls::time_provider::TimeProvider;
 use rustls::{SignatureScheme, pki_types::UnixTime};
 use synod_domain::id::NodeId;
+use synod_domain::name::Name;
+use synod_domain::node::NodeRole;
 use synod_domain::sources::Clock;
 use synod_domain::time::Timestamp;
 use tokio::sync::watch;
 
-use crate::identity::authority::{Authority, AuthorityCertificate};
+use crate::identity::authority::{Authority, AuthorityCertificate, Subject};
 use crate::identity::certificate::NodeCertificate;
 use crate::identity::error::{Error, certificate};
 use crate::identity::folder::Identity;
+use crate::identity::names::InRegion;
 use crate::identity::verify::provider;
 
 /// What a node shows. One for each node, shared by all that need it.
@@ -34,6 +37,8 @@ pub struct Credentials {
     authority: AuthorityCertificate,
     signs: RwLock<Option<Arc<Authority>>>,
     current: RwLock<Arc<Current>>,
+    /// The region of a cluster whose certificates name none yet.
+    region: OnceLock<Name>,
     /// By node; only those are in it whose certificate was genuine, so it is no longer than the list of nodes ever.
     numbers: Mutex<BTreeMap<NodeId, u64>>,
     renewed: watch::Sender<Timestamp>,
@@ -71,6 +76,7 @@ impl Credentials {
             signs: RwLock::new(signs.transpose()?.map(Arc::new)),
             renewed: watch::Sender::new(current.certificate.not_after()),
             current: RwLock::new(Arc::new(current)),
+            region: OnceLock::new(),
             numbers: Mutex::default(),
             clock,
         }))
@@ -89,6 +95,29 @@ impl Credentials {
     /// Returns this node's number.
     pub fn number(&self) -> u64 {
         self.number
+    }
+
+    /// Returns the region of this node's cluster: the one that its certificate names, or else the one that
+    /// [`Self::name_region`] was told.
+    pub fn region(&self) -> Option<Name> {
+        let named = self.current.read().certificate.region().map(|region| region.name.clone());
+        named.or_else(|| self.region.get().cloned())
+    }
+
+    /// Says which region a cluster is whose certificates name none yet. They do when they are renewed.
+    pub fn name_region(&self, region: Name) {
+        let _ = self.region.set(region);
+    }
+
+    /// Describes a node of this cluster as certificates do.
+    pub(super) fn subject(&self, node: NodeId, number: u64, role: NodeRole) -> Subject {
+        Subject { node, number, region: self.region().map(|name| InRegion { name, role }) }
+    }
+
+    /// Tells whether the certificate says of this node's region and role what is so.
+    pub(super) fn says_where(&self, role: NodeRole) -> bool {
+        let wanted = self.region().map(|name| InRegion { name, role });
+        wanted.as_ref() == self.current.read().certificate.region()
     }
 
     /// Returns the certificate that is shown now.

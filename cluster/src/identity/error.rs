@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use synod_domain::federation::REGION_NAME_BYTES_MAX;
 use synod_domain::id::NodeId;
+use synod_domain::name::Name;
 
 use crate::transport;
 
@@ -72,6 +74,9 @@ pub enum Error {
     /// A certificate or a key cannot be made or used.
     #[error("the certificate cannot be used: {0}")]
     Certificate(String),
+    /// The name of a region does not fit a certificate.
+    #[error("{0} is too long for a region; its name has at most {REGION_NAME_BYTES_MAX} bytes")]
+    Region(Name),
     /// A text is not a join token.
     #[error("this is not a join token: {0}; make one with `synod cluster token create`")]
     Token(&'static str),

@@ -8,6 +8,8 @@
 //!  ├── node.pem     the node's certificate and its key, in one file, so that they change together
 //!  ├── members      where the others were when this node last knew
 //!  ├── first-key    the founder's first gossip key, until it is agreed
+//!  ├── federation   what the founder of a region got of the others, until it is agreed
+//!  ├── wan          where this node listened for other regions, to be found there again
 //!  └── joining      who this node asks to be admitted as, until it is
 //! ```
 //!
@@ -21,7 +23,8 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use synod_domain::id::NodeId;
-use synod_domain::node::{GossipSecret, NodeRole};
+use synod_domain::name::Name;
+use synod_domain::node::{GossipSecret, Keyring, NodeRole};
 use synod_storage::{create_folder, decode, encode, remove_file, write_file};
 
 use crate::identity::authority::AuthorityCertificate;
@@ -35,6 +38,8 @@ const AUTHORITY_KEY: &str = "ca.key";
 const CERTIFICATE: &str = "node.pem";
 const MEMBERS: &str = "members";
 const FIRST_KEY: &str = "first-key";
+const FEDERATION: &str = "federation";
+const WAN: &str = "wan";
 const JOINING: &str = "joining";
 
 /// Who a node is, as its folder has it.
@@ -58,6 +63,19 @@ pub struct Identity {
     pub first_key: Option<GossipSecret>,
     /// Where the members were when this node last knew.
     pub members: BTreeMap<NodeId, String>,
+    /// What the founder of a region got of the others, until it is agreed.
+    pub federation: Option<Federated>,
+}
+
+/// What the founder of a region gets of the others. A format: fields are only appended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Federated {
+    /// The keys of gossip between regions.
+    pub ring: Keyring,
+    /// Counts the changes of the ring.
+    pub ring_number: u64,
+    /// The regions that there are, and addresses of gossip between them.
+    pub regions: BTreeMap<Name, Vec<String>>,
 }
 
 impl fmt::Debug for Identity {
@@ -80,13 +98,21 @@ impl Identity {
     /// [`Error::Amnesia`] when it is not: the node must not start, because it may have voted and acknowledged
     /// what it does not remember.
     pub fn check_against(&self, log: Option<NodeId>) -> Result<(), Error> {
-        let found = match log {
-            Some(node) if node == self.node => return Ok(()),
-            Some(other) => format!("its log belongs to {other}"),
-            None => "its log is empty".to_owned(),
-        };
-        Err(Error::Amnesia { node: self.node, cluster: self.cluster.clone(), found })
+        check_log(&self.cluster, self.node, log)
     }
+}
+
+/// Checks that a log is that of a node, as [`Identity::check_against`] does.
+///
+/// # Errors
+/// [`Error::Amnesia`] when it is not.
+pub fn check_log(cluster: &str, node: NodeId, log: Option<NodeId>) -> Result<(), Error> {
+    let found = match log {
+        Some(found) if found == node => return Ok(()),
+        Some(other) => format!("its log belongs to {other}"),
+        None => "its log is empty".to_owned(),
+    };
+    Err(Error::Amnesia { node, cluster: cluster.to_owned(), found })
 }
 
 /// The first file of an identity. A format: fields are only appended.
@@ -145,6 +171,7 @@ impl Folder {
             authority_key: authority_key.map_err(|error| self.damaged(AUTHORITY_KEY, &error))?,
             first_key: self.record(FIRST_KEY)?,
             members: self.record(MEMBERS)?.unwrap_or_default(),
+            federation: self.record(FEDERATION)?,
             cluster,
             node,
             number,
@@ -170,6 +197,10 @@ impl Folder {
         match &identity.first_key {
             Some(key) => self.write(FIRST_KEY, &encode(key)?)?,
             None => self.first_key_is_agreed()?,
+        }
+        match &identity.federation {
+            Some(federation) => self.write(FEDERATION, &encode(federation)?)?,
+            None => self.federation_is_agreed()?,
         }
         let Identity { cluster, node, number, role, .. } = identity;
         let record = Record { cluster: cluster.clone(), node: *node, number: *number, role: *role };
@@ -213,6 +244,30 @@ impl Folder {
     /// When the disk refuses.
     pub fn first_key_is_agreed(&self) -> Result<(), Error> {
         Ok(remove_file(&self.0.join(FIRST_KEY))?)
+    }
+
+    /// Forgets what the founder got of other regions, which the state has from here on.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn federation_is_agreed(&self) -> Result<(), Error> {
+        Ok(remove_file(&self.0.join(FEDERATION))?)
+    }
+
+    /// Keeps where this node listens for other regions, so that it is found there again.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn keep_wan(&self, address: &str) -> Result<(), Error> {
+        self.write(WAN, &encode(&address.to_owned())?)
+    }
+
+    /// Returns where this node last listened for other regions, if it did.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is damaged.
+    pub fn wan(&self) -> Result<Option<String>, Error> {
+        self.record(WAN)
     }
 
     /// Returns the joining that was begun here and has not come to its end.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
+use synod_domain::id::NodeId;
 use synod_domain::node::{Keyring, NodeRole, NodeSpec};
 use synod_domain::sources::{Clock, Entropy};
 use synod_storage::decode;
@@ -15,7 +16,7 @@ use crate::identity::folder::{Folder, Identity, Pending};
 use crate::identity::keys::NodeKey;
 use crate::identity::pinned::PinnedNetwork;
 use crate::identity::token::JoinText;
-use crate::identity::wire::{Denied, Granted, JoinGrant, JoinRequest, Reply, Request};
+use crate::identity::wire::{Denied, Granted, JoinRequest, Reply, Request};
 use crate::transport::hello::{Hello, PROTOCOL};
 use crate::transport::links::Service;
 use crate::transport::peer::{Fixed, Peer};
@@ -62,13 +63,14 @@ pub async fn join(
     };
     folder.keep_pending(&pending)?;
     let request = JoinRequest { secret: *token.secret(), spec, role, request: pending.key.request()? };
-    let request = Request::Join(Box::new(request)).write()?;
-    let network = Arc::new(PinnedNetwork::new(inner, token.authority(), clock)?);
-    let reach = Arc::new(Fixed { network, to: Target::anyone(address) });
-    let hello = Hello { protocol: PROTOCOL, cluster: String::new(), node, generation: 0 };
-    let answer = Peer::new(reach, hello).ask(to_admission(&request), ADMISSION_PATIENCE).await?;
-    let grant = read(address, &answer)?;
+    let request = Request::Join(Box::new(request));
     let nonsense = |why: &str| Error::Nonsense { address: address.to_owned(), why: why.to_owned() };
+    let grant = match ask_pinned(inner, address, token, node, clock, &request).await? {
+        Granted::Joined(grant) => *grant,
+        Granted::Certificate(_) | Granted::Authority(_) | Granted::Holds(_) | Granted::Founded(_) => {
+            return Err(nonsense("it answers another question"));
+        }
+    };
     let authority = AuthorityCertificate::from_pem(&grant.authority)?;
     let certificate = NodeCertificate::new(&grant.certificate, pending.key)?;
     let named = certificate.named();
@@ -88,9 +90,32 @@ pub async fn join(
         certificate,
         first_key: None,
         members: grant.members,
+        federation: None,
     };
     folder.create(&identity)?;
     Ok(Joined { identity, keyring: grant.keyring })
+}
+
+/// Asks the admission of whoever is at `address`, if it is of the authority that the token pins.
+pub(super) async fn ask_pinned(
+    inner: Arc<dyn Network>,
+    address: &str,
+    token: &JoinText,
+    node: NodeId,
+    clock: Arc<dyn Clock>,
+    request: &Request,
+) -> Result<Granted, Error> {
+    let network = Arc::new(PinnedNetwork::new(inner, token.authority(), clock)?);
+    let reach = Arc::new(Fixed { network, to: Target::anyone(address) });
+    let hello = Hello { protocol: PROTOCOL, cluster: String::new(), node, generation: 0 };
+    let answer = Peer::new(reach, hello).ask(to_admission(&request.write()?), ADMISSION_PATIENCE).await?;
+    let read = decode::<Reply>(&answer);
+    let nonsense = |why: String| Error::Nonsense { address: address.to_owned(), why };
+    match read.map_err(|error| nonsense(error.to_string()))? {
+        Ok(granted) => Ok(granted),
+        Err(Denied::Refused(why)) => Err(Error::Refused { address: address.to_owned(), why }),
+        Err(Denied::NoAuthority) => Err(Error::NoAuthority(format!("{address} has no key to sign with"))),
+    }
 }
 
 fn to_admission(request: &[u8]) -> Bytes {
@@ -98,16 +123,4 @@ fn to_admission(request: &[u8]) -> Bytes {
     body.put_u8(Service::Admission as u8);
     body.put(request);
     body.freeze()
-}
-
-fn read(address: &str, answer: &[u8]) -> Result<JoinGrant, Error> {
-    let nonsense = |why: String| Error::Nonsense { address: address.to_owned(), why };
-    match decode::<Reply>(answer).map_err(|error| nonsense(error.to_string()))? {
-        Ok(Granted::Joined(grant)) => Ok(*grant),
-        Ok(Granted::Certificate(_) | Granted::Authority(_) | Granted::Holds(_)) => {
-            Err(nonsense("it answers another question".to_owned()))
-        }
-        Err(Denied::Refused(why)) => Err(Error::Refused { address: address.to_owned(), why }),
-        Err(Denied::NoAuthority) => Err(Error::NoAuthority(format!("{address} has no key to sign with"))),
-    }
 }

@@ -54,7 +54,10 @@ impl NodeKey {
     }
 
     /// Returns a request for a certificate, signed with the key: whoever sends it has the key.
-    pub(super) fn request(&self) -> Result<Vec<u8>, Error> {
+    ///
+    /// # Errors
+    /// When the key cannot be used.
+    pub fn request(&self) -> Result<Vec<u8>, Error> {
         let request = CertificateParams::default().serialize_request(&self.pair()?).map_err(certificate)?;
         Ok(request.der().to_vec())
     }

@@ -14,6 +14,7 @@ use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
 use synod_domain::chance::Chance;
 use synod_domain::command::{self, Command, Entry};
 use synod_domain::id::{NodeId, RequestId};
+use synod_domain::name::Name;
 use synod_domain::node::{Keyring, NodeRole, NodeSpec};
 use synod_domain::sources::{Clock, Entropy};
 use synod_domain::state::State;
@@ -23,8 +24,8 @@ use synod_storage::{decode, encode};
 
 use super::authority::Authority;
 use super::keys::NodeKey;
-use super::wire::{Denied, Granted, JoinRequest, REQUEST_BYTES_MAX, Reply, Request};
-use super::{Admission, Admitted, CERTIFICATE_LIFE, Credentials, Folder, Registrar, init};
+use super::wire::{Denied, FoundRequest, Granted, JoinRequest, REQUEST_BYTES_MAX, Reply, Request};
+use super::{Admission, Admitted, CERTIFICATE_LIFE, Credentials, Folder, LetIn, Registrar, Subject, init};
 use crate::transport::hello::{Caller, Hello, PROTOCOL};
 use crate::transport::links::Links;
 use crate::transport::memory::MemoryNetwork;
@@ -62,6 +63,11 @@ struct Counting(AtomicU64);
 
 #[async_trait]
 impl Registrar for Counting {
+    async fn let_in(&self, _: Name, _: NodeId, _: TokenHash) -> Result<LetIn, String> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(LetIn { ring: Keyring::default(), ring_number: 0, regions: BTreeMap::new() })
+    }
+
     async fn admit(&self, _: NodeSpec, _: NodeRole, _: TokenHash) -> Result<Admitted, String> {
         let number = 2 + self.0.fetch_add(1, Ordering::Relaxed);
         Ok(Admitted { number, members: BTreeMap::new(), keyring: Keyring::default() })
@@ -80,7 +86,8 @@ impl Desk {
     fn open(seed: u64) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let chance = entropy(seed);
-        let identity = init(&Folder::at(dir.path().join("cluster")), id(1), &Still, &*chance).unwrap();
+        let identity =
+            init(&Folder::at(dir.path().join("cluster")), id(1), &Name::default(), &Still, &*chance).unwrap();
         let credentials = Credentials::new(&identity, Arc::new(Still)).unwrap();
         let mut state = State::default();
         let start = Command::StartNode { spec: Arc::new(NodeSpec::alone(id(1))), generation: 1 };
@@ -95,7 +102,10 @@ impl Desk {
     }
 
     async fn ask(&self, member: Option<NodeId>, request: Bytes) -> Reply {
-        let caller = Caller { hello: hello(member.unwrap_or(id(9))), member: member.is_some() };
+        let caller = match member {
+            Some(member) => Caller::member(hello(member)),
+            None => Caller::stranger(hello(id(9))),
+        };
         let answer = self.admission.answer(&caller, request).await.unwrap();
         decode(&answer).unwrap()
     }
@@ -166,10 +176,15 @@ async fn what_only_members_may_ask_is_refused_to_strangers() {
 async fn a_certificate_that_is_over_is_taken_back_only_when_it_is_genuine_and_its_key_is_there() {
     let desk = Desk::open(5);
     let (mine, foreign) = (desk.authority(), Desk::open(6).authority());
+    // Regions share the authority: what it has signed for another cluster is genuine, and is of no node of this one.
+    let elsewhere =
+        Authority::new("0123456789abcdef", mine.certificate().clone(), mine.key().clone()).unwrap();
     let (key, thief, chance) = (NodeKey::make(&*entropy(7)), NodeKey::make(&*entropy(8)), entropy(9));
     let long_ago = Timestamp::from_millis(NOON.as_millis() / 2);
     let issue = |authority: &Authority, node, number| {
-        authority.issue(&key.request().unwrap(), node, number, long_ago, &*chance).unwrap()
+        authority
+            .issue(&key.request().unwrap(), &Subject { node, number, region: None }, long_ago, &*chance)
+            .unwrap()
     };
     let ask = async |certificate: String, key: &NodeKey| {
         let request = Request::Return { certificate, request: key.request().unwrap() };
@@ -177,6 +192,7 @@ async fn a_certificate_that_is_over_is_taken_back_only_when_it_is_genuine_and_it
     };
     for (certificate, key, why) in [
         (issue(&foreign, id(1), 1), &key, "UnknownIssuer"),
+        (issue(&elsewhere, id(1), 1), &key, "of cluster 0123456789abcdef"),
         (issue(&mine, id(1), 1), &thief, "another key"),
         (issue(&mine, id(2), 2), &key, "removed"),
         (issue(&mine, id(1), 7), &key, "removed"),
@@ -201,7 +217,7 @@ fn wire() -> impl Strategy<Value = Vec<u8>> {
         record.drain(..6);
         sealed(head[0], &record)
     });
-    let changed = (0_usize..5, any::<proptest::sample::Index>(), any::<u8>(), any::<bool>());
+    let changed = (0_usize..6, any::<proptest::sample::Index>(), any::<u8>(), any::<bool>());
     let changed = changed.prop_map(|(which, place, byte, cut)| {
         let request = NodeKey::make(&*entropy(1)).request().unwrap();
         let asked = match which {
@@ -209,6 +225,11 @@ fn wire() -> impl Strategy<Value = Vec<u8>> {
             1 => Request::Renew { request },
             2 => Request::Return { certificate: "-----BEGIN CERTIFICATE-----".to_owned(), request },
             3 => Request::Authority,
+            4 => Request::Found(Box::new(FoundRequest {
+                secret: [5; 32],
+                node: id(2),
+                region: Name::default(),
+            })),
             _ => Request::HoldsAuthority,
         };
         let record = asked.write().unwrap().to_vec();
@@ -252,7 +273,7 @@ fn whatever_a_stranger_sends_is_answered_and_gives_it_nothing_without_a_join() {
         let admitted = desk.admitted() - before;
         match reply {
             // The registrar of this test takes every token.
-            Ok(Granted::Joined(_)) => prop_assert_eq!(admitted, 1),
+            Ok(Granted::Joined(_) | Granted::Founded(_)) => prop_assert_eq!(admitted, 1),
             Ok(Granted::Certificate(_) | Granted::Authority(_) | Granted::Holds(_)) => {
                 prop_assert!(false, "it was granted");
             }

@@ -63,13 +63,19 @@ pub async fn keep_renewed(
     let mut told = true;
     loop {
         let is = *role.borrow_and_update();
-        let tending = async { renewal.tend_authority(is).await.and(renewal.renew_if_due().await) };
+        let tending = async { renewal.tend_authority(is).await.and(renewal.renew_if_due(is).await) };
         let tended = tokio::select! {
             biased;
             () = stop.cancelled() => return,
             tended = tending => tended,
         };
         let pause = match tended {
+            // Whoever signed does not know yet what this node became.
+            Ok(renewed) if renewed && is.is_some_and(|role| !renewal.credentials.says_where(role)) => {
+                let pause = retry;
+                retry = (retry * 2).min(RETRY_LONGEST);
+                pause
+            }
             Ok(_) => {
                 retry = RETRY_FIRST;
                 let certificate = renewal.credentials.certificate();
@@ -93,17 +99,22 @@ pub async fn keep_renewed(
 }
 
 impl Renewal {
-    /// Renews the certificate if a third of its life or less is left; tells whether it did.
+    /// Renews the certificate if a third of its life or less is left, or if it does not say of the node's region and
+    /// role what is so; tells whether it did.
     ///
     /// # Errors
     /// When nobody signs one, or the disk refuses. The old one stays.
-    pub async fn renew_if_due(&self) -> Result<bool, Error> {
+    pub async fn renew_if_due(&self, role: Option<NodeRole>) -> Result<bool, Error> {
         let old = self.credentials.certificate();
-        if !old.rests(self.credentials.now()).is_zero() {
+        let says = role.is_none_or(|role| self.credentials.says_where(role));
+        if says && !old.rests(self.credentials.now()).is_zero() {
             return Ok(false);
         }
         let (key, pem) = match self.credentials.authority() {
-            Some(authority) => self.sign(&authority)?,
+            Some(authority) => {
+                let said = old.region().map(|region| region.role);
+                self.sign(&authority, role.or(said).unwrap_or_default())?
+            }
             None => self.ask_for_one(&old).await?,
         };
         let renewed = NodeCertificate::new(&pem, key)?;
@@ -114,10 +125,11 @@ impl Renewal {
         Ok(true)
     }
 
-    fn sign(&self, authority: &Authority) -> Result<(NodeKey, String), Error> {
+    fn sign(&self, authority: &Authority, role: NodeRole) -> Result<(NodeKey, String), Error> {
         let key = NodeKey::make(&*self.entropy);
         let (node, number) = (self.credentials.node(), self.credentials.number());
-        let pem = authority.issue(&key.request()?, node, number, self.credentials.now(), &*self.entropy)?;
+        let subject = self.credentials.subject(node, number, role);
+        let pem = authority.issue(&key.request()?, &subject, self.credentials.now(), &*self.entropy)?;
         Ok((key, pem))
     }
 
@@ -133,7 +145,7 @@ impl Renewal {
         };
         let signed = |granted| match granted {
             Granted::Certificate(pem) => Some(pem),
-            Granted::Joined(_) | Granted::Authority(_) | Granted::Holds(_) => None,
+            Granted::Joined(_) | Granted::Authority(_) | Granted::Holds(_) | Granted::Founded(_) => None,
         };
         Ok((key, self.ask_voters(&request, signed).await?))
     }
@@ -154,7 +166,7 @@ impl Renewal {
     async fn fetch_authority(&self) -> Result<(), Error> {
         let key = |granted| match granted {
             Granted::Authority(pem) => Some(pem),
-            Granted::Joined(_) | Granted::Certificate(_) | Granted::Holds(_) => None,
+            Granted::Joined(_) | Granted::Certificate(_) | Granted::Holds(_) | Granted::Founded(_) => None,
         };
         let pem = self.ask_voters(&Request::Authority, key).await?;
         let key = NodeKey::from_pem(&pem)?;
@@ -170,9 +182,11 @@ impl Renewal {
     async fn give_away_authority(&self) -> Result<(), Error> {
         let holds = |granted| match granted {
             Granted::Holds(true) => Some(()),
-            Granted::Holds(false) | Granted::Joined(_) | Granted::Certificate(_) | Granted::Authority(_) => {
-                None
-            }
+            Granted::Holds(false)
+            | Granted::Joined(_)
+            | Granted::Certificate(_)
+            | Granted::Authority(_)
+            | Granted::Founded(_) => None,
         };
         // The last one that has it keeps it, voter or not: without it nobody could join any more.
         self.ask_voters(&Request::HoldsAuthority, holds).await?;

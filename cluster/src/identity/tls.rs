@@ -14,16 +14,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ServerConfig};
+use synod_domain::node::NodeRole;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::identity::credentials::Credentials;
 use crate::identity::error::Error;
-use crate::identity::names::{Named, server_name};
+use crate::identity::names::{InRegion, Named, server_name, voter_name};
 use crate::identity::stranger::{STRANGERS_MAX, StrangerStream};
 use crate::identity::verify::{PROTOCOL, connecting, taking};
-use crate::transport::{self, Datagrams, Incoming, Listener, Network, Stream, Target};
+use crate::transport::{self, Datagrams, Foreign, Incoming, Listener, Network, Proven, Stream, Target};
 
 /// Handshakes at once. Each holds some tens of kilobytes; fewer lets slow ones hold up the others sooner.
 const HANDSHAKES_MAX: usize = 128;
@@ -105,7 +106,10 @@ impl Network for TlsNetwork {
         let Some(node) = to.node else {
             return Err(unreachable(&to.address, &"it is not said which node must be there"));
         };
-        let name = server_name(node, self.credentials.cluster());
+        let name = match &to.region {
+            Some(region) => voter_name(node, region),
+            None => server_name(node, self.credentials.cluster()),
+        };
         let name = name.map_err(|error| unreachable(&to.address, &error))?;
         secure(&*self.inner, self.connects.clone(), to, name).await
     }
@@ -224,13 +228,31 @@ impl Door {
             let place = self.strangers.clone().try_acquire_owned();
             let place = place.map_err(|_| "too many strangers are connected".to_owned())?;
             let stream = Box::new(StrangerStream::new(Box::new(stream), place));
-            return Ok(Incoming { stream, node: None, proves: true });
+            return Ok(Incoming { stream, proven: None, proves: true });
         };
         let named = Named::of(leaf).map_err(|error| error.to_string())?;
-        if named.cluster != self.credentials.cluster() {
-            return Err(format!("its certificate is of cluster {}", named.cluster));
+        let proven = self.belongs(named)?;
+        Ok(Incoming { stream: Box::new(stream), proven: Some(proven), proves: true })
+    }
+
+    /// Says where somebody with a genuine certificate belongs: to this cluster, or to another region as a voter.
+    fn belongs(&self, named: Named) -> Result<Proven, String> {
+        let Named { node, number, cluster, region } = named;
+        if cluster == self.credentials.cluster() {
+            self.credentials.has_shown(node, number);
+            return Ok(Proven::own(node));
         }
-        self.credentials.has_shown(named.node, named.number);
-        Ok(Incoming { stream: Box::new(stream), node: Some(named.node), proves: true })
+        match region {
+            Some(InRegion { name, .. }) if Some(&name) == self.credentials.region().as_ref() => {
+                Err(format!("its certificate is of cluster {cluster}, which is not this region {name}"))
+            }
+            Some(InRegion { name, role: NodeRole::Voter }) => {
+                Ok(Proven { node, foreign: Some(Foreign { region: name, cluster }) })
+            }
+            Some(InRegion { name, role: NodeRole::Worker }) => {
+                Err(format!("it is a worker of region {name}; only voters of other regions are talked to"))
+            }
+            None => Err(format!("its certificate is of cluster {cluster}")),
+        }
     }
 }

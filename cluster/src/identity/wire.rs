@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use synod_domain::id::NodeId;
+use synod_domain::name::Name;
 use synod_domain::node::{Keyring, NodeRole, NodeSpec};
 use synod_storage::{decode, encode};
 
@@ -36,6 +37,8 @@ pub(super) enum Request {
     Authority,
     /// A node wants to know whether this one has the authority's key.
     HoldsAuthority,
+    /// Whoever has the secret of a token wants to found a region beside this one.
+    Found(Box<FoundRequest>),
 }
 
 /// See [`Request::Join`].
@@ -51,6 +54,17 @@ pub(super) struct JoinRequest {
     pub(super) request: Vec<u8>,
 }
 
+/// See [`Request::Found`].
+#[derive(Serialize, Deserialize)]
+pub(super) struct FoundRequest {
+    /// The secret of the token.
+    pub(super) secret: [u8; 32],
+    /// The node that founds it.
+    pub(super) node: NodeId,
+    /// What it shall be called.
+    pub(super) region: Name,
+}
+
 /// What is granted.
 #[derive(Serialize, Deserialize)]
 pub(super) enum Granted {
@@ -62,6 +76,23 @@ pub(super) enum Granted {
     Authority(String),
     /// To [`Request::HoldsAuthority`].
     Holds(bool),
+    /// To [`Request::Found`].
+    Founded(Box<FoundGrant>),
+}
+
+/// See [`Granted::Founded`].
+#[derive(Serialize, Deserialize)]
+pub(super) struct FoundGrant {
+    /// The authority's certificate, as PEM.
+    pub(super) authority: String,
+    /// Its key, as PEM.
+    pub(super) authority_key: String,
+    /// The keys of gossip between regions.
+    pub(super) ring: Keyring,
+    /// Counts the changes of the ring.
+    pub(super) ring_number: u64,
+    /// The regions that there are, this one among them, and addresses of gossip between them.
+    pub(super) regions: BTreeMap<Name, Vec<String>>,
 }
 
 /// See [`Granted::Joined`].

@@ -147,7 +147,10 @@ impl Forwarder {
     /// When no leader vouches for that within [`PATIENCE`].
     pub async fn linearize(&self) -> Result<(), AskError> {
         let until = Instant::now() + PATIENCE;
-        let index = self.reads.index().await?;
+        let Some(index) = self.reads.index(until).await else {
+            return Err(self.asking()?.nobody(None));
+        };
+        let index = index?;
         self.asking()?.seen_here(index, until).await.map_err(AskError::Failed)
     }
 

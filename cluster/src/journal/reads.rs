@@ -1,10 +1,12 @@
 //! Many who want to read what is newest, one question to the leader.
 //!
 //! Promises that a reader is answered by a question that was asked after the reader came, never by one that was on
-//! its way: what was acknowledged in between would be missing.
+//! its way: what was acknowledged in between would be missing. Promises, too, that nobody waits for longer than they
+//! said because the question before theirs has no answer.
 
 use futures::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use crate::journal::AskError;
 
@@ -39,10 +41,47 @@ impl Reads {
         (Self(readers), rounds)
     }
 
-    /// Returns an index that everything acknowledged before this call is not behind.
-    pub(super) async fn index(&self) -> Answer {
+    /// Returns an index that everything acknowledged before this call is not behind; nothing when there is none by
+    /// `until`.
+    pub(super) async fn index(&self, until: Instant) -> Option<Answer> {
         let (reader, answer) = oneshot::channel();
-        self.0.try_send(reader).map_err(|_| AskError::Overloaded)?;
-        answer.await.unwrap_or(Err(AskError::Stopped))
+        if self.0.try_send(reader).is_err() {
+            return Some(Err(AskError::Overloaded));
+        }
+        let answered = tokio::time::timeout_at(until, answer).await.ok()?;
+        Some(answered.unwrap_or(Err(AskError::Stopped)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures::FutureExt as _;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_waits_no_longer_than_it_said_for_the_question_before_its_own() {
+        let (reads, rounds) = Reads::start(|| {
+            async {
+                tokio::time::sleep(5 * SECOND).await;
+                Err(AskError::NoLeader("nobody".to_owned()))
+            }
+            .boxed()
+        });
+        tokio::spawn(rounds);
+        let begun = Instant::now();
+        let first = reads.index(begun + 9 * SECOND);
+        let second = async {
+            tokio::time::sleep(SECOND).await;
+            let answer = reads.index(begun + 6 * SECOND).await;
+            (answer, begun.elapsed())
+        };
+        let (first, second) = futures::join!(first, second);
+        assert_eq!(first, Some(Err(AskError::NoLeader("nobody".to_owned()))));
+        assert_eq!(second, (None, 6 * SECOND));
     }
 }

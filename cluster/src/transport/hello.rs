@@ -6,6 +6,9 @@
 
 use serde::{Deserialize, Serialize};
 use synod_domain::id::NodeId;
+use synod_domain::name::Name;
+
+use crate::transport::Proven;
 
 /// The protocol between nodes. A node talks to those of the same number and of the one before.
 pub const PROTOCOL: u16 = 1;
@@ -33,6 +36,20 @@ pub struct Caller {
     pub hello: Hello,
     /// Whether it is a member of the cluster, as far as the doorkeeper knows. Others may only ask to join.
     pub member: bool,
+    /// The other region that it is a voter of; such a caller is no member, and may only talk as a region does.
+    pub region: Option<Name>,
+}
+
+impl Caller {
+    /// Is a member of this node's cluster.
+    pub const fn member(hello: Hello) -> Self {
+        Self { hello, member: true, region: None }
+    }
+
+    /// Has proven nothing, and may ask to join.
+    pub const fn stranger(hello: Hello) -> Self {
+        Self { hello, member: false, region: None }
+    }
 }
 
 /// Decides who may talk to this node.
@@ -41,7 +58,7 @@ pub trait Doorkeeper: Send + Sync + 'static {
     ///
     /// # Errors
     /// With a text for the other side's log: why not.
-    fn judge(&self, hello: &Hello, proven: Option<NodeId>, proves: bool) -> Result<Caller, String>;
+    fn judge(&self, hello: &Hello, proven: Option<&Proven>, proves: bool) -> Result<Caller, String>;
 }
 
 /// Lets everybody in who speaks the protocol: for tests, and for networks that are closed by themselves.
@@ -49,9 +66,9 @@ pub trait Doorkeeper: Send + Sync + 'static {
 pub struct OpenDoor;
 
 impl Doorkeeper for OpenDoor {
-    fn judge(&self, hello: &Hello, _: Option<NodeId>, _: bool) -> Result<Caller, String> {
+    fn judge(&self, hello: &Hello, _: Option<&Proven>, _: bool) -> Result<Caller, String> {
         speaks(hello)?;
-        Ok(Caller { hello: hello.clone(), member: true })
+        Ok(Caller::member(hello.clone()))
     }
 }
 

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use parking_lot::Mutex;
 use synod_domain::id::NodeId;
+use synod_domain::name::Name;
 
 use crate::transport::hello::{Caller, Hello};
 use crate::transport::peer::{Peer, Reach};
@@ -47,6 +48,11 @@ impl Service {
 pub trait AddressBook: Send + Sync + 'static {
     /// Returns where a node listens, as far as is known now.
     fn address_of(&self, node: NodeId) -> Option<String>;
+
+    /// Returns the other region that a node belongs to; `None` is this node's own.
+    fn region_of(&self, _: NodeId) -> Option<Name> {
+        None
+    }
 }
 
 impl AddressBook for BTreeMap<NodeId, String> {
@@ -142,7 +148,8 @@ impl Reach for ByBook {
             let why = "its address is not known here".to_owned();
             return Err(Error::Unreachable { address: self.node.to_string(), why });
         };
-        self.network.connect(&Target { address, node: Some(self.node) }).await
+        let region = self.book.region_of(self.node);
+        self.network.connect(&Target { address, node: Some(self.node), region }).await
     }
 }
 
@@ -171,7 +178,12 @@ impl Handler for Switchboard {
             return None;
         }
         let service = Service::of(request.split_to(1)[0])?;
-        if !caller.member && service != Service::Admission {
+        let is_open = match (&caller.region, caller.member) {
+            (Some(_), _) => service == Service::Regions,
+            (None, true) => true,
+            (None, false) => service == Service::Admission,
+        };
+        if !is_open {
             return None;
         }
         let handler = self.handlers.lock().get(&service).cloned()?;

@@ -226,7 +226,7 @@ struct MemoryListener {
 impl Listener for MemoryListener {
     async fn accept(&mut self) -> Result<Incoming, Error> {
         let stream = self.streams.recv().await.ok_or_else(|| Error::Lost("the door is closed".to_owned()))?;
-        Ok(Incoming { stream, node: None, proves: false })
+        Ok(Incoming { stream, proven: None, proves: false })
     }
 
     fn address(&self) -> String {

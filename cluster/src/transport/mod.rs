@@ -20,6 +20,7 @@ pub mod tcp;
 use async_trait::async_trait;
 use bytes::Bytes;
 use synod_domain::id::NodeId;
+use synod_domain::name::Name;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::codec::LengthDelimitedCodec;
 
@@ -81,13 +82,40 @@ pub struct Target {
     pub address: String,
     /// Who must be there. A network with certificates connects to nobody else; `None` is whoever answers.
     pub node: Option<NodeId>,
+    /// The other region that it must be a voter of; `None` is this node's own cluster.
+    pub region: Option<Name>,
 }
 
 impl Target {
     /// Leads to whoever is at `address`.
     pub fn anyone(address: &str) -> Self {
-        Self { address: address.to_owned(), node: None }
+        Self { address: address.to_owned(), node: None, region: None }
     }
+}
+
+/// Who the network has proven to be at the other end of a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proven {
+    /// Which node.
+    pub node: NodeId,
+    /// Where it belongs, if not to this node's cluster.
+    pub foreign: Option<Foreign>,
+}
+
+impl Proven {
+    /// Is a node of this node's own cluster.
+    pub const fn own(node: NodeId) -> Self {
+        Self { node, foreign: None }
+    }
+}
+
+/// Where a node of another region belongs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Foreign {
+    /// Its region.
+    pub region: Name,
+    /// Its cluster.
+    pub cluster: String,
 }
 
 /// A stream that another node opened.
@@ -95,7 +123,7 @@ pub struct Incoming {
     /// The stream.
     pub stream: Box<dyn Stream>,
     /// Who has proven to be at its other end; `None` when the network proves nothing, or nobody showed anything.
-    pub node: Option<NodeId>,
+    pub proven: Option<Proven>,
     /// Whether the network proves who is there. Then a stream without a node is a stranger's.
     pub proves: bool,
 }

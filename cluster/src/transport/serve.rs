@@ -9,7 +9,6 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use futures::{SinkExt as _, StreamExt as _};
-use synod_domain::id::NodeId;
 use synod_storage::{decode, encode};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::codec::Framed;
@@ -17,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::transport::hello::{Caller, Doorkeeper, Hello, Welcome};
 use crate::transport::outgoing::{Frames, write_out};
-use crate::transport::{Incoming, Listener, framing};
+use crate::transport::{Incoming, Listener, Proven, framing};
 
 /// Requests of one stream in work at once. More lets one peer take more of this node.
 pub const REQUESTS_MAX: usize = 1024;
@@ -65,7 +64,7 @@ pub async fn serve(
 async fn welcome(
     frames: &mut Frames,
     door: &dyn Doorkeeper,
-    proven: (Option<NodeId>, bool),
+    proven: (Option<&Proven>, bool),
 ) -> Option<Caller> {
     let frame = frames.next().await?.ok()?;
     // Whatever it is, it is no node.
@@ -83,7 +82,7 @@ async fn answer_all(
     stop: CancellationToken,
 ) {
     let mut frames = Framed::new(incoming.stream, framing());
-    let proven = (incoming.node, incoming.proves);
+    let proven = (incoming.proven.as_ref(), incoming.proves);
     let caller = tokio::select! {
         biased;
         () = stop.cancelled() => return,

@@ -44,7 +44,7 @@ impl Listener for Door {
     async fn accept(&mut self) -> Result<Incoming, Error> {
         let (stream, _) = self.listener.accept().await.map_err(|error| unreachable(&self.address, &error))?;
         stream.set_nodelay(true).map_err(|error| Error::Lost(error.to_string()))?;
-        Ok(Incoming { stream: Box::new(stream), node: None, proves: false })
+        Ok(Incoming { stream: Box::new(stream), proven: None, proves: false })
     }
 
     fn address(&self) -> String {

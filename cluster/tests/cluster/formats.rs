@@ -5,13 +5,19 @@ use std::sync::Arc;
 
 use synod_cluster::group::Peer;
 use synod_cluster::records::{Bookkeeping, Content, LogRecord, Members, PlaceRecord, VoteRecord};
+use synod_domain::capability::Capabilities;
 use synod_domain::command::{Command, Entry, Request};
-use synod_domain::id::{AgentId, NodeId, TokenId};
+use synod_domain::federation::{Federation, KnownRegion, RegionToken};
+use synod_domain::id::{AgentId, NodeId, RequestId, TaskId, TokenId};
 use synod_domain::name::Name;
+use synod_domain::node::{GossipKey, GossipSecret, Keyring};
 use synod_domain::pause::{Pausable, Pause};
+use synod_domain::payload::Payload;
 use synod_domain::permission::Permissions;
+use synod_domain::region::{Arrival, Forwarding, Pointer, Route, Routing};
+use synod_domain::retry::RetryPolicy;
 use synod_domain::row::{Meta, Row};
-use synod_domain::task::MailboxId;
+use synod_domain::task::{Lane, MailboxId, TaskSpec, TaskStatus, Timeouts};
 use synod_domain::time::Timestamp;
 use synod_domain::token::{Token, TokenKind, TokenSpec};
 use synod_storage::{decode, encode};
@@ -137,6 +143,119 @@ fn commands_and_rows_of_the_control_plane_keep_their_bytes() {
             "03a55751d8000000fc40420f00fc40420f00fc80841e00fc00000080fca0860100fb2c01001e00fc8051010000",
             "00000000000000000000000000000000000000000000000000",
         ),
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn commands_and_rows_about_other_regions_keep_their_bytes() {
+    let (region, id) = (|| Name::new("eu").unwrap(), TokenId::from_raw(5));
+    let key = GossipKey { number: 1, secret: GossipSecret([1; 32]) };
+    let ring = Keyring { keys: vec![key], used: Some(1), last: 1 };
+    let expires_at = Timestamp::from_millis(9);
+    let token =
+        RegionToken { id, hash: [7; 32], expires_at, used_by: Some((NodeId::from_raw(0xa1), region())) };
+    let known = KnownRegion {
+        addresses: vec!["a:1".to_owned()],
+        since: Timestamp::from_millis(3),
+        heard: true,
+        removed: None,
+    };
+    let federation = Federation {
+        ring: ring.clone(),
+        ring_number: 2,
+        tokens: BTreeMap::from([(id, token.clone())]),
+        regions: BTreeMap::from([(region(), known)]),
+    };
+    let commands = [
+        Command::PutRegionToken { token },
+        Command::AdmitRegion { region: region(), founder: NodeId::from_raw(0xa1), token: [7; 32] },
+        Command::KnowRegion { region: region(), addresses: vec!["a:1".to_owned()], heard: true },
+        Command::RemoveRegion { region: region(), reason: "why".into() },
+        Command::ShareRing { ring, number: 2 },
+    ];
+    let found: Vec<String> =
+        commands.iter().map(bytes_of).chain([bytes_of(&Row::Federation(federation))]).collect();
+    let (hash, secret) = ("07".repeat(32), "01".repeat(32));
+    let token = format!("05{hash}0901a1026575");
+    let ring = format!("0101{secret}010101");
+    let expected = [
+        format!("28{token}"),
+        format!("29026575a1{hash}"),
+        "2a0265750103613a3101".to_owned(),
+        "2b02657503776879".to_owned(),
+        format!("2c{ring}02"),
+        format!("10{ring}020105{token}010265750103613a31030100"),
+    ];
+    // Behind the version and the checksum, which other tests hold.
+    let bodies: Vec<&str> = found.iter().map(|record| &record[10..]).collect();
+    assert_eq!(bodies, expected);
+}
+
+#[test]
+fn a_claim_under_a_key_keeps_its_bytes() {
+    let offered = ["rust@1".parse().unwrap()].into_iter().collect();
+    let (key, agent) = (RequestId::from_raw(7), AgentId::from_raw(2));
+    let claim = Command::ClaimOnce { key, agent, max: 1, start: true, offered: Some(offered) };
+    assert_eq!(bytes_of(&claim), "039b4611ea3307020101010106727573744031");
+}
+
+#[test]
+fn commands_and_rows_about_regions_keep_their_bytes() {
+    let (id, region) = (TaskId::from_raw(7), Name::new("eu").unwrap());
+    let spec = || {
+        Arc::new(TaskSpec {
+            id,
+            workspace: Name::default(),
+            kind: region.clone(),
+            mailbox: MailboxId::Open,
+            demand: Capabilities::default(),
+            lane: Lane::Normal,
+            deadline: None,
+            timeouts: Timeouts::default(),
+            retry: RetryPolicy::default(),
+            payload: Payload::default(),
+            idempotency_key: None,
+            labels: BTreeMap::new(),
+            run: None,
+            redriven_from: None,
+            metadata: None,
+        })
+    };
+    let route =
+        || Route { region: region.clone(), fallbacks: vec![Name::default()], routing: Routing::Preferred };
+    let at = Timestamp::from_millis(3);
+    let commands = [
+        Command::KeepForRegion { spec: spec(), route: route() },
+        Command::OfferToRegion { task: id, region: region.clone() },
+        Command::ForwardedTo { task: id, region: region.clone(), known_as: id },
+        Command::RegionRefused { task: id, region: region.clone(), why: "why".into() },
+        Command::TakeHere { task: id, here: region.clone() },
+        Command::TakeOffered { spec: spec(), from: region.clone() },
+    ];
+    let mut forwarding = Forwarding::new(route());
+    forwarding.offer(&region);
+    forwarding.refuse(&region, "why".into());
+    forwarding.offer(&Name::default());
+    let kept = TaskStatus::Kept { forwarding: Box::new(forwarding) };
+    let rows = [
+        Row::Pointer(id, Pointer { region: region.clone(), known_as: id, workspace: Name::default(), at }),
+        Row::Arrival(id, Arrival { from: region.clone(), known_as: id, at }),
+        Row::Route(id, route()),
+    ];
+    let found: Vec<String> =
+        commands.iter().map(bytes_of).chain(rows.iter().map(bytes_of)).chain([bytes_of(&kept)]).collect();
+    let expected = [
+        "030a0cdcd42d070764656661756c7402657502000200000000030100c83c0000000000000000026575010764656661756c7401",
+        "03eeb411ef2e07026575",
+        "03407767c02f0702657507",
+        "03cd032b15300702657503776879",
+        "03bdb4a10d3107026575",
+        "03c9ed405532070764656661756c7402657502000200000000030100c83c0000000000000000026575",
+        "0389c7e4bc1107026575070764656661756c7403",
+        "03425ca3f412070265750703",
+        "03736772f71307026575010764656661756c7401",
+        "03f1ab2e1b05026575010764656661756c7401010764656661756c740102657503776879",
     ];
     assert_eq!(found, expected);
 }

@@ -170,3 +170,59 @@ fn a_backup_holds_what_was_applied() {
         table.write(first, 50..60).await;
     });
 }
+
+#[test]
+fn a_node_that_is_about_to_go_is_neither_made_leader_nor_elected_and_still_votes() {
+    killed(async || {
+        let table = Table::of(3).await;
+        let first = table.leader().await;
+        table.write(first, 0..5).await;
+        let [goes, stays] = table.others(first)[..] else { panic!("there are three") };
+        table.at(goes).retire();
+        let refused = table.at(first).transfer(Some(id(goes))).await;
+        assert!(matches!(refused, Err(TransferError::Refused(_))), "{refused:?}");
+        assert_eq!(table.at(first).transfer(None).await, Ok(id(stays)));
+        table.write(stays, 5..10).await;
+        // Of the two that are left one must be elected by both.
+        table.isolate(stays);
+        assert_eq!(table.leader_of(&[first, goes]).await, first);
+        table.write(first, 10..15).await;
+    });
+}
+
+#[test]
+fn a_node_alone_leads_on_although_it_is_about_to_go() {
+    killed(async || {
+        let mut table = Table::of(1).await;
+        table.leader().await;
+        table.at(1).retire();
+        table.write(1, 0..5).await;
+        table.leave(1).await;
+        table.join(1).await;
+        assert_eq!(table.leader().await, 1);
+    });
+}
+
+#[test]
+fn what_was_proposed_for_an_earlier_term_is_not_written_in_a_later_one() {
+    killed(async || {
+        let table = Table::of(3).await;
+        let first = table.leader().await;
+        let term = table.at(first).leadership().borrow().unwrap();
+        let (old, any) = (table.at(first).proposer().of_term(term), table.at(first).proposer());
+        assert!(old.propose(request(1), submit(1)).await.unwrap().answer.is_ok());
+        let other = table.others(first)[0];
+        table.at(first).transfer(Some(id(other))).await.unwrap();
+        assert_eq!(table.leader_of(&[other]).await, other);
+        table.at(other).transfer(Some(id(first))).await.unwrap();
+        assert_eq!(table.leader_of(&[first]).await, first);
+        let late = old.propose(request(2), submit(2));
+        let (late, tick, own) = futures::join!(late, old.tick(), any.propose(request(3), submit(3)));
+        assert_eq!(late, Err(ProposeError::NotLeader));
+        assert_eq!(tick, Err(ProposeError::NotLeader));
+        assert!(own.unwrap().answer.is_ok());
+        // Whatever was left of the term before has not harmed what comes.
+        assert!(any.propose(request(4), submit(4)).await.unwrap().answer.is_ok());
+        table.agree(&[1, 2, 3], 3).await;
+    });
+}

@@ -10,7 +10,7 @@ use synod_cluster::transport::hello::{Doorkeeper as _, Hello};
 use synod_cluster::transport::links::Service;
 use synod_cluster::transport::peer::{Fixed, Peer};
 use synod_cluster::transport::tcp::Tcp;
-use synod_cluster::transport::{Error, Target};
+use synod_cluster::transport::{Error, Proven, Target};
 use synod_domain::command::Command;
 use synod_domain::node::NodeRole;
 
@@ -88,11 +88,11 @@ async fn a_node_that_was_admitted_after_what_this_one_knows_is_let_in() {
     let late = group.join(&founder, 2, NodeRole::Voter).await;
     late.ask(founder.id()).await.unwrap();
     let door = MembersOnly::new(founder.credentials.clone(), state);
-    let judged = door.judge(&hello(&late.identity, 1), Some(late.id()), true);
+    let judged = door.judge(&hello(&late.identity, 1), Some(&Proven::own(late.id())), true);
     assert!(judged.unwrap().member);
     // One that has shown nothing is none of those.
     let unknown = Hello { node: id(9), ..hello(&late.identity, 1) };
-    assert!(door.judge(&unknown, Some(id(9)), true).unwrap_err().contains("removed"));
+    assert!(door.judge(&unknown, Some(&Proven::own(id(9))), true).unwrap_err().contains("removed"));
 }
 
 #[tokio::test]
@@ -102,5 +102,5 @@ async fn a_network_that_proves_nothing_is_no_way_in() {
     let door = MembersOnly::new(founder.credentials.clone(), Group::deaf());
     assert!(door.judge(&hello(&founder.identity, 1), None, false).unwrap_err().contains("TLS"));
     // A node that knows nothing yet trusts the authority alone.
-    assert!(door.judge(&hello(&founder.identity, 1), Some(founder.id()), true).unwrap().member);
+    assert!(door.judge(&hello(&founder.identity, 1), Some(&Proven::own(founder.id())), true).unwrap().member);
 }

@@ -1,6 +1,7 @@
 //! The folder of an identity: whole or not there, its owner's alone, and never beside a log that has forgotten.
 
 use std::os::unix::fs::PermissionsExt as _;
+use synod_domain::name::Name;
 
 use synod_cluster::identity::{Error, Folder, init};
 
@@ -10,7 +11,7 @@ fn founded(seed: u64) -> (tempfile::TempDir, Folder) {
     let group = Group::new(seed);
     let dir = tempfile::tempdir().unwrap();
     let folder = Folder::at(dir.path().join("cluster"));
-    init(&folder, id(1), &*group.clock, &*group.entropy).unwrap();
+    init(&folder, id(1), &Name::default(), &*group.clock, &*group.entropy).unwrap();
     (dir, folder)
 }
 
@@ -19,7 +20,7 @@ fn an_identity_is_read_back_as_it_was_made_and_is_the_owners_alone() {
     let (dir, folder) = founded(80);
     let group = Group::new(80);
     let other = Folder::at(dir.path().join("same"));
-    let made = init(&other, id(1), &*group.clock, &*group.entropy).unwrap();
+    let made = init(&other, id(1), &Name::default(), &*group.clock, &*group.entropy).unwrap();
     assert_eq!(folder.load().unwrap(), Some(made));
     let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(folder.path()), 0o700);
@@ -38,7 +39,7 @@ fn a_folder_with_an_identity_is_not_founded_again() {
     let (_dir, folder) = founded(81);
     let before = folder.load().unwrap();
     let group = Group::new(82);
-    let again = init(&folder, id(2), &*group.clock, &*group.entropy);
+    let again = init(&folder, id(2), &Name::default(), &*group.clock, &*group.entropy);
     assert!(matches!(again, Err(Error::Exists { node, .. }) if node == id(1)), "{again:?}");
     assert_eq!(folder.load().unwrap(), before);
 }

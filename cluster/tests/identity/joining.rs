@@ -10,6 +10,7 @@ use synod_cluster::transport::Network;
 use synod_cluster::transport::memory::MemoryNetwork;
 use synod_cluster::transport::tcp::Tcp;
 use synod_domain::command::Command;
+use synod_domain::name::Name;
 use synod_domain::node::{GossipSecret, NodeRole};
 
 use super::raw::{OURS, forged, listen, self_signed};
@@ -191,7 +192,9 @@ fn the_first_gossip_key_waits_in_the_founders_folder_until_it_is_agreed() {
     let group = Group::new(48);
     let dir = tempfile::tempdir().unwrap();
     let folder = Folder::at(dir.path().join("cluster"));
-    let made = synod_cluster::identity::init(&folder, id(1), &*group.clock, &*group.entropy).unwrap();
+    let made =
+        synod_cluster::identity::init(&folder, id(1), &Name::default(), &*group.clock, &*group.entropy)
+            .unwrap();
     let key: Option<GossipSecret> = folder.load().unwrap().unwrap().first_key;
     assert!(key.is_some() && key == made.first_key);
     folder.first_key_is_agreed().unwrap();

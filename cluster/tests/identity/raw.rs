@@ -8,7 +8,7 @@ use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, ServerConfig, SignatureScheme, SupportedProtocolVersion};
-use synod_cluster::identity::{Authority, Identity};
+use synod_cluster::identity::{Authority, Identity, Subject};
 use synod_domain::id::NodeId;
 use synod_domain::time::Timestamp;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -53,7 +53,9 @@ pub(crate) fn signed(by: &Identity, node: NodeId, number: u64, at: Timestamp) ->
     let authority = Authority::new(&by.cluster, by.authority.clone(), authority).unwrap();
     let key = key();
     let request = CertificateParams::default().serialize_request(&key).unwrap();
-    let pem = authority.issue(request.der(), node, number, at, &*TestEntropy::new(99)).unwrap();
+    let pem = authority
+        .issue(request.der(), &Subject { node, number, region: None }, at, &*TestEntropy::new(99))
+        .unwrap();
     shown(&pem, &key)
 }
 

@@ -28,10 +28,10 @@ async fn a_certificate_is_renewed_while_requests_run_and_none_of_them_fails() {
         }
     });
     let old = worker.credentials.certificate();
-    assert!(!worker.renewal().renew_if_due().await.unwrap());
+    assert!(!worker.renewal().renew_if_due(None).await.unwrap());
     group.clock.advance(5 * DAY);
-    assert!(founder.renewal().renew_if_due().await.unwrap());
-    assert!(worker.renewal().renew_if_due().await.unwrap());
+    assert!(founder.renewal().renew_if_due(None).await.unwrap());
+    assert!(worker.renewal().renew_if_due(None).await.unwrap());
     let renewed = worker.credentials.certificate();
     assert!(renewed != old && renewed.not_after() == old.not_after().after(5 * DAY));
     assert_eq!(worker.folder.load().unwrap().unwrap().certificate, renewed);
@@ -71,15 +71,15 @@ async fn a_node_that_was_away_until_its_certificate_was_over_gets_a_new_one_with
     let other = group.join(&founder, 3, NodeRole::Worker).await;
     group.clock.advance(30 * DAY);
     assert!(worker.ask(founder.id()).await.unwrap_err().to_string().contains("expired"));
-    founder.renewal().renew_if_due().await.unwrap();
-    assert!(worker.renewal().renew_if_due().await.unwrap());
+    founder.renewal().renew_if_due(None).await.unwrap();
+    assert!(worker.renewal().renew_if_due(None).await.unwrap());
     assert_eq!(worker.credentials.certificate().not_after(), founder.credentials.certificate().not_after());
     worker.links.forget(founder.id());
     assert_eq!(worker.ask(founder.id()).await.unwrap(), worker.id().to_string());
     group.propose(Command::RemoveNode { node: other.id(), reason: "gone".into() }).unwrap();
     other.links.forget(founder.id());
     // It is asked of others too, and no more than the first of them can give it one.
-    let error = other.renewal().renew_if_due().await.unwrap_err().to_string();
+    let error = other.renewal().renew_if_due(None).await.unwrap_err().to_string();
     assert!(error.contains("removed") || error.contains("reached"), "{error}");
 }
 
@@ -134,6 +134,6 @@ async fn a_certificate_that_cannot_be_kept_is_not_shown() {
     let before = founder.credentials.certificate();
     group.clock.advance(CERTIFICATE_LIFE);
     std::fs::remove_dir_all(founder.folder.path()).unwrap();
-    assert!(matches!(founder.renewal().renew_if_due().await, Err(Error::Write(_))));
+    assert!(matches!(founder.renewal().renew_if_due(None).await, Err(Error::Write(_))));
     assert_eq!(founder.credentials.certificate(), before);
 }

@@ -89,8 +89,8 @@ async fn no_secret_is_printed_or_logged_while_a_cluster_is_founded_joined_and_re
         secrets.extend(key_lines(&folder.path().join("node.pem")));
     }
     group.clock.advance(super::support::DAY * 6);
-    founder.renewal().renew_if_due().await.unwrap();
-    node.renewal().renew_if_due().await.unwrap();
+    founder.renewal().renew_if_due(None).await.unwrap();
+    node.renewal().renew_if_due(None).await.unwrap();
     secrets.extend(key_lines(&folder.path().join("node.pem")));
     assert_eq!(secrets.len(), 4, "each key is one line");
     for key in secrets.clone() {

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use synod_cluster::identity::{
-    Admission, Admitted, Credentials, Error, Folder, Identity, JoinText, Joined, MembersOnly, Registrar,
-    Renewal, StillMembers, TlsNetwork, TurnedAway, init, join,
+    Admission, Admitted, Credentials, Error, Folder, Identity, JoinText, Joined, LetIn, MembersOnly,
+    Registrar, Renewal, StillMembers, TlsNetwork, TurnedAway, init, join,
 };
 use synod_cluster::offload::Offload;
 use synod_cluster::transport::hello::{Caller, Hello, PROTOCOL};
@@ -160,7 +160,7 @@ impl Group {
     pub(crate) async fn found(self: &Arc<Self>, wire: Arc<dyn Network>, bind: &str) -> Node {
         let dir = tempfile::tempdir().unwrap();
         let folder = Folder::at(dir.path().join("cluster"));
-        let identity = init(&folder, id(1), &*self.clock, &*self.entropy).unwrap();
+        let identity = init(&folder, id(1), &Name::default(), &*self.clock, &*self.entropy).unwrap();
         let node = self.run(dir, identity, wire, bind, self.follow()).await;
         self.start(&node);
         node
@@ -220,7 +220,11 @@ impl Group {
         let echoed = Arc::new(AtomicU64::new(0));
         let switchboard = Arc::new(Switchboard::default());
         switchboard.plug(Service::Admission, Arc::new(admission));
-        switchboard.plug(Service::Journal, Arc::new(Echo(echoed.clone())));
+        for service in
+            [Service::Agreement, Service::Journal, Service::Courier, Service::Blobs, Service::Regions]
+        {
+            switchboard.plug(service, Arc::new(Echo(echoed.clone())));
+        }
         let door = MembersOnly::new(credentials.clone(), state.clone());
         let guarded = Arc::new(StillMembers::new(door.clone(), switchboard));
         let stop = CancellationToken::new();
@@ -265,6 +269,16 @@ impl Registrar for TestRegistrar {
         let state = self.state.read();
         let members = state.nodes().map(|node| (node.spec.id, node.spec.address.clone())).collect();
         Ok(Admitted { number, members, keyring: state.keyring().clone() })
+    }
+
+    async fn let_in(&self, region: Name, founder: NodeId, token: TokenHash) -> Result<LetIn, String> {
+        let answer = self.group.propose(Command::AdmitRegion { region, founder, token });
+        answer.map_err(|refusal| refusal.to_string())?;
+        let state = self.state.read();
+        let federation = state.federation();
+        let regions = federation.others().map(|(name, known)| (name.clone(), known.addresses.clone()));
+        let (ring, ring_number) = (federation.ring.clone(), federation.ring_number);
+        Ok(LetIn { ring, ring_number, regions: regions.collect() })
     }
 }
 

@@ -8,7 +8,7 @@ use crate::task::MailboxId;
 
 impl Event {
     /// The words for everything that can happen, as [`Event::kind`] says them.
-    pub const KINDS: [&str; 29] = [
+    pub const KINDS: [&str; 33] = [
         "task_submitted",
         "task_leased",
         "task_started",
@@ -38,6 +38,10 @@ impl Event {
         "node_role_changed",
         "node_removed",
         "term_begun",
+        "task_kept",
+        "task_offered",
+        "task_refused_there",
+        "task_forwarded",
     ];
 
     /// Returns the word for what happened; the `type` of its JSON.
@@ -72,6 +76,10 @@ impl Event {
             Self::NodeRoleChanged { .. } => "node_role_changed",
             Self::NodeRemoved { .. } => "node_removed",
             Self::TermBegun { .. } => "term_begun",
+            Self::TaskKept { .. } => "task_kept",
+            Self::TaskOffered { .. } => "task_offered",
+            Self::TaskRefusedThere { .. } => "task_refused_there",
+            Self::TaskForwarded { .. } => "task_forwarded",
         }
     }
 
@@ -86,7 +94,11 @@ impl Event {
             | Self::TaskReady { task, .. }
             | Self::TaskRose { task, .. }
             | Self::TaskEnded { task, .. }
-            | Self::DeadLetterRemoved { task, .. } => Some(*task),
+            | Self::DeadLetterRemoved { task, .. }
+            | Self::TaskKept { task, .. }
+            | Self::TaskOffered { task, .. }
+            | Self::TaskRefusedThere { task, .. }
+            | Self::TaskForwarded { task, .. } => Some(*task),
             Self::AgentRegistered { .. }
             | Self::AgentChanged { .. }
             | Self::AgentRemoved { .. }
@@ -122,6 +134,10 @@ impl Event {
             | Self::TaskRose { workspace, .. }
             | Self::TaskEnded { workspace, .. }
             | Self::DeadLetterRemoved { workspace, .. }
+            | Self::TaskKept { workspace, .. }
+            | Self::TaskOffered { workspace, .. }
+            | Self::TaskRefusedThere { workspace, .. }
+            | Self::TaskForwarded { workspace, .. }
             | Self::Paused { what: Pausable::Workspace(workspace), .. }
             | Self::Resumed { what: Pausable::Workspace(workspace) } => Some(workspace),
             Self::AgentRegistered { .. }
@@ -179,7 +195,11 @@ impl Event {
             | Self::NodeDraining { .. }
             | Self::NodeRoleChanged { .. }
             | Self::NodeRemoved { .. }
-            | Self::TermBegun { .. } => None,
+            | Self::TermBegun { .. }
+            | Self::TaskKept { .. }
+            | Self::TaskOffered { .. }
+            | Self::TaskRefusedThere { .. }
+            | Self::TaskForwarded { .. } => None,
         }
     }
 
@@ -214,7 +234,11 @@ impl Event {
             | Self::NodeDraining { .. }
             | Self::NodeRoleChanged { .. }
             | Self::NodeRemoved { .. }
-            | Self::TermBegun { .. } => None,
+            | Self::TermBegun { .. }
+            | Self::TaskKept { .. }
+            | Self::TaskOffered { .. }
+            | Self::TaskRefusedThere { .. }
+            | Self::TaskForwarded { .. } => None,
         }
     }
 
@@ -249,7 +273,11 @@ impl Event {
             | Self::Resumed { .. }
             | Self::TokenCreated { .. }
             | Self::TokenRotated { .. }
-            | Self::TokenRevoked { .. } => None,
+            | Self::TokenRevoked { .. }
+            | Self::TaskKept { .. }
+            | Self::TaskOffered { .. }
+            | Self::TaskRefusedThere { .. }
+            | Self::TaskForwarded { .. } => None,
         }
     }
 
@@ -262,7 +290,8 @@ impl Event {
             | Self::NodeDown { reason, .. }
             | Self::NodeUp { reason, .. }
             | Self::NodeDraining { reason, .. }
-            | Self::NodeRemoved { reason, .. } => reason.len(),
+            | Self::NodeRemoved { reason, .. }
+            | Self::TaskRefusedThere { reason, .. } => reason.len(),
             Self::TaskEnded { reason, .. } => reason.as_deref().map_or(0, str::len),
             Self::TaskProgressed { progress, .. } => progress.message.as_deref().map_or(0, str::len),
             Self::TaskSubmitted { .. }
@@ -284,7 +313,10 @@ impl Event {
             | Self::NodeAdmitted { .. }
             | Self::NodeStarted { .. }
             | Self::NodeRoleChanged { .. }
-            | Self::TermBegun { .. } => 0,
+            | Self::TermBegun { .. }
+            | Self::TaskKept { .. }
+            | Self::TaskOffered { .. }
+            | Self::TaskForwarded { .. } => 0,
         }
     }
 
@@ -323,7 +355,11 @@ impl Event {
             | Self::NodeDraining { .. }
             | Self::NodeRoleChanged { .. }
             | Self::NodeRemoved { .. }
-            | Self::TermBegun { .. } => None,
+            | Self::TermBegun { .. }
+            | Self::TaskKept { .. }
+            | Self::TaskOffered { .. }
+            | Self::TaskRefusedThere { .. }
+            | Self::TaskForwarded { .. } => None,
         }
     }
 }

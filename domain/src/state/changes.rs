@@ -64,12 +64,17 @@ impl ChangeLog {
         self.tasks.entry(task).or_insert(Origin::Stored);
     }
 
-    pub(super) fn task_ended(&mut self, task: Arc<Task>) {
-        if self.tasks.get(&task.spec.id) == Some(&Origin::New) {
-            self.tasks.remove(&task.spec.id);
+    /// Notes that a task is not here any more.
+    pub(super) fn task_gone(&mut self, task: TaskId) {
+        if self.tasks.get(&task) == Some(&Origin::New) {
+            self.tasks.remove(&task);
         } else {
-            self.tasks.insert(task.spec.id, Origin::Stored);
+            self.tasks.insert(task, Origin::Stored);
         }
+    }
+
+    pub(super) fn task_ended(&mut self, task: Arc<Task>) {
+        self.task_gone(task.spec.id);
         self.ended.insert(task.spec.id, task);
     }
 

@@ -6,9 +6,10 @@ use std::time::Duration;
 use crate::agent::{Agent, Standing};
 use crate::capability::{CAPABILITIES_MAX, Capabilities};
 use crate::event::Event;
-use crate::id::{AgentId, TaskId};
+use crate::id::{AgentId, RequestId, TaskId};
+use crate::mutants::{Mutant, mutant};
 use crate::refusal::Refusal;
-use crate::reply::{Answer, Assignment, Reply};
+use crate::reply::{Answer, Applied, Assignment, Reply};
 use crate::row::RowKey;
 use crate::state::{State, Step};
 use crate::task::{Lease, MailboxId, Progress, Task, TaskStatus, bounded_reason};
@@ -48,6 +49,24 @@ impl State {
             self.changes.touch(RowKey::Agent(agent));
         }
         Ok(Reply::Claimed(assignments))
+    }
+
+    /// Claims, unless that was done under this key before. Like a request that is refused, one that is refused leaves
+    /// nothing under the key.
+    pub(super) fn claim_once(
+        &mut self,
+        step: &mut Step,
+        key: RequestId,
+        (agent, max, start): (AgentId, u32, bool),
+        offered: Option<&Capabilities>,
+    ) -> Answer {
+        if self.requests.get(&key).is_some() {
+            return Ok(Reply::Done);
+        }
+        let reply = self.claim(step, agent, max, start, offered)?;
+        let dirty = self.requests.push(key, Applied::of(&reply));
+        self.changes.touch_requests(dirty);
+        Ok(reply)
     }
 
     /// Lets the tasks of a mailbox rise that have waited long enough in their lane.
@@ -205,7 +224,8 @@ impl State {
                 None => Refusal::TaskUnknown(id),
             });
         };
-        let valid = task.lease().is_some_and(|lease| lease.attempt == attempt);
+        let valid =
+            task.lease().is_some_and(|lease| lease.attempt == attempt || mutant(Mutant::IgnoreTheAttempt));
         if valid { Ok(task) } else { Err(Refusal::LeaseLost { task: id, attempt }) }
     }
 }

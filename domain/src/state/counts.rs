@@ -17,7 +17,7 @@ pub(super) struct Counts {
 impl Counts {
     pub(super) fn add(&mut self, task: &Task) {
         one_more(&mut self.by_workspace, &task.spec.workspace);
-        if let MailboxId::Pool(pool) = &task.spec.mailbox {
+        if let Some(MailboxId::Pool(pool)) = task.mailbox_here() {
             one_more(&mut self.by_pool, pool);
         }
         self.unfinished += 1;
@@ -26,7 +26,7 @@ impl Counts {
 
     pub(super) fn remove(&mut self, task: &Task) {
         one_less(&mut self.by_workspace, &task.spec.workspace);
-        if let MailboxId::Pool(pool) = &task.spec.mailbox {
+        if let Some(MailboxId::Pool(pool)) = task.mailbox_here() {
             one_less(&mut self.by_pool, pool);
         }
         self.unfinished -= 1;

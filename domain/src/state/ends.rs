@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::event::Event;
 use crate::id::{AgentId, TaskId};
+use crate::mutants::{Mutant, mutant};
 use crate::payload::Payload;
 use crate::refusal::Refusal;
 use crate::reply::{Answer, Reply};
@@ -71,7 +72,7 @@ impl State {
 
     pub(super) fn cancel(&mut self, step: &mut Step, id: TaskId, reason: &str) -> Answer {
         match self.unfinished_task(id) {
-            Ok(_) => {}
+            Ok(task) => self.check_not_offered(task)?,
             Err(refusal) => return said_again(refusal, Phase::Cancelled),
         }
         self.stop(step, id, Outcome::Cancelled { reason: bounded_reason(reason) });
@@ -163,6 +164,9 @@ impl State {
         });
         if let Some(holder) = self.agents.get_mut(&agent).map(Arc::make_mut) {
             holder.held.remove(&id);
+            if mutant(Mutant::RefundTwice) {
+                holder.held.clear(); // also the slots of what it still works on
+            }
             holder.completed += completed;
             holder.failed += failed;
             holder.worked = holder.worked.saturating_add(worked);
@@ -191,7 +195,7 @@ impl State {
         };
         task.progress = None;
         self.timers.set(task);
-        if !backs_off {
+        if !backs_off && !mutant(Mutant::ForgetWhatCameBack) {
             let (mailbox, waiting) = (task.spec.mailbox.clone(), submit::waiting(task, step.now));
             self.enqueue(&mailbox, waiting);
         }
@@ -203,13 +207,18 @@ impl State {
     /// Ends a task for good. The only place that does.
     fn end(&mut self, step: &mut Step, id: TaskId, holder: Option<AgentId>, outcome: Outcome) {
         let Some(mut task) = self.tasks.remove(&id) else { return };
+        if mutant(Mutant::EndTwice) {
+            self.counts.add(&task);
+            self.groups.add(&task);
+            self.tasks.insert(id, task.clone()); // as if it had not ended
+        }
         if matches!(task.status, TaskStatus::Waiting { .. }) {
             self.dequeue(&task);
         }
         self.timers.clear(id);
         self.counts.remove(&task);
         self.groups.remove(&task);
-        if let MailboxId::Pool(pool) = &task.spec.mailbox
+        if let Some(MailboxId::Pool(pool)) = task.mailbox_here()
             && self.is_closed(pool)
         {
             step.idle.push(Idle::Pool(pool.clone()));
@@ -218,11 +227,16 @@ impl State {
         self.count(|totals| totals.count_end(phase));
         let reason = outcome.reason().map(Arc::from);
         let ended = Arc::make_mut(&mut task);
+        let route = ended.forwarding().map(|forwarding| forwarding.route.clone());
         ended.status = TaskStatus::Ended(End { at: step.now, outcome });
         ended.progress = None;
         let touched = self.endings.push(id, Ending { attempt: task.attempt, phase });
         self.changes.touch_endings(touched);
         if matches!(phase, Phase::Failed | Phase::TimedOut) {
+            if let Some(route) = route {
+                self.routes.insert(id, route);
+                self.changes.touch(RowKey::Route(id));
+            }
             self.keep_dead_letter(step, task.clone());
         }
         let Task { spec, .. } = &*task;

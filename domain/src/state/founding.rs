@@ -1,6 +1,7 @@
 //! Taking a state out of the cluster that it was agreed in.
 
 use crate::chance::Chance;
+use crate::federation::Federation;
 use crate::id::{NodeId, TokenId};
 use crate::node::Keyring;
 use crate::row::RowKey;
@@ -11,7 +12,7 @@ const LEFT_BEHIND: &str = "its node belongs to the cluster that this one was res
 
 impl State {
     /// Makes this the state of a cluster that is yet to be founded: everything but the old cluster's nodes, join
-    /// tokens and keys of gossip stays. What those nodes' agents had in hand is redelivered.
+    /// tokens, regions and keys of gossip stays. What those nodes' agents had in hand is redelivered.
     ///
     /// No entry of a log does this. It is for a backup, before the first node starts on it.
     pub fn found_anew(&mut self) {
@@ -33,6 +34,8 @@ impl State {
         }
         self.keyring = Keyring::default();
         self.changes.touch(RowKey::Keyring);
+        self.federation = Federation::default();
+        self.changes.touch(RowKey::Federation);
         (self.meta.last_node, self.meta.term) = (0, 0);
         self.changes.touch_meta();
     }

@@ -1,6 +1,6 @@
 //! Which unfinished tasks belong together, for those who end them together.
 //!
-//! Only runs and single agents are kept: nobody ends all tasks of a pool or of the open mailbox at once,
+//! Only runs, single agents and other regions have their groups: nobody ends all tasks of a pool or of the open mailbox at once,
 //! and those hold nearly all of the work.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,11 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::id::{AgentId, RunId, TaskId};
 use crate::task::{MailboxId, Task};
 
-/// The unfinished tasks of each run, and those addressed to each agent.
+/// The unfinished tasks of each run, those addressed to each agent, and those kept for other regions.
 #[derive(Debug, Default)]
 pub(super) struct Groups {
     of_run: BTreeMap<RunId, BTreeSet<TaskId>>,
     of_agent: BTreeMap<AgentId, BTreeSet<TaskId>>,
+    kept: BTreeSet<TaskId>,
 }
 
 impl Groups {
@@ -20,7 +21,10 @@ impl Groups {
         if let Some(run) = task.spec.run {
             self.of_run.entry(run).or_default().insert(task.spec.id);
         }
-        if let MailboxId::Agent(agent) = task.spec.mailbox {
+        if task.forwarding().is_some() {
+            self.kept.insert(task.spec.id);
+        }
+        if let Some(MailboxId::Agent(agent)) = task.mailbox_here().cloned() {
             self.of_agent.entry(agent).or_default().insert(task.spec.id);
         }
     }
@@ -29,9 +33,17 @@ impl Groups {
         if let Some(run) = task.spec.run {
             leave(&mut self.of_run, run, task.spec.id);
         }
-        if let MailboxId::Agent(agent) = task.spec.mailbox {
+        if task.forwarding().is_some() {
+            self.kept.remove(&task.spec.id);
+        }
+        if let Some(MailboxId::Agent(agent)) = task.mailbox_here().cloned() {
             leave(&mut self.of_agent, agent, task.spec.id);
         }
+    }
+
+    /// Walks the tasks that are kept for other regions, in order of id.
+    pub(super) fn kept(&self) -> impl Iterator<Item = TaskId> {
+        self.kept.iter().copied()
     }
 
     /// Returns the unfinished tasks of a run, in order of id.

@@ -35,6 +35,9 @@ impl State {
 
     pub(super) fn revoke_join_token(&mut self, token: TokenId) -> Answer {
         if !self.join_tokens.contains_key(&token) {
+            if let Some(answer) = self.drop_region_token(token) {
+                return answer;
+            }
             return Err(Refusal::TokenUnknown(token));
         }
         self.drop_join_token(token);

@@ -36,7 +36,10 @@ impl State {
         spec.deadline = None;
         spec.run = None;
         spec.redriven_from = Some(task);
-        let answer = self.submit(step, &Arc::new(spec))?;
+        let answer = match self.routes.get(&task).cloned() {
+            Some(route) => self.keep_for_region(step, &Arc::new(spec), &route)?,
+            None => self.submit(step, &Arc::new(spec))?,
+        };
         self.remove_dead_letter(step, task);
         Ok(answer)
     }
@@ -52,6 +55,9 @@ impl State {
     fn remove_dead_letter(&mut self, step: &mut Step, task: TaskId) {
         let Some(dead) = self.dead_letters.remove(&task) else { return };
         self.changes.touch(RowKey::DeadLetter(task));
+        if self.routes.remove(&task).is_some() {
+            self.changes.touch(RowKey::Route(task));
+        }
         step.events.push(Event::DeadLetterRemoved { task, workspace: dead.spec.workspace.clone() });
     }
 }

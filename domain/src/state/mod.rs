@@ -14,14 +14,17 @@ mod changes;
 mod claims;
 mod counts;
 mod ends;
+mod federation;
 mod founding;
 mod groups;
 mod joining;
+mod kept;
 mod keyring;
 mod keys;
 mod letters;
 mod limits;
 mod nodes;
+mod passages;
 mod pauses;
 mod persist;
 mod pools;
@@ -45,10 +48,13 @@ use crate::agent::{Agent, Pool};
 use crate::chance::Chance;
 use crate::command::{Command, Entry, Request};
 use crate::event::Event;
+use crate::federation::Federation;
 use crate::id::{AgentId, NodeId, RequestId, RunId, TaskId, TokenId};
 use crate::mailbox::{Mailbox, Weights};
+use crate::mutants::{Mutant, mutant};
 use crate::name::Name;
 use crate::node::{JoinToken, Keyring, Node};
+use crate::region::{Arrival, Pointer, Route};
 use crate::reply::{Answer, Applied};
 use crate::row::{Ending, Meta};
 use crate::run::Run;
@@ -92,6 +98,11 @@ pub struct State {
     nodes: BTreeMap<NodeId, Arc<Node>>,
     join_tokens: BTreeMap<TokenId, JoinToken>,
     keyring: Keyring,
+    federation: Federation,
+    pointers: passages::Passages<Pointer>,
+    arrivals: passages::Passages<Arrival>,
+    /// Of dead letters that were kept for other regions.
+    routes: BTreeMap<TaskId, Route>,
     changes: changes::ChangeLog,
 }
 
@@ -122,7 +133,9 @@ impl State {
     }
 
     fn answer(&mut self, step: &mut Step, request: &Request) -> Answer {
-        if let Some(applied) = self.requests.get(&request.id) {
+        if let Some(applied) = self.requests.get(&request.id)
+            && !mutant(Mutant::ForgetRequests)
+        {
             return Ok(self.answer_again(applied.clone()));
         }
         let answer = self.judge(step, &request.command);
@@ -189,6 +202,26 @@ impl State {
             Command::UseGossipKey { number } => self.use_gossip_key(*number),
             Command::RemoveGossipKey { number } => self.remove_gossip_key(*number),
             Command::BeginTerm { node, term } => self.begin_term(step, *node, *term),
+            Command::PutRegionToken { token } => self.put_region_token(step, token),
+            Command::AdmitRegion { region, founder, token } => {
+                self.admit_region(step, region, *founder, token)
+            }
+            Command::KnowRegion { region, addresses, heard } => {
+                self.know_region(step, region, addresses, *heard)
+            }
+            Command::RemoveRegion { region, .. } => self.remove_region(step, region),
+            Command::ShareRing { ring, number } => self.share_ring(ring, *number),
+            Command::KeepForRegion { spec, route } => self.keep_for_region(step, spec, route),
+            Command::OfferToRegion { task, region } => self.offer_to_region(step, *task, region),
+            Command::ForwardedTo { task, region, known_as } => {
+                self.forwarded_to(step, *task, region, *known_as)
+            }
+            Command::RegionRefused { task, region, why } => self.region_refused(step, *task, region, why),
+            Command::TakeHere { task, here } => self.take_here(step, *task, here),
+            Command::TakeOffered { spec, from } => self.take_offered(step, spec, from),
+            Command::ClaimOnce { key, agent, max, start, offered } => {
+                self.claim_once(step, *key, (*agent, *max, *start), offered.as_ref())
+            }
         }
     }
 }

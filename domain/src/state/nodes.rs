@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::agent::{Host, Standing};
 use crate::event::Event;
 use crate::id::{AgentId, NodeId};
+use crate::mutants::{Mutant, mutant};
 use crate::name::Name;
 use crate::node::{Node, NodeRole, NodeSpec, NodeStanding};
 use crate::refusal::Refusal;
@@ -86,6 +87,9 @@ impl State {
     }
 
     fn give_grace(&mut self, step: &Step) {
+        if mutant(Mutant::SkipTheGrace) {
+            return; // nobody is forgiven
+        }
         // Timers rely on it that grace, once given, is not taken back.
         let grace_until = step.now.after(self.meta.limits.grace);
         self.meta.grace_until = self.meta.grace_until.max(grace_until);
@@ -194,7 +198,9 @@ impl State {
             .map(|agent| agent.spec.id)
             .collect();
         for id in hosted {
-            self.lose_all(step, id, reason);
+            if !mutant(Mutant::DropTheRequeue) {
+                self.lose_all(step, id, reason);
+            }
             if let Some(agent) = self.agents.get_mut(&id).map(Arc::make_mut) {
                 agent.standing = Standing::Offline;
                 agent.reason = bounded_reason(reason);

@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::agent::Host;
+use crate::federation::Federation;
 use crate::id::TaskId;
 use crate::mailbox::Turns;
+use crate::mutants::{Mutant, mutant};
 use crate::node::Keyring;
 use crate::row::{Changes, Meta, Row, RowKey};
 use crate::state::changes::{ChangeLog, Origin};
@@ -82,6 +84,10 @@ impl State {
         keys.extend(self.nodes.keys().copied().map(RowKey::Node));
         keys.extend(self.join_tokens.keys().copied().map(RowKey::JoinToken));
         keys.extend((self.keyring != Keyring::default()).then_some(RowKey::Keyring));
+        keys.extend((self.federation != Federation::default()).then_some(RowKey::Federation));
+        keys.extend(self.pointers.tasks().map(RowKey::Pointer));
+        keys.extend(self.arrivals.tasks().map(RowKey::Arrival));
+        keys.extend(self.routes.keys().copied().map(RowKey::Route));
         keys.sort();
         keys.into_iter().filter_map(|key| Some((key.clone(), self.row(&key)?))).collect()
     }
@@ -104,11 +110,16 @@ impl State {
             RowKey::Requests(page) => Some(Row::Requests(*page, self.requests.page(*page)?.clone())),
             RowKey::Endings(page) => Some(Row::Endings(*page, self.endings.page(*page)?.clone())),
             RowKey::Run(run) => self.runs.get(run).cloned().map(Row::Run),
+            RowKey::Token(_) if mutant(Mutant::ForgetTokens) => None,
             RowKey::Token(token) => self.tokens.get(*token).cloned().map(Row::Token),
             RowKey::Pause(what) => self.pauses.get(what).cloned().map(Row::Pause),
             RowKey::Node(node) => self.nodes.get(node).cloned().map(Row::Node),
             RowKey::JoinToken(token) => self.join_tokens.get(token).cloned().map(Row::JoinToken),
             RowKey::Keyring => Some(Row::Keyring(self.keyring.clone())),
+            RowKey::Federation => Some(Row::Federation(self.federation.clone())),
+            RowKey::Pointer(task) => Some(Row::Pointer(*task, self.pointers.get(*task)?.clone())),
+            RowKey::Arrival(task) => Some(Row::Arrival(*task, self.arrivals.get(*task)?.clone())),
+            RowKey::Route(task) => Some(Row::Route(*task, self.routes.get(task)?.clone())),
             RowKey::History(_) => None,
         }
     }
@@ -164,6 +175,12 @@ impl State {
                     state.join_tokens.insert(token.id, token);
                 }
                 Row::Keyring(keyring) => state.keyring = keyring,
+                Row::Federation(federation) => state.federation = federation,
+                Row::Pointer(task, pointer) => state.pointers.insert(task, pointer.at, pointer),
+                Row::Arrival(task, arrival) => state.arrivals.insert(task, arrival.at, arrival),
+                Row::Route(task, route) => {
+                    state.routes.insert(task, route);
+                }
             }
         }
         state.meta = match meta {
@@ -186,7 +203,10 @@ impl State {
                 let mailbox = self.mailboxes.entry(task.spec.mailbox.clone()).or_default();
                 mailbox.enqueue(submit::waiting(&task, *since));
             }
-            TaskStatus::BackingOff { .. } | TaskStatus::Scheduled { .. } | TaskStatus::Running { .. } => {}
+            TaskStatus::BackingOff { .. }
+            | TaskStatus::Scheduled { .. }
+            | TaskStatus::Running { .. }
+            | TaskStatus::Kept { .. } => {}
         }
         self.groups.add(&task);
         self.counts.add(&task);

@@ -30,17 +30,23 @@ impl State {
         if let Some(answer) = self.earlier_submit(spec) {
             return answer;
         }
+        self.submit_new(step, spec)
+    }
+
+    /// Submits what is known not to have been submitted before.
+    pub(super) fn submit_new(&mut self, step: &mut Step, spec: &Arc<TaskSpec>) -> Answer {
         check_spec(spec, step.now)?;
         self.check_mailbox(&spec.mailbox)?;
         self.check_open(&spec.mailbox)?;
         self.check_run(spec.run)?;
-        self.check_room(spec)?;
-        self.accept(step, spec.clone());
+        self.check_depth(&spec.mailbox)?;
+        self.check_totals(spec)?;
+        self.accept(step, spec.clone(), TaskStatus::Waiting { since: step.now });
         Ok(Reply::Submitted { task: spec.id, duplicate: false })
     }
 
     /// Answers a submit that was made before, by its key or by its id.
-    fn earlier_submit(&self, spec: &TaskSpec) -> Option<Answer> {
+    pub(super) fn earlier_submit(&self, spec: &TaskSpec) -> Option<Answer> {
         if let Some(key) = &spec.idempotency_key
             && let Some(usage) = self.keys.get(&spec.workspace, key)
         {
@@ -53,7 +59,8 @@ impl State {
         let known = self.tasks.contains_key(&spec.id)
             || self.endings.get(&spec.id).is_some()
             // More dead letters are kept than endings.
-            || self.dead_letters.contains_key(&spec.id);
+            || self.dead_letters.contains_key(&spec.id)
+            || self.pointers.get(spec.id).is_some();
         known.then_some(Err(Refusal::TaskExists(spec.id)))
     }
 
@@ -68,7 +75,7 @@ impl State {
     }
 
     /// What retires takes no new work.
-    fn check_open(&self, mailbox: &MailboxId) -> Result<(), Refusal> {
+    pub(super) fn check_open(&self, mailbox: &MailboxId) -> Result<(), Refusal> {
         match mailbox {
             MailboxId::Open => Ok(()),
             MailboxId::Pool(pool) => match self.pools.get(pool) {
@@ -92,13 +99,20 @@ impl State {
         }
     }
 
-    fn check_room(&self, spec: &TaskSpec) -> Result<(), Refusal> {
+    /// Refuses what a mailbox has no room for.
+    pub(super) fn check_depth(&self, mailbox: &MailboxId) -> Result<(), Refusal> {
+        let limit = self.meta.limits.mailbox_depth_max;
+        let waiting = self.mailboxes.get(mailbox).map_or(0, |mailbox| mailbox.depth() as u64);
+        if waiting >= limit {
+            return Err(Refusal::Full { bound: Bound::Mailbox(mailbox.to_string()), limit });
+        }
+        Ok(())
+    }
+
+    /// Refuses what there is no room for in all, whatever mailbox it is for.
+    pub(super) fn check_totals(&self, spec: &TaskSpec) -> Result<(), Refusal> {
         let limits = &self.meta.limits;
         let full = |bound, limit| Err(Refusal::Full { bound, limit });
-        let waiting = self.mailboxes.get(&spec.mailbox).map_or(0, |mailbox| mailbox.depth() as u64);
-        if waiting >= limits.mailbox_depth_max {
-            return full(Bound::Mailbox(spec.mailbox.to_string()), limits.mailbox_depth_max);
-        }
         if self.counts.of_workspace(&spec.workspace) >= limits.workspace_depth_max {
             return full(Bound::Workspace(spec.workspace.clone()), limits.workspace_depth_max);
         }
@@ -111,13 +125,14 @@ impl State {
         Ok(())
     }
 
-    fn accept(&mut self, step: &mut Step, spec: Arc<TaskSpec>) {
+    /// Makes a task, in its mailbox or kept for another region.
+    pub(super) fn accept(&mut self, step: &mut Step, spec: Arc<TaskSpec>, status: TaskStatus) {
         self.meta.sequence += 1;
         let task = Task {
             submitted_at: step.now,
             sequence: self.meta.sequence,
             lane: spec.lane,
-            status: TaskStatus::Waiting { since: step.now },
+            status,
             first_started_at: None,
             attempt: 0,
             failures: 0,
@@ -133,21 +148,34 @@ impl State {
             self.keys.insert(spec.workspace.clone(), key.clone(), usage);
             self.changes.touch(RowKey::Key(spec.workspace.clone(), key.clone()));
         }
+        self.changes.task_made(spec.id);
+        let (id, workspace, kind) = (spec.id, spec.workspace.clone(), spec.kind.clone());
+        step.events.push(match task.forwarding() {
+            Some(forwarding) => {
+                Event::TaskKept { task: id, workspace, kind, region: forwarding.route.region.clone() }
+            }
+            None => Event::TaskSubmitted {
+                task: id,
+                workspace,
+                kind,
+                mailbox: spec.mailbox.clone(),
+                lane: task.lane,
+                run: spec.run,
+            },
+        });
+        self.put_in(step, task);
+        self.count(|totals| totals.submitted += 1);
+    }
+
+    /// Puts a task among the unfinished ones that waits or is kept.
+    pub(super) fn put_in(&mut self, step: &Step, task: Task) {
         self.groups.add(&task);
         self.counts.add(&task);
-        self.changes.task_made(spec.id);
-        step.events.push(Event::TaskSubmitted {
-            task: spec.id,
-            workspace: spec.workspace.clone(),
-            kind: spec.kind.clone(),
-            mailbox: spec.mailbox.clone(),
-            lane: task.lane,
-            run: spec.run,
-        });
         self.timers.set(&task);
-        self.enqueue(&spec.mailbox, waiting(&task, step.now));
+        if let Some(mailbox) = task.mailbox_here() {
+            self.enqueue(mailbox, waiting(&task, step.now));
+        }
         self.tasks.insert(task.spec.id, Arc::new(task));
-        self.count(|totals| totals.submitted += 1);
     }
 
     /// Puts a waiting task into its mailbox.
@@ -176,7 +204,8 @@ impl State {
 
     /// Addresses a task that nobody holds to another mailbox; it keeps its place by its sequence.
     pub(super) fn readdress(&mut self, step: &mut Step, id: TaskId, mailbox: MailboxId) {
-        let Some(mut task) = self.tasks.get(&id).filter(|task| task.lease().is_none()).cloned() else {
+        let movable = |task: &&Arc<Task>| task.lease().is_none() && task.forwarding().is_none();
+        let Some(mut task) = self.tasks.get(&id).filter(movable).cloned() else {
             return;
         };
         if matches!(task.status, TaskStatus::Waiting { .. }) {
@@ -200,8 +229,13 @@ impl State {
 
     pub(super) fn set_lane(&mut self, step: &mut Step, task: TaskId, lane: Lane) -> Answer {
         let mut changed = Task::clone(self.unfinished_task(task)?);
+        self.check_not_offered(&changed)?;
         if changed.lane == lane {
             return Ok(Reply::Done);
+        }
+        if changed.forwarding().is_some() {
+            // Where it goes it begins in the lane that it asks for.
+            Arc::make_mut(&mut changed.spec).lane = lane;
         }
         let waits = matches!(changed.status, TaskStatus::Waiting { .. });
         if waits {
@@ -223,7 +257,10 @@ impl State {
     pub(super) fn unfinished_task(&self, task: TaskId) -> Result<&Arc<Task>, Refusal> {
         self.tasks.get(&task).ok_or_else(|| match self.endings.get(&task) {
             Some(ending) => Refusal::AlreadyEnded { task, phase: ending.phase },
-            None => Refusal::TaskUnknown(task),
+            None => match self.pointers.get(task) {
+                Some(pointer) => Refusal::TaskElsewhere { task, region: pointer.region.clone() },
+                None => Refusal::TaskUnknown(task),
+            },
         })
     }
 }
@@ -240,7 +277,7 @@ pub(super) fn waiting(task: &Task, lane_since: Timestamp) -> Waiting {
     }
 }
 
-fn check_spec(spec: &TaskSpec, now: Timestamp) -> Result<(), Refusal> {
+pub(super) fn check_spec(spec: &TaskSpec, now: Timestamp) -> Result<(), Refusal> {
     let refuse = |field: &str, why: String| Err(Refusal::Invalid { field: field.to_owned(), why });
     check_payload("payload", &spec.payload)?;
     if spec.retry.max_attempts == 0 || spec.retry.max_attempts > ATTEMPTS_MAX {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::event::Event;
 use crate::id::TaskId;
+use crate::mutants::{Mutant, mutant};
 use crate::state::{State, Step, submit};
 use crate::task::{Lease, Outcome, Task, TaskStatus};
 use crate::time::Timestamp;
@@ -83,6 +84,7 @@ impl State {
         }
         self.forget_keys(step.now);
         self.forget_tokens(step.now);
+        self.forget_passages(step.now);
     }
 
     fn happen(&mut self, step: &mut Step, id: TaskId, what: &Due) {
@@ -120,6 +122,9 @@ impl State {
         self.timers.set(task);
         let (mailbox, workspace) = (task.spec.mailbox.clone(), task.spec.workspace.clone());
         let waiting = submit::waiting(task, step.now);
+        if mutant(Mutant::DoubleFire) {
+            self.enqueue(&mailbox, waiting.clone()); // once more than it was due
+        }
         self.enqueue(&mailbox, waiting);
         self.changes.task_changed(id);
         step.events.push(Event::TaskReady { task: id, workspace, mailbox });
@@ -160,6 +165,9 @@ fn due(task: &Task, grace: Grace) -> Option<(Timestamp, Due)> {
     let own = match &task.status {
         TaskStatus::Waiting { .. } => [None, None],
         TaskStatus::Ended(_) => return None,
+        // Another region may have it: what becomes of it is decided there.
+        TaskStatus::Kept { forwarding } if forwarding.offered.is_some() => return None,
+        TaskStatus::Kept { .. } => [None, None],
         TaskStatus::BackingOff { until } => [Some((*until, Due::BackoffOver)), None],
         TaskStatus::Scheduled { lease } | TaskStatus::Running { lease, .. } => {
             // A lease that never starts may not hold its task longer than one that does.

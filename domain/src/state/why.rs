@@ -47,6 +47,12 @@ impl State {
                 progress: task.progress.clone(),
             }),
             TaskStatus::Waiting { since } => Some(self.why_waiting(task, *since)),
+            TaskStatus::Kept { forwarding } => Some(Why::Kept {
+                region: forwarding.route.region.clone(),
+                fallbacks: forwarding.route.fallbacks.clone(),
+                offered: forwarding.offered.clone(),
+                refused: forwarding.refused.clone(),
+            }),
         }
     }
 

@@ -1,8 +1,11 @@
 //! The sentence for each cause.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::capability::Capabilities;
+use crate::name::Name;
 use crate::spread::Lack;
 use crate::task::{Phase, Progress};
 use crate::time::{Timestamp, Utc};
@@ -95,8 +98,38 @@ impl fmt::Display for Why {
                 agents(*capable),
                 example.name,
             ),
+            Self::Kept { region, fallbacks, offered, refused } => {
+                kept(f, region, fallbacks, offered.as_ref(), refused)
+            }
         }
     }
+}
+
+fn kept(
+    f: &mut fmt::Formatter<'_>,
+    region: &Name,
+    fallbacks: &[Name],
+    offered: Option<&Name>,
+    refused: &BTreeMap<Name, Arc<str>>,
+) -> fmt::Result {
+    write!(f, "it is kept here for region {region}")?;
+    match offered {
+        Some(offered) => {
+            write!(
+                f,
+                ", was offered to {offered}, and waits for its answer: make {offered} reachable from here"
+            )?;
+        }
+        None => {
+            f.write_str("; it goes there once one of these can be reached from here: ")?;
+            let left = [region].into_iter().chain(fallbacks).filter(|region| !refused.contains_key(*region));
+            list_of(f, left)?;
+        }
+    }
+    for (region, why) in refused {
+        write!(f, "; {region} does not take it: {why}")?;
+    }
+    Ok(())
 }
 
 /// What keeps a pool from having its agents, and what to do about it.

@@ -1,6 +1,7 @@
 //! Random histories of a small world: two pools, five agents, three workspaces, two runs, small limits.
 //!
-//! What governs (pauses, retirement, tokens) is drawn in [`super::control`], and nodes in [`super::nodes`]. Draws are plain numbers; a writer turns them into commands while it looks at a state of its own, so that
+//! What governs (pauses, retirement, tokens) is drawn in [`super::control`], nodes in [`super::nodes`], and
+//! tasks for other regions in [`super::regions`]. Draws are plain numbers; a writer turns them into commands while it looks at a state of its own, so that
 //! most name tasks and attempts that exist, and some do not.
 
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use super::world::{
     agent, agent_spec, at, capabilities, complete, fail, millis, name, node, pool_spec, register, run, spec,
     standing, submit, task,
 };
-use super::{control, nodes};
+use super::{control, nodes, regions};
 
 /// When histories begin.
 pub(crate) const BEGIN: u64 = 1_000_000;
@@ -145,12 +146,22 @@ impl Writer {
         if draw.one_in(8) {
             return control::command(&self.state, self.now, draw, who);
         }
+        if draw.one_in(6)
+            && let Command::Submit { spec } = self.submit(draw)
+        {
+            return regions::command(&self.state, draw, &spec);
+        }
         match draw.below(100) {
             0..30 => self.submit(draw),
             30..52 => {
                 let (max, start) = (draw.below(4) as u32, draw.below(2) == 0);
                 let offers: [&[&str]; 3] = [&[], &["rust@1"], &["rust"]];
                 let offered = draw.one_in(5).then(|| capabilities(draw.pick(&offers)));
+                if draw.one_in(4) {
+                    // Few keys, so that they are met again.
+                    let key = RequestId::from_raw(1 << 117 | u128::from(draw.below(20)));
+                    return Command::ClaimOnce { key, agent: agent(who), max, start, offered };
+                }
                 Command::Claim { agent: agent(who), max, start, offered }
             }
             52..56 => self.about(draw, |task, attempt, _| Command::Start { task, attempt }),

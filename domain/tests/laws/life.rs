@@ -20,13 +20,14 @@ use super::world::name;
 struct Onlooker {
     accepted: BTreeSet<TaskId>,
     ended: BTreeSet<TaskId>,
+    forwarded: BTreeSet<TaskId>,
     attempts: BTreeMap<TaskId, u32>,
 }
 
 impl Onlooker {
     fn see(&mut self, event: &Event) -> Result<(), TestCaseError> {
         match event {
-            Event::TaskSubmitted { task, .. } => {
+            Event::TaskSubmitted { task, .. } | Event::TaskKept { task, .. } => {
                 prop_assert!(self.accepted.insert(*task), "{task} was accepted twice");
             }
             Event::TaskLeased { task, attempt, .. } => {
@@ -36,6 +37,10 @@ impl Onlooker {
             Event::TaskEnded { task, .. } => {
                 prop_assert!(self.accepted.contains(task), "{task} ended before it was accepted");
                 prop_assert!(self.ended.insert(*task), "{task} ended twice");
+            }
+            Event::TaskForwarded { task, .. } => {
+                prop_assert!(!self.ended.contains(task), "{task} was forwarded after its end");
+                prop_assert!(self.forwarded.insert(*task), "{task} was forwarded twice");
             }
             _ => {}
         }
@@ -65,8 +70,9 @@ proptest! {
             prop_assert!(state.tasks().all(|task| task.end().is_none()));
             prop_assert!(state.recently_ended().all(|task| task.end().is_some()));
             prop_assert!(ended.is_disjoint(&archived));
-            prop_assert_eq!(&unfinished | &onlooker.ended, onlooker.accepted.clone());
+            prop_assert_eq!(&(&unfinished | &onlooker.ended) | &onlooker.forwarded, onlooker.accepted.clone());
             prop_assert!(unfinished.is_disjoint(&onlooker.ended));
+            prop_assert!(onlooker.forwarded.is_disjoint(&(&unfinished | &onlooker.ended)));
             prop_assert_eq!(&ended | &archived, onlooker.ended.clone());
             if entry.seed % 3 == 0 {
                 state.take_changes();
@@ -115,7 +121,7 @@ proptest! {
             }
             for pool in ["a", "b"].map(name) {
                 let mailbox = synod_domain::task::MailboxId::Pool(pool.clone());
-                let count = state.tasks().filter(|task| task.spec.mailbox == mailbox).count();
+                let count = state.tasks().filter(|task| task.mailbox_here() == Some(&mailbox)).count();
                 prop_assert_eq!(state.unfinished_for(&pool), count as u64);
             }
             let mut waiting = BTreeMap::new();
@@ -133,7 +139,7 @@ proptest! {
 fn histories_reach_every_event_every_refusal_and_every_reply() {
     let mut seen: BTreeMap<String, u32> = BTreeMap::new();
     let mut runner = TestRunner::deterministic();
-    for _ in 0..800 {
+    for _ in 0..1_200 {
         let mut state = State::default();
         for entry in histories().new_tree(&mut runner).unwrap().current() {
             let effects = state.apply(&entry);
@@ -226,6 +232,15 @@ fn histories_reach_every_event_every_refusal_and_every_reply() {
         "join_token_refused",
         "gossip_key_refused",
         "full GossipKeys",
+        "accepted PutRegionToken",
+        "accepted AdmitRegion",
+        "refused AdmitRegion",
+        "accepted KnowRegion",
+        "refused KnowRegion",
+        "accepted RemoveRegion",
+        "accepted ShareRing",
+        "region_unknown",
+        "accepted ClaimOnce",
         "accepted InstallGossipKey",
         "accepted UseGossipKey",
         "accepted RemoveGossipKey",
@@ -245,6 +260,21 @@ fn histories_reach_every_event_every_refusal_and_every_reply() {
         "accepted RetirePool",
         "accepted Pause",
         "accepted Resume",
+        "TaskKept",
+        "TaskOffered",
+        "TaskRefusedThere",
+        "TaskForwarded",
+        "task_elsewhere",
+        "task_not_kept",
+        "accepted KeepForRegion",
+        "refused KeepForRegion",
+        "accepted OfferToRegion",
+        "accepted ForwardedTo",
+        "accepted RegionRefused",
+        "accepted TakeHere",
+        "refused TakeHere",
+        "accepted TakeOffered",
+        "refused TakeOffered",
     ];
     let missing: Vec<_> = expected.iter().filter(|word| !seen.contains_key(**word)).collect();
     assert!(missing.is_empty(), "never seen: {missing:?}; seen: {seen:?}");

@@ -54,11 +54,12 @@ proptest! {
     #[test]
     fn every_task_ever_accepted_is_counted_as_unfinished_or_in_one_end(history in histories()) {
         let mut state = State::default();
-        let (mut submitted, mut ended, mut returned) = (0, [0; 4], 0);
+        let (mut submitted, mut ended, mut returned, mut forwarded) = (0, [0; 4], 0, 0);
         for entry in &history {
             for event in state.apply(entry).events {
                 match event {
-                    Event::TaskSubmitted { .. } => submitted += 1,
+                    Event::TaskSubmitted { .. } | Event::TaskKept { .. } => submitted += 1,
+                    Event::TaskForwarded { .. } => forwarded += 1,
                     Event::TaskEnded { phase, .. } => {
                         let all = [Phase::Completed, Phase::Failed, Phase::TimedOut, Phase::Cancelled];
                         ended[all.iter().position(|one| *one == phase).unwrap()] += 1;
@@ -68,7 +69,7 @@ proptest! {
                 }
             }
             let totals = state.totals();
-            prop_assert_eq!(totals.submitted, state.unfinished() + totals.ended());
+            prop_assert_eq!(totals.submitted, state.unfinished() + totals.ended() + forwarded);
             prop_assert_eq!(totals.submitted, submitted);
             prop_assert_eq!([totals.completed, totals.failed, totals.timed_out, totals.cancelled], ended);
             prop_assert!(totals.retried <= returned);

@@ -20,12 +20,14 @@ pub(super) fn founding(now: u64) -> Vec<Command> {
         used_by: None,
     };
     let spec = node_spec(2).into();
-    vec![
+    let mut commands = vec![
         start_node(1, 1),
         Command::PutJoinToken { token: join },
         Command::AdmitNode { spec, role: NodeRole::Voter, token: hash(500) },
         start_node(2, 1),
-    ]
+    ];
+    commands.extend(super::federation::founding(now));
+    commands
 }
 
 /// Starts a node, mostly as it should.
@@ -89,7 +91,8 @@ pub(super) fn command(state: &State, now: u64, draw: &mut Draw) -> Command {
         14..16 => Command::DrainNode { node: id, drain: draw.one_in(2), reason: "moving".into() },
         16 => Command::SetNodeRole { node: id, role: draw.pick(&[NodeRole::Voter, NodeRole::Worker]) },
         17 => Command::RemoveNode { node: id, reason: "broken".into() },
-        18..26 => Command::InstallGossipKey { secret: GossipSecret([draw.below(9) as u8; 32]) },
+        18 | 19 => super::federation::command(now, draw),
+        20..26 => Command::InstallGossipKey { secret: GossipSecret([draw.below(9) as u8; 32]) },
         26 => Command::UseGossipKey { number: draw.below(6) as u32 },
         27 => Command::RemoveGossipKey { number: draw.below(6) as u32 },
         _ => Command::BeginTerm { node: id, term: draw.below(20) },

@@ -60,6 +60,7 @@ proptest! {
                     TaskStatus::BackingOff { .. } => &["backing_off"],
                     TaskStatus::Scheduled { .. } => &["leased"],
                     TaskStatus::Running { .. } => &["running"],
+                    TaskStatus::Kept { .. } => &["kept"],
                     TaskStatus::Ended(_) => &["ended"],
                     TaskStatus::Waiting { .. } if is_held_back(&state, task) => &["paused"],
                     // The pools of all who could do it may be paused.

@@ -8,10 +8,13 @@ mod acknowledged_tokens_open;
 mod all_work_ends;
 mod ends_once;
 mod index_grows;
+mod lanes_in_order;
 mod no_stale_completion;
 mod one_key_one_task;
 mod one_lease;
+mod one_submit_one_task;
 mod paused_is_not_given_out;
+mod slots_hold;
 mod something_happened;
 mod stays_up;
 
@@ -45,13 +48,16 @@ pub struct Violation {
 }
 
 /// All judges, in the order in which they are asked.
-pub const ALL: [Judge; 11] = [
+pub const ALL: [Judge; 14] = [
     something_happened::JUDGE,
     stays_up::JUDGE,
     index_grows::JUDGE,
     acknowledged_exists::JUDGE,
     one_key_one_task::JUDGE,
+    one_submit_one_task::JUDGE,
     one_lease::JUDGE,
+    slots_hold::JUDGE,
+    lanes_in_order::JUDGE,
     no_stale_completion::JUDGE,
     ends_once::JUDGE,
     paused_is_not_given_out::JUDGE,
@@ -77,7 +83,7 @@ mod histories {
     use crate::history::{Answer, Fact, Record, Request, Standing};
 
     pub(super) fn history(facts: impl IntoIterator<Item = Fact>) -> Vec<Record> {
-        let record = |(place, fact)| Record { at: Duration::from_millis(place), fact };
+        let record = |(place, fact)| Record { at: Duration::from_millis(place), node: Some(1), fact };
         (0..).zip(facts).map(record).collect()
     }
 
@@ -90,7 +96,7 @@ mod histories {
     }
 
     pub(super) fn began(faults: bool) -> Fact {
-        Fact::Began { seed: 1, duration: Duration::from_secs(1), faults }
+        Fact::Began { seed: 1, duration: Duration::from_secs(1), faults, nodes: 1 }
     }
 
     pub(super) fn happened(index: u64, event: Event) -> Fact {

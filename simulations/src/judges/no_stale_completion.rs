@@ -22,6 +22,7 @@ fn look(history: &[Record]) -> Verdict {
     let mut asked = BTreeMap::new();
     let mut completed_by = BTreeMap::new();
     let mut granted = BTreeMap::new();
+    let mut unread = BTreeMap::new();
     let mut checked = 0;
     for (place, record) in history.iter().enumerate() {
         match &record.fact {
@@ -45,15 +46,24 @@ fn look(history: &[Record]) -> Verdict {
                 let task = standing.task;
                 let last = granted.get(&task).copied().unwrap_or(0).max(standing.attempt);
                 checked += 1;
-                if standing.result_of != Some(last) {
-                    let what =
-                        format!("its result is of attempt {:?} and the last is {last}", standing.result_of);
-                    return broken(place, Some(task), what);
+                match standing.result_of {
+                    Some(of) if of == last => drop(unread.remove(&task)),
+                    // Only the last look reads results.
+                    None => drop(unread.insert(task, place)),
+                    Some(of) => {
+                        let what = format!("its result is of attempt {of} and the last is {last}");
+                        return broken(place, Some(task), what);
+                    }
                 }
                 if let Some(told) = completed_by.get(&task).filter(|told| **told != last) {
                     let what =
                         format!("attempt {told} was told that it completed it, and {last} is the last");
                     return broken(place, Some(task), what);
+                }
+            }
+            Fact::Closed => {
+                if let Some((task, place)) = unread.first_key_value() {
+                    return broken(*place, Some(*task), "it has completed and its result cannot be read");
                 }
             }
             _ => {}
@@ -87,6 +97,22 @@ mod tests {
         };
         assert_eq!(look(&history([leased(1, 1, 1), leased(2, 1, 2), standing(2)])), Ok(1));
         assert!(look(&history([leased(1, 1, 1), leased(2, 1, 2), standing(1)])).is_err());
+    }
+
+    #[test]
+    fn a_completed_task_without_a_result_at_the_end_is_found() {
+        let completed = |result_of| {
+            let standing = Standing {
+                task: task(1),
+                phase: Some(Phase::Completed),
+                attempt: 1,
+                holder: None,
+                result_of,
+            };
+            Fact::Stands(standing)
+        };
+        assert_eq!(look(&history([completed(None), completed(Some(1)), Fact::Closed])), Ok(2));
+        assert!(look(&history([completed(None), Fact::Closed])).is_err());
     }
 
     #[test]

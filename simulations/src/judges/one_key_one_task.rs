@@ -9,9 +9,12 @@ use crate::judges::{Judge, Verdict, broken};
 
 pub(super) const JUDGE: Judge = Judge {
     name: "one key, one task",
-    says: "every answered submit under one key gave the same task, and asked for the same content",
+    says: "every answered submit under one key gave the same task and asked for the same content, and nobody else's key counts",
     look,
 };
+
+/// The code of a refusal because of a key's other content.
+const CONFLICT: &str = "idempotency_conflict";
 
 fn look(history: &[Record]) -> Verdict {
     let mut asked = BTreeMap::new();
@@ -19,18 +22,31 @@ fn look(history: &[Record]) -> Verdict {
     let mut checked = 0;
     for (place, record) in history.iter().enumerate() {
         match &record.fact {
-            Fact::Asked { question, request: Request::Submit { key: Some(key), content, .. }, .. } => {
-                asked.insert(*question, (key, *content));
+            Fact::Asked { question, client, request: Request::Submit { key: Some(key), content, .. } } => {
+                asked.insert(*question, ((client, key), *content));
             }
             Fact::Answered { question, answer: Answer::Submitted(task) } => {
                 let Some((key, content)) = asked.get(question) else { continue };
                 checked += 1;
+                let (_, key_text) = key;
                 let (first, of) = named.entry(*key).or_insert((*task, *content));
                 if first != task {
-                    return broken(place, Some(*task), format!("key {key} named {first} before"));
+                    return broken(place, Some(*task), format!("key {key_text} named {first} before"));
                 }
                 if of != content {
-                    return broken(place, Some(*task), format!("key {key} was taken with other content"));
+                    return broken(
+                        place,
+                        Some(*task),
+                        format!("key {key_text} was taken with other content"),
+                    );
+                }
+            }
+            Fact::Answered { question, answer: Answer::Refused { code, .. } } if *code == CONFLICT => {
+                let Some((key, content)) = asked.get(question) else { continue };
+                checked += 1;
+                let own = asked.range(..question).any(|(_, (other, of))| other == key && of != content);
+                if !own {
+                    return broken(place, None, format!("key {} is new and was refused as used", key.1));
                 }
             }
             _ => {}
@@ -54,6 +70,18 @@ mod tests {
     fn a_key_with_two_tasks_is_found() {
         assert_eq!(look(&history([submit(1, 7, 1), submit(2, 7, 1)].concat())), Ok(2));
         assert!(look(&history([submit(1, 7, 1), submit(2, 7, 2)].concat())).is_err());
+    }
+
+    #[test]
+    fn a_key_that_somebody_else_has_used_is_found() {
+        let refused = Answer::Refused { code: CONFLICT, text: String::new() };
+        let other = |question, content| {
+            let request = Request::Submit { key: Some("k".into()), content, pool: "p" };
+            [Fact::Asked { question, client: "other".into(), request }, answered(question, refused.clone())]
+        };
+        assert!(look(&history([submit(1, 7, 1), other(2, 8)].concat())).is_err());
+        let [unanswered, _] = other(2, 8);
+        assert!(look(&history([unanswered].into_iter().chain(other(3, 9)))).is_ok());
     }
 
     #[test]

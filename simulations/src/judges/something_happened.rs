@@ -52,7 +52,7 @@ mod tests {
     fn a_run_without_the_faults_that_were_asked_for_fails() {
         assert_eq!(look(&history([began(false)].into_iter().chain(work()))), Ok(1));
         assert!(look(&history([began(true)].into_iter().chain(work()))).is_err());
-        let fault = Fact::Injected(Fault::FailedSync);
+        let fault = Fact::Injected(Fault::FailedSync { node: 1 });
         assert_eq!(look(&history([began(true), fault].into_iter().chain(work()))), Ok(1));
     }
 

@@ -8,20 +8,21 @@ use synod::node::domain::name::Name;
 
 use crate::chance::Stream;
 use crate::history::{Answer, Request};
-use crate::shared::{Phase, Shared};
+use crate::machine::Machine;
+use crate::shared::Phase;
 use crate::workload::Keyed;
 use crate::workload::question::ask;
 use crate::workload::wish::Wish;
 
 struct Client {
     node: Arc<Node>,
-    shared: Arc<Shared>,
+    shared: Arc<Machine>,
     name: Arc<str>,
     stream: Stream,
 }
 
 /// Asks for things until the world settles. In its second life and later, first sends again what had no answer.
-pub(super) async fn run(node: Arc<Node>, shared: Arc<Shared>, name: Arc<str>, life: u32) {
+pub(super) async fn run(node: Arc<Node>, shared: Arc<Machine>, name: Arc<str>, life: u32) {
     let stream = shared.streams.open(&format!("{name} life {life}"));
     let mut client = Client { node, shared, name, stream };
     client.send_again().await;
@@ -48,7 +49,8 @@ impl Client {
         let content = self.stream.draw();
         let key = self.shared.memory(&self.name, |memory| {
             memory.keys += 1;
-            let key: Arc<str> = format!("{}-{}", self.name, memory.keys).into();
+            // The same keys in every workspace: they are strangers to each other.
+            let key: Arc<str> = format!("key-{}", memory.keys).into();
             memory.keyed.push(Keyed { key: Arc::clone(&key), content, answered: false });
             key
         });

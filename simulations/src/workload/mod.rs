@@ -18,8 +18,9 @@ use synod::node::domain::id::{TaskId, TokenId};
 use synod::node::domain::token::TokenHash;
 use synod::node::{Error, Node, Pool};
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
-use crate::shared::Shared;
+use crate::machine::Machine;
 
 /// The pool of native agents.
 const INSIDE: &str = "inside";
@@ -27,6 +28,11 @@ const INSIDE: &str = "inside";
 const OUTSIDE: &str = "outside";
 /// The name under which hosts register the native agent.
 pub(crate) const NATIVE: &str = "scripted";
+
+/// How many tasks a native agent may hold.
+pub(crate) const SLOTS_INSIDE: u32 = 4;
+/// How many tasks an agent outside may hold.
+pub(crate) const SLOTS_OUTSIDE: u32 = 2;
 
 /// Clients that submit, wait and cancel.
 const CLIENTS: usize = 3;
@@ -68,31 +74,33 @@ struct Held {
     fails: bool,
 }
 
-/// Creates the pools and lets all clients go on.
-///
-/// # Errors
-/// When a pool is refused.
-pub(crate) async fn start(
-    node: &Arc<Node>,
-    shared: &Arc<Shared>,
-    life: u32,
-    tasks: &mut JoinSet<()>,
-) -> Result<(), Error> {
-    node.put_pool(Pool::native(INSIDE, NATIVE)?.size(4).concurrency(4)).await?;
-    node.put_pool(Pool::external(OUTSIDE)?).await?;
-    for number in 0..CLIENTS {
-        tasks.spawn(client::run(Arc::clone(node), Arc::clone(shared), client_name(number).into(), life));
+/// The pause before pools are put again that could not be.
+const AGAIN: Duration = Duration::from_millis(200);
+
+/// Creates the pools and lets those clients go on that work with this node.
+pub(crate) async fn start(node: Arc<Node>, machine: Arc<Machine>, life: u32) {
+    while put_pools(&node).await.is_err() {
+        sleep(AGAIN).await;
     }
-    tasks.spawn(operator::run(Arc::clone(node), Arc::clone(shared), life));
-    for number in 0..AGENTS {
-        tasks.spawn(outside::run(
-            Arc::clone(node),
-            Arc::clone(shared),
-            format!("agent-{number}").into(),
-            life,
-        ));
+    let mut tasks = JoinSet::new();
+    let here = |number: usize| machine.node_of(number) == machine.node;
+    for number in (0..CLIENTS).filter(|number| here(*number)) {
+        let name = client_name(number).into();
+        tasks.spawn(client::run(Arc::clone(&node), Arc::clone(&machine), name, life));
     }
-    Ok(())
+    if here(CLIENTS) {
+        tasks.spawn(operator::run(Arc::clone(&node), Arc::clone(&machine), life));
+    }
+    for number in (0..AGENTS).filter(|number| here(CLIENTS + 1 + number)) {
+        let name = format!("agent-{number}").into();
+        tasks.spawn(outside::run(Arc::clone(&node), Arc::clone(&machine), name, life));
+    }
+    while tasks.join_next().await.is_some() {}
+}
+
+async fn put_pools(node: &Node) -> Result<(), Error> {
+    node.put_pool(Pool::native(INSIDE, NATIVE)?.size(4).concurrency(SLOTS_INSIDE)).await?;
+    node.put_pool(Pool::external(OUTSIDE)?).await.map(drop)
 }
 
 /// The name of a client, and of the workspace in which it works.

@@ -16,7 +16,8 @@ use synod::node::{Error, Node};
 
 use crate::chance::Stream;
 use crate::history::{Answer, Fact, Request};
-use crate::shared::{Phase, Shared};
+use crate::machine::Machine;
+use crate::shared::Phase;
 use crate::workload::question::ask;
 use crate::workload::{CLIENTS, INSIDE, OPERATOR, OUTSIDE, client_name};
 
@@ -25,13 +26,13 @@ const AGAIN: Duration = Duration::from_millis(500);
 
 struct Operator {
     node: Arc<Node>,
-    shared: Arc<Shared>,
+    shared: Arc<Machine>,
     name: Arc<str>,
     stream: Stream,
 }
 
 /// Governs until the world settles, then resumes everything.
-pub(super) async fn run(node: Arc<Node>, shared: Arc<Shared>, life: u32) {
+pub(super) async fn run(node: Arc<Node>, shared: Arc<Machine>, life: u32) {
     let stream = shared.streams.open(&format!("{OPERATOR} life {life}"));
     let mut operator = Operator { node, shared, name: OPERATOR.into(), stream };
     while operator.shared.phase() == Phase::Busy {
@@ -51,7 +52,7 @@ pub(super) async fn run(node: Arc<Node>, shared: Arc<Shared>, life: u32) {
 }
 
 /// Notes of every token whose making was acknowledged whether its text opens the node.
-pub(crate) fn look(shared: &Shared, node: &Node) {
+pub(crate) fn look(shared: &Machine, node: &Node) {
     let tokens = shared.memory(&OPERATOR.into(), |memory| memory.tokens.clone());
     for (token, hash) in tokens {
         let opens = node.read(|state| {

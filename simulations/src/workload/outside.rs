@@ -18,27 +18,25 @@ use synod::node::{Error, Node};
 use crate::agent::result;
 use crate::chance::Stream;
 use crate::history::{Answer, Request};
+use crate::machine::Machine;
 use crate::script::{Act, Script};
-use crate::shared::{Phase, Shared};
+use crate::shared::Phase;
 use crate::workload::question::ask;
-use crate::workload::{Held, OUTSIDE};
-
-/// How many tasks one agent may hold.
-const CONCURRENCY: u32 = 2;
+use crate::workload::{Held, OUTSIDE, SLOTS_OUTSIDE};
 
 /// How often an agent looks at what it has in hand; a quarter of the silence its tasks allow.
 const LOOK: Duration = Duration::from_millis(500);
 
 struct Agent {
     node: Arc<Node>,
-    shared: Arc<Shared>,
+    shared: Arc<Machine>,
     name: Arc<str>,
     id: AgentId,
     stream: Stream,
 }
 
 /// Works until the world closes.
-pub(super) async fn run(node: Arc<Node>, shared: Arc<Shared>, name: Arc<str>, life: u32) {
+pub(super) async fn run(node: Arc<Node>, shared: Arc<Machine>, name: Arc<str>, life: u32) {
     let stream = shared.streams.open(&format!("{name} life {life}"));
     let id = AgentId::from_raw(u128::from(shared.streams.seed_of(&name)));
     let mut agent = Agent { node, shared, name, id, stream };
@@ -61,7 +59,7 @@ impl Agent {
                 capabilities: Capabilities::default(),
                 labels: BTreeMap::new(),
                 region: None,
-                concurrency: CONCURRENCY,
+                concurrency: SLOTS_OUTSIDE,
                 host: Host::External,
                 heartbeat_timeout: None,
                 metadata: None,
@@ -73,7 +71,7 @@ impl Agent {
     }
 
     async fn claim(&mut self) {
-        let call = self.node.claim(self.id, CONCURRENCY);
+        let call = self.node.claim(self.id, SLOTS_OUTSIDE);
         let leases = |given: &Vec<_>| {
             let lease = |one: &synod::node::domain::reply::Assignment| (one.spec.id, one.attempt);
             Answer::Claimed(given.iter().map(lease).collect())
@@ -85,7 +83,7 @@ impl Agent {
             let payload = self.node.fetch(&one.spec.payload).await.ok();
             let script = payload.and_then(|bytes| serde_json::from_slice::<Script>(&bytes).ok());
             let Some(step) = script.map(|script| script.step(one.attempt)) else { continue };
-            let now = self.shared.clock.elapsed();
+            let now = self.shared.elapsed();
             let (lively, fails, late) = match step.act {
                 Act::Succeed => (true, false, Duration::ZERO),
                 Act::Fail | Act::Refuse => (true, true, Duration::ZERO),
@@ -99,7 +97,7 @@ impl Agent {
     }
 
     async fn say_what_is_due(&mut self) {
-        let now = self.shared.clock.elapsed();
+        let now = self.shared.elapsed();
         for held in self.shared.memory(&self.name, |memory| memory.held.clone()) {
             let (task, attempt) = (held.task, held.attempt);
             if held.due > now {

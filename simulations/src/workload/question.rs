@@ -2,19 +2,23 @@
 
 use std::sync::Arc;
 
-use synod::node::Error;
+use synod::node::{Error, JournalError};
 
 use crate::history::{Answer, Fact, Request};
-use crate::shared::Shared;
+use crate::machine::Machine;
 
-/// Asks, notes both sides, and returns what the node gave. A crash while it waits leaves no answer.
+/// Asks, notes both sides, and returns what the node gave. A crash while it waits leaves no answer. What the world does
+/// without is not asked, and fails as on a node that stops.
 pub(super) async fn ask<T>(
-    shared: &Shared,
+    shared: &Machine,
     client: &Arc<str>,
     request: Request,
     call: impl Future<Output = Result<T, Error>>,
     answer: impl FnOnce(&T) -> Answer,
 ) -> Result<T, Error> {
+    if shared.leaves_out(client) {
+        return Err(Error::Journal(JournalError::Stopped));
+    }
     let question = shared.next_question();
     shared.note(Fact::Asked { question, client: Arc::clone(client), request });
     let outcome = call.await;

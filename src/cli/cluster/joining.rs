@@ -1,14 +1,12 @@
 //! `synod cluster token`: join tokens.
 
 use clap::Subcommand;
-use synod_domain::node::NodeRole;
 use synod_domain::time::Timestamp;
 
 use crate::api::{JoinToken, JoinTokenWithText, NewJoinToken};
 use crate::cli::output::{Cell, Row, Tone};
 use crate::cli::pages::{self, ListArgs};
 use crate::cli::remote::{Failure, Session};
-use crate::cli::server::role;
 use crate::cli::{exit, print};
 use crate::period::Period;
 
@@ -16,9 +14,9 @@ use crate::period::Period;
 pub(super) enum TokenCommand {
     /// Make a join token; its text is shown this once. It lets one node join, once.
     Create {
-        /// What whoever joins with it may become: voter, or worker.
-        #[arg(long, value_name = "ROLE", default_value = "voter", value_parser = role)]
-        role: NodeRole,
+        /// What whoever joins with it may become: voter, or worker; or region, to let another region be founded.
+        #[arg(long, value_name = "ROLE", default_value = "voter", value_parser = ["voter", "worker", "region"])]
+        role: String,
         /// For how long it is taken; 15 minutes if left out.
         #[arg(long, value_name = "PERIOD")]
         ttl: Option<Period>,
@@ -41,7 +39,7 @@ pub(super) async fn run(session: &Session, command: &TokenCommand) -> Result<u8,
     match command {
         TokenCommand::Create { role, ttl } => {
             let ttl_ms = ttl.as_ref().map(|ttl| u64::try_from(ttl.0.as_millis()).unwrap_or(u64::MAX));
-            let wanted = NewJoinToken { role: Some(role.to_string()), ttl_ms };
+            let wanted = NewJoinToken { role: Some(role.clone()), ttl_ms };
             Ok(show(session, &client.create_join_token(&wanted).await?))
         }
         TokenCommand::List { list } => {
@@ -63,6 +61,15 @@ fn show(session: &Session, made: &JoinTokenWithText) -> u8 {
     if output.is_for_people() {
         let token = &made.token;
         let join = made.join.as_deref().unwrap_or("HOST:PORT");
+        if token.role == "region" {
+            print::note(&print::harmless(&format!(
+                "token {} for a region, until {}; its text is not stored and not shown again. Whoever has it gets the \
+                 key of the authority.\non the other machine, with the text in a file:\n  \
+                 synod cluster init --data DIR --region NAME --federate {join} --token-file FILE",
+                token.id, token.expires_at
+            )));
+            return print::result(&made.text, exit::OK);
+        }
         print::note(&print::harmless(&format!(
             "join token {} for a {}, until {}; its text is not stored and not shown again.\n\
              on the other machine, with the text in a file:\n  \

@@ -1,6 +1,6 @@
 //! `synod cluster init` and `restore`: what is done to a data folder while no node runs on it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
@@ -12,7 +12,8 @@ use crate::cli::remote::ClientArgs;
 use crate::cli::run::node_error_code;
 use crate::cli::{Common, exit, serving};
 use crate::node;
-use crate::settings::Flags;
+use crate::node::cluster::Founded;
+use crate::settings::{ENV_JOIN_TOKEN, Flags};
 use crate::telemetry;
 
 #[derive(Debug, Args)]
@@ -29,9 +30,49 @@ pub(super) struct InitArgs {
     /// What people call the node; said in the command that is printed.
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Where the node is; said in the command that is printed.
+    /// What the cluster's region is called, among others; `default` unless set. It stays so.
     #[arg(long, value_name = "REGION")]
     region: Option<String>,
+    /// Found a region beside the one of this member, which trusts it from then on; takes a token of
+    /// `synod cluster token create --role region` there, and a name of its own.
+    #[arg(long, value_name = "HOST:PORT", requires = "region")]
+    federate: Option<String>,
+    /// The token; other users of this machine may see it, so prefer a file or SYNOD_JOIN_TOKEN.
+    #[arg(long, value_name = "TOKEN", requires = "federate", conflicts_with = "token_file")]
+    token: Option<String>,
+    /// The file that holds the token.
+    #[arg(long, value_name = "FILE", requires = "federate")]
+    token_file: Option<PathBuf>,
+}
+
+impl InitArgs {
+    /// Returns the text of the token that lets a region be founded.
+    fn token(&self) -> Result<String, String> {
+        if let Some(path) = &self.token_file {
+            let text = std::fs::read_to_string(path);
+            return text
+                .map(|text| text.trim().to_owned())
+                .map_err(|error| format!("--token-file: {} cannot be read: {error}", path.display()));
+        }
+        let said = self.token.clone().or_else(|| std::env::var(ENV_JOIN_TOKEN).ok());
+        said.filter(|text| !text.is_empty()).ok_or_else(|| {
+            format!(
+                "--federate takes a token: make one there with `synod cluster token create --role region`, and give \
+                 it with --token-file FILE or {ENV_JOIN_TOKEN}"
+            )
+        })
+    }
+
+    async fn found(&self, data: &Path) -> Result<Founded, node::Error> {
+        let region = self.region.as_deref().map(Name::new).transpose()?.unwrap_or_default();
+        match &self.federate {
+            None => node::cluster::init_region(data, &region).await,
+            Some(address) => {
+                let token = self.token().map_err(node::Error::Cluster)?;
+                node::cluster::found_region(data, &region, address, &token).await
+            }
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -59,7 +100,7 @@ pub(super) fn init(common: &Common, args: &InitArgs, client: &ClientArgs) -> u8 
         Ok(runtime) => runtime,
         Err(code) => return code,
     };
-    let founded = match runtime.block_on(node::cluster::init_cluster(&data)) {
+    let founded = match runtime.block_on(args.found(&data)) {
         Ok(founded) => founded,
         Err(error) => {
             complain(&error);
@@ -69,18 +110,22 @@ pub(super) fn init(common: &Common, args: &InitArgs, client: &ClientArgs) -> u8 
     let output = Output::new(&client.output);
     let node = founded.node.to_string();
     let mut next = format!("synod server --data {}", data.display());
-    for (flag, value) in [
-        ("--cluster-listen", &args.listen),
-        ("--advertise", &args.advertise),
-        ("--node-name", &args.name),
-        ("--region", &args.region),
-    ] {
+    for (flag, value) in
+        [("--cluster-listen", &args.listen), ("--advertise", &args.advertise), ("--node-name", &args.name)]
+    {
         if let Some(value) = value {
             next.push_str(&format!(" {flag} {value}"));
         }
     }
-    let item = json!({ "id": node, "cluster": founded.cluster, "node": node, "data": data, "next": next });
-    let said = format!("cluster {} with its first node {node}, in {}", founded.cluster, data.display());
+    let region = args.region.clone().unwrap_or_else(|| Name::default().to_string());
+    let item = json!({
+        "id": node, "cluster": founded.cluster, "node": node, "region": region, "data": data, "next": next,
+    });
+    let said = format!(
+        "cluster {}, region {region}, with its first node {node}, in {}",
+        founded.cluster,
+        data.display()
+    );
     let code = output.streamed("cluster_founded", &node, &item, &said).err().unwrap_or(exit::OK);
     if output.is_for_people() {
         print::note(&format!("start it:           {next}\nlet others join:    synod cluster token create"));

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::api::{Bulk, BulkDone, BulkFailure, Filter, Page, TaskStatus};
+use crate::api::{Bulk, BulkDone, BulkFailure, Filter, Page, PageQuery, TaskStatus};
 use crate::cli::confirm::ConfirmArgs;
 use crate::cli::filter::FilterArgs;
 use crate::cli::output::Row;
@@ -167,7 +167,7 @@ async fn count<R>(
     look: &impl AsyncFn(TaskQuery) -> Result<Page<R>, client::Error>,
 ) -> Result<Count, client::Error> {
     let fetch = async |page| look(TaskQuery { filter: filter.clone(), page }).await;
-    let seen = pages::walk(None, &fetch, COUNTED_MAX).await?;
+    let seen = pages::walk(PageQuery::default(), &fetch, COUNTED_MAX).await?;
     Ok(Count(seen.items.len(), seen.next_cursor.is_some()))
 }
 

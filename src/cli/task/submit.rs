@@ -6,7 +6,7 @@ use std::io::Read;
 use clap::Args;
 use serde::Serialize;
 
-use crate::api::{Json, NewTask, Priority, Retry, Submitted};
+use crate::api::{Json, NewTask, Priority, Retry, Routing, Submitted};
 use crate::cli::agent::{json, pair};
 use crate::cli::exit;
 use crate::cli::filter::priority;
@@ -57,6 +57,15 @@ pub(in crate::cli) struct SubmitArgs {
     /// How long an attempt may be silent.
     #[arg(long, value_name = "PERIOD")]
     silence_timeout: Option<Period>,
+    /// The region it is for; the one that is asked unless told.
+    #[arg(long, value_name = "REGION")]
+    region: Option<String>,
+    /// Where it may go while its region cannot be reached; may be given several times, the first first.
+    #[arg(long = "fallback-region", value_name = "REGION", requires = "region")]
+    fallback_regions: Vec<String>,
+    /// How much its region matters: any, preferred or strict; preferred unless told.
+    #[arg(long, value_name = "ROUTING", value_parser = routing, requires = "region")]
+    routing: Option<Routing>,
     /// How many attempts in all.
     #[arg(long, value_name = "N")]
     attempts: Option<u32>,
@@ -123,7 +132,19 @@ impl SubmitArgs {
             retry: self.attempts.map(|attempts| Retry { max_attempts: Some(attempts), ..Retry::default() }),
             run: None,
             idempotency_key: self.key.clone(),
+            region: self.region.clone(),
+            fallback_regions: self.fallback_regions.clone(),
+            routing: self.routing,
         })
+    }
+}
+
+fn routing(text: &str) -> Result<Routing, String> {
+    match text {
+        "any" => Ok(Routing::Any),
+        "preferred" => Ok(Routing::Preferred),
+        "strict" => Ok(Routing::Strict),
+        other => Err(format!("{other:?} is none of any, preferred, strict")),
     }
 }
 

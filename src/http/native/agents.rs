@@ -45,7 +45,7 @@ pub(super) fn routes() -> Routes {
     let write = Needs::Permission(AgentsWrite);
     Routes::default()
         .post("/api/v1/agents", write, register_agent)
-        .get("/api/v1/agents", read, list_agents)
+        .get("/api/v1/agents", read.gathered(), list_agents)
         .get("/api/v1/agents/{id}", read, get_agent)
         .delete("/api/v1/agents/{id}", write, delete_agent)
         .post("/api/v1/agents/{id}/restart", write, restart_agent)

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use synod_domain::restart::RestartPolicy;
 
 mod cluster;
 
@@ -43,7 +44,7 @@ fn labels() -> BTreeMap<String, String> {
 }
 
 pub(super) fn page<T>(item: T) -> api::Page<T> {
-    api::Page { items: vec![item], next_cursor: None }
+    api::Page::of(vec![item], None)
 }
 
 pub(super) fn new_task() -> api::NewTask {
@@ -61,7 +62,7 @@ pub(super) fn new_task() -> api::NewTask {
 }
 
 pub(super) fn submitted() -> api::Submitted {
-    api::Submitted { task_id: Some(TASK.to_owned()), duplicate: false, problem: None }
+    api::Submitted { task_id: Some(TASK.to_owned()), duplicate: false, region: None, problem: None }
 }
 
 pub(super) fn submitted_before() -> api::Submitted {
@@ -72,6 +73,7 @@ pub(super) fn submit_refused() -> api::Submitted {
     api::Submitted {
         task_id: None,
         duplicate: false,
+        region: None,
         problem: Some(problem(
             404,
             "pool_unknown",
@@ -118,6 +120,9 @@ pub(super) fn task_line() -> api::Task {
         workspace: "default".to_owned(),
         pool: Some(POOL.to_owned()),
         agent: None,
+        region: "default".to_owned(),
+        from_region: None,
+        kept_for: None,
         status: TaskStatus::Running,
         priority: Priority::High,
         lane: Priority::High,
@@ -368,6 +373,7 @@ pub(super) fn new_pool() -> api::NewPool {
         strategy: None,
         spread: Some(api::Spread { max_per_node: Some(8), ..api::Spread::default() }),
         recovery: Some(api::Recovery { kind: "failover".to_owned(), standby: Some(1) }),
+        restart: Some(api::Restart { intensity: Some(3), ..api::Restart::default() }),
     }
 }
 
@@ -383,6 +389,7 @@ pub(super) fn pool() -> api::Pool {
         strategy: "least_busy".to_owned(),
         spread: api::Spread { manner: Some("even".to_owned()), ..api::Spread::default() },
         recovery: api::Recovery { kind: "replacement".to_owned(), standby: None },
+        restart: super::shown::restart(&RestartPolicy::default()),
         shares: vec![api::Share { node: NODE.to_owned(), name: "node-a".to_owned(), agents: 3, standbys: 0 }],
         shortfall: None,
         agents: 3,

@@ -83,7 +83,7 @@ pub(super) fn page<T: Serialize>(items: impl Iterator<Item = (String, T)>, limit
         }
     }
     let next_cursor = last.filter(|_| items.next().is_some());
-    api::Page { items: shown, next_cursor }
+    api::Page::of(shown, next_cursor)
 }
 
 /// Makes a page of the tasks that were found, or of the first that fit, and of where the next begins.
@@ -103,7 +103,7 @@ pub(super) async fn lines(
             break;
         }
     }
-    Ok(api::Page { items, next_cursor: next.map(|next| next.to_string()) })
+    Ok(api::Page::of(items, next.map(|next| next.to_string())))
 }
 
 /// Counts the bytes of a page's items.
@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn page_names_the_next_only_when_there_is_one() {
         let items = || (0..3).map(|number: i32| (number.to_string(), number));
-        assert_eq!(page(items(), 2), api::Page { items: vec![0, 1], next_cursor: Some("1".to_owned()) });
-        assert_eq!(page(items(), 3), api::Page { items: vec![0, 1, 2], next_cursor: None });
+        assert_eq!(page(items(), 2), api::Page::of(vec![0, 1], Some("1".to_owned())));
+        assert_eq!(page(items(), 3), api::Page::of(vec![0, 1, 2], None));
     }
 }

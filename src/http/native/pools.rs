@@ -92,7 +92,7 @@ fn spec(wanted: &api::NewPool) -> Result<PoolSpec, Problem> {
         max: wanted.max.unwrap_or(if is_external { EXTERNAL_MAX_DEFAULT } else { min.max(1) }),
         concurrency: wanted.concurrency.unwrap_or(1),
         strategy: wanted.strategy.as_deref().map_or(Ok(Strategy::default()), strategy)?,
-        restart: RestartPolicy::default(),
+        restart: wanted.restart.as_ref().map_or(Ok(RestartPolicy::default()), read::restart)?,
         spread: wanted.spread.as_ref().map_or(Ok(SpreadSpec::default()), read::spread)?,
         recovery: wanted.recovery.as_ref().map_or(Ok(Recovery::default()), read::recovery)?,
     })

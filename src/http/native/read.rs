@@ -11,6 +11,7 @@ use synod_domain::id::{AgentId, NodeId};
 use synod_domain::name::Name;
 use synod_domain::node::NodeRole;
 use synod_domain::payload::METADATA_BYTES_MAX;
+use synod_domain::restart::{RestartKind, RestartPolicy};
 use synod_domain::spread::{Manner, Recovery, SpreadSpec};
 use synod_domain::state::State;
 
@@ -132,6 +133,38 @@ pub(super) fn recovery(wanted: &api::Recovery) -> Result<Recovery, Problem> {
         None => Ok(recovery),
         Some(_) => Err(Problem::bad_request("recovery.standby", "only failover keeps agents on standby")),
     }
+}
+
+/// The most restarts within a period that a pool may ask for. Each agent remembers that many times.
+const INTENSITY_MAX: u32 = 100;
+
+/// Reads when and how often a broken agent shall be restarted.
+pub(super) fn restart(wanted: &api::Restart) -> Result<RestartPolicy, Problem> {
+    let default = RestartPolicy::default();
+    let kinds = [RestartKind::Permanent, RestartKind::Transient, RestartKind::Temporary];
+    let kind = match wanted.kind.as_deref() {
+        None => default.kind,
+        Some(text) => kinds.into_iter().find(|kind| kind.to_string() == text).ok_or_else(|| {
+            let known = kinds.map(|kind| kind.to_string()).join(", ");
+            Problem::bad_request("restart.kind", format!("{text:?} is none of {known}"))
+        })?,
+    };
+    let intensity = wanted.intensity.unwrap_or(default.intensity);
+    if intensity > INTENSITY_MAX {
+        return Err(Problem::bad_request("restart.intensity", format!("it may be at most {INTENSITY_MAX}")));
+    }
+    let period = wanted.period_ms.map_or(default.period, Duration::from_millis);
+    if period.is_zero() {
+        return Err(Problem::bad_request("restart.period_ms", "it must be at least 1"));
+    }
+    let backoff_initial = wanted.backoff_ms.map_or(default.backoff_initial, Duration::from_millis);
+    // A first wait longer than the default longest one is meant, not a mistake.
+    let longest = default.backoff_max.max(backoff_initial);
+    let backoff_max = wanted.backoff_max_ms.map_or(longest, Duration::from_millis);
+    if backoff_initial > backoff_max {
+        return Err(Problem::bad_request("restart.backoff_ms", "it is longer than backoff_max_ms"));
+    }
+    Ok(RestartPolicy { kind, intensity, period, backoff_initial, backoff_max })
 }
 
 /// Reads the role of a node.

@@ -3,10 +3,13 @@
 use axum::http::StatusCode;
 use synod_actors::desk::ClaimError;
 use synod_actors::ports::JournalError;
+use synod_domain::name::Name;
 use synod_domain::refusal::Refusal;
+use synod_domain::region::NoWay;
 
 use crate::http::Problem;
 use crate::node::Error;
+use crate::node::elsewhere::ElsewhereError;
 
 /// The wait that is advised when something is full or overloaded: a few syncs of a slow disk.
 const RETRY_SOON_MS: u64 = 1_000;
@@ -32,6 +35,10 @@ impl From<Refusal> for Problem {
             | Refusal::TokenExists(_) => (StatusCode::CONFLICT, "Exists already"),
             Refusal::LastToken(_) => (StatusCode::CONFLICT, "Last token"),
             Refusal::NodeUnknown(_) => (StatusCode::NOT_FOUND, "Node unknown"),
+            Refusal::TaskElsewhere { .. } => (StatusCode::CONFLICT, "In another region"),
+            Refusal::TaskNotKept { .. } => (StatusCode::CONFLICT, "Not kept here"),
+            Refusal::RegionNotKnown(_) => (StatusCode::NOT_FOUND, "Region unknown"),
+            Refusal::RegionNameTaken(_) => (StatusCode::CONFLICT, "Region name taken"),
             Refusal::NodeAway { .. } => (StatusCode::CONFLICT, "Node not counted on"),
             Refusal::NodeForgot { .. } => (StatusCode::CONFLICT, "Node forgot"),
             Refusal::NodeNameTaken { .. } => (StatusCode::CONFLICT, "Node name taken"),
@@ -44,7 +51,13 @@ impl From<Refusal> for Problem {
             Refusal::Full { .. } => (StatusCode::TOO_MANY_REQUESTS, "Full"),
             Refusal::Invalid { .. } => (StatusCode::BAD_REQUEST, "Invalid request"),
         };
+        let elsewhere = if let Refusal::TaskElsewhere { task, region } = &refusal {
+            Some(Box::new((*task, region.clone())))
+        } else {
+            None
+        };
         let problem = Self::new(status, refusal.code(), title, refusal.to_string(), refusal.hint());
+        let problem = Self { elsewhere, ..problem };
         if status == StatusCode::TOO_MANY_REQUESTS { problem.retry_after_ms(RETRY_SOON_MS) } else { problem }
     }
 }
@@ -139,6 +152,8 @@ impl From<Error> for Problem {
                 why,
                 "look at `synod cluster status`",
             ),
+            Error::NoWay(why) => no_way(&why),
+            Error::Elsewhere(error) => error.into(),
             error @ (Error::Storage(_)
             | Error::Consensus(_)
             | Error::Identity(_)
@@ -147,6 +162,46 @@ impl From<Error> for Problem {
             | Error::Blob(_)
             | Error::Start(_)
             | Error::Failed(_)) => Self::internal(&error.to_string()),
+        }
+    }
+}
+
+fn no_way(why: &NoWay) -> Problem {
+    match why {
+        NoWay::Unreachable(region) => unreachable(region, why.to_string()),
+        NoWay::StrictWithFallbacks | NoWay::TooManyFallbacks(_) | NoWay::RefusedEverywhere(_) => {
+            Problem::bad_request("the route", why)
+        }
+    }
+}
+
+fn unreachable(region: &Name, detail: String) -> Problem {
+    let problem = Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "region_unreachable",
+        "Region unreachable",
+        detail,
+        format!(
+            "ask a node of region {region} itself, or again when it can be reached: `synod cluster regions` shows them"
+        ),
+    );
+    problem.retry_after_ms(RETRY_SOON_MS)
+}
+
+impl From<ElsewhereError> for Problem {
+    fn from(error: ElsewhereError) -> Self {
+        match &error {
+            ElsewhereError::Unreachable { region, .. } => unreachable(region, error.to_string()),
+            ElsewhereError::Unknown { .. } => {
+                let problem = Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "region_silent",
+                    "Region did not answer",
+                    error.to_string(),
+                    "send it again with the same Idempotency-Key: it counts once",
+                );
+                problem.retry_after_ms(RETRY_SOON_MS)
+            }
         }
     }
 }

@@ -5,6 +5,7 @@
 //! starts.
 
 mod backup;
+mod regions;
 mod verbs;
 
 use std::collections::BTreeMap;
@@ -15,7 +16,8 @@ use synod_domain::id::NodeId;
 use synod_domain::name::Name;
 use synod_domain::node::{CAPACITY_DEFAULT, Node, NodeRole};
 
-pub use verbs::{Founded, JoinTokenText, Restored, init_cluster, restore};
+pub use regions::{RegionSeen, RegionStatus, found_region};
+pub use verbs::{Founded, JoinTokenText, Restored, init_cluster, init_region, restore};
 
 /// How a node takes part in a cluster.
 #[derive(Debug, Clone)]
@@ -24,11 +26,14 @@ pub struct Cluster {
     pub listen: String,
     /// Where other nodes reach it, if that is not where it listens.
     pub advertise: Option<String>,
+    /// Where it listens for other regions, as `host:port`, if there are any; beside where it listens for other nodes
+    /// unless said.
+    pub wan_listen: Option<String>,
     /// Where its API is, as `host:port`; empty when it serves none.
     pub api: String,
     /// What people call it; the first letters of its id unless given.
     pub name: Option<Name>,
-    /// Where it is.
+    /// Where it is; the region of its cluster unless said.
     pub region: Name,
     /// What people and placement filter by.
     pub labels: BTreeMap<Name, Arc<str>>,
@@ -43,6 +48,7 @@ impl Default for Cluster {
         Self {
             listen: "127.0.0.1:0".to_owned(),
             advertise: None,
+            wan_listen: None,
             api: String::new(),
             name: None,
             region: Name::default(),
@@ -95,7 +101,7 @@ pub struct ClusterStatus {
     pub staleness: Option<Duration>,
     /// What it waits for before it takes work, for a person; `None` once it does.
     pub waits_for: Option<String>,
-    /// Whether a change of the voters is half done.
+    /// Whether the voters of the group are not yet those of the table, or a change of them is half done.
     pub changing: bool,
     /// All nodes, in order of id.
     pub nodes: Vec<NodeStatus>,

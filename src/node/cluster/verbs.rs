@@ -11,6 +11,7 @@ use synod_cluster::journal::AskError;
 use synod_domain::agent::Host;
 use synod_domain::command::Command;
 use synod_domain::id::{NodeId, TokenId};
+use synod_domain::name::Name;
 use synod_domain::node::{GossipSecret, JoinToken, Keyring, Node as Agreed, NodeRole};
 use synod_domain::refusal::Refusal;
 use synod_domain::time::Timestamp;
@@ -21,7 +22,7 @@ use crate::clock::{SeededEntropy, SystemClock};
 use crate::node::cluster::{ClusterStatus, NodeStatus, Seeing, Seen};
 use crate::node::drive::Readiness;
 use crate::node::home::{self, Home};
-use crate::node::member::FOLDER;
+use crate::node::member::{FOLDER, Papers};
 use crate::node::wiring::ask_error;
 use crate::node::{Error, Node};
 
@@ -79,8 +80,12 @@ impl Node {
                 node,
             }
         });
+        let nodes: Vec<_> = nodes.collect();
+        // The group follows the table by one voter at a time; until it has, fewer can be missed than the table says.
+        let follows = nodes.iter().any(|one| (one.node.role == NodeRole::Voter) != (one.votes == Some(true)))
+            || members.iter().any(|one| one.voter && !nodes.iter().any(|node| node.node.spec.id == one.node));
         ClusterStatus {
-            cluster: self.member.as_ref().map(|member| member.identity.cluster.clone()),
+            cluster: self.member.as_ref().map(|member| member.who.cluster.clone()),
             node: self.id(),
             generation: self.world.generation,
             listens: self.member.as_ref().map(|member| member.spec.address.clone()),
@@ -91,8 +96,8 @@ impl Node {
             applied: status.applied,
             staleness: self.staleness(),
             waits_for: self.waits_for(),
-            changing: group.changing,
-            nodes: nodes.collect(),
+            changing: group.changing || follows,
+            nodes,
         }
     }
 
@@ -227,7 +232,11 @@ impl Node {
             let why = "this node stands alone; stop it and make it a cluster with `synod cluster init`";
             return Err(Error::Cluster(why.to_owned()));
         };
-        let text = JoinText::make(member.credentials.authority_certificate().hash(), self.entropy());
+        let Papers::Kept { credentials, .. } = &member.papers else {
+            let why = "the network of this cluster is closed: whoever made it admits nodes";
+            return Err(Error::Cluster(why.to_owned()));
+        };
+        let text = JoinText::make(credentials.authority_certificate().hash(), self.entropy());
         let id = self.new_token_id();
         let expires_at = self.now().after(ttl);
         let token = JoinToken { id, hash: text.hash(), role, expires_at, used_by: None };
@@ -277,16 +286,20 @@ impl Node {
         self.read(|state| state.keyring().clone())
     }
 
+    pub(super) fn draw_gossip_secret(&self) -> GossipSecret {
+        let mut key = [0; 32];
+        for piece in key.chunks_mut(8) {
+            piece.copy_from_slice(&self.entropy().draw().to_be_bytes());
+        }
+        GossipSecret(key)
+    }
+
     /// Adds a key of chance to the ring of gossip, and returns its number. The first one is used at once.
     ///
     /// # Errors
     /// When the ring is full.
     pub async fn install_gossip_key(&self) -> Result<u32, Error> {
-        let mut key = [0; 32];
-        for piece in key.chunks_mut(8) {
-            piece.copy_from_slice(&self.entropy().draw().to_be_bytes());
-        }
-        let secret = GossipSecret(key);
+        let secret = self.draw_gossip_secret();
         self.propose(Command::InstallGossipKey { secret: secret.clone() }).await?;
         let number = self
             .read(|state| state.keyring().keys.iter().find(|key| key.secret == secret).map(|key| key.number));
@@ -310,16 +323,24 @@ impl Node {
     }
 }
 
-/// Makes the node of a data folder, new or in use by a node that stood alone, the founder of a cluster. No node
-/// may run on it. Whatever the folder holds stays.
+/// Makes the node of a data folder, new or in use by a node that stood alone, the founder of a cluster whose region has
+/// the name that everything has that was given none. No node may run on it. Whatever the folder holds stays.
 ///
 /// # Errors
 /// When the folder cannot be used, or belongs to a cluster already.
 pub async fn init_cluster(folder: &Path) -> Result<Founded, Error> {
+    init_region(folder, &Name::default()).await
+}
+
+/// Does what [`init_cluster`] does, for a cluster whose region is called `region`.
+///
+/// # Errors
+/// When the folder cannot be used, or belongs to a cluster already, or the name is too long.
+pub async fn init_region(folder: &Path, region: &Name) -> Result<Founded, Error> {
     let entropy = SeededEntropy::from_system().map_err(Error::Start)?;
     let (storage, _, _) = home::open(&Home::Folder(folder.to_owned()), Verify::Prefixes(Vec::new()))?;
     let node = home::node_id(&storage, &SystemClock, &entropy).await?;
-    let identity = identity::init(&Folder::at(folder.join(FOLDER)), node, &SystemClock, &entropy)?;
+    let identity = identity::init(&Folder::at(folder.join(FOLDER)), node, region, &SystemClock, &entropy)?;
     Ok(Founded { cluster: identity.cluster, node })
 }
 

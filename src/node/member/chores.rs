@@ -12,6 +12,7 @@ use synod_cluster::gossip::{Gossip, Load};
 use synod_cluster::identity::Folder;
 use synod_cluster::offload::Offload;
 use synod_domain::agent::Host;
+use synod_domain::federation::Federation;
 use synod_domain::id::NodeId;
 use synod_domain::node::{Keyring, NodeRole};
 use tokio::sync::watch;
@@ -29,11 +30,13 @@ pub(super) struct Chores {
     pub(super) me: NodeId,
     pub(super) consensus: Arc<Consensus>,
     pub(super) gossip: Gossip,
-    pub(super) folder: Folder,
+    /// Where the members are kept for the next start; the embedder of a closed network knows them.
+    pub(super) folder: Option<Folder>,
     pub(super) offload: Offload,
     pub(super) ring: watch::Sender<Keyring>,
     pub(super) role: watch::Sender<Option<NodeRole>>,
     pub(super) voters: watch::Sender<Voters>,
+    pub(super) federation: watch::Sender<Federation>,
 }
 
 /// What one look at the state shows.
@@ -80,6 +83,13 @@ impl Chores {
         let voting = self.voting();
         let state = self.consensus.state();
         let state = state.read();
+        self.federation.send_if_modified(|known| {
+            let changed = known != state.federation();
+            if changed {
+                known.clone_from(state.federation());
+            }
+            changed
+        });
         let me = state.node(self.me);
         let here = state.agents().filter(|agent| agent.spec.host == Host::Node(self.me)).count();
         let agents = u32::try_from(here).unwrap_or(u32::MAX);
@@ -125,10 +135,11 @@ impl Chores {
     async fn keep(&self, members: &BTreeMap<NodeId, String>) {
         let others = members.iter().filter(|(node, address)| **node != self.me && !address.is_empty());
         self.gossip.seed(others.map(|(_, address)| address.clone()).collect());
+        let Some(folder) = self.folder.clone() else { return };
         if members.is_empty() {
             return;
         }
-        let (folder, members) = (self.folder.clone(), members.clone());
+        let members = members.clone();
         match self.offload.run(move || folder.keep_members(&members)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "where the members are is not kept for the next start"),

@@ -46,6 +46,49 @@ async fn both(
     Ok((listener, datagrams))
 }
 
+/// Binds datagrams for other regions: at `wanted` if that is said, else where they were bound last, else at the next port
+/// after that of `beside` that is free, or at any.
+///
+/// # Errors
+/// When the wanted address is taken or not ours, or the host of `beside` is not.
+pub(in crate::node) async fn open_wan(
+    network: &dyn Network,
+    wanted: Option<&str>,
+    last: Option<&str>,
+    beside: &str,
+) -> Result<Box<dyn Datagrams>, Error> {
+    let (host, port) = beside.rsplit_once(':').unwrap_or((beside, "0"));
+    let port = port.parse::<u16>().unwrap_or_default();
+    let mut places = Vec::new();
+    match wanted {
+        Some(wanted) => {
+            // Port 0 is any, and best the one of before.
+            let any_port = wanted.strip_suffix(":0");
+            let is_there = |last: &&str| last.rsplit_once(':').map(|(host, _)| host) == any_port;
+            places.extend(last.filter(is_there).filter(|_| any_port.is_some()).map(str::to_owned));
+            places.push(wanted.to_owned());
+        }
+        None => {
+            let is_there = |last: &&str| last.rsplit_once(':').is_some_and(|(last, _)| last == host);
+            places.extend(last.filter(is_there).map(str::to_owned));
+            places.extend((1..).take(TRIES).map_while(|step| {
+                let next = port.checked_add(step)?;
+                Some(format!("{host}:{next}"))
+            }));
+            places.push(format!("{host}:0"));
+        }
+    }
+    let mut failed = None;
+    for place in places {
+        match network.bind(&place).await {
+            Ok(datagrams) => return Ok(datagrams),
+            Err(error) => failed = Some(error),
+        }
+    }
+    let why = failed.map(|error| error.to_string()).unwrap_or_default();
+    Err(Error::Start(format!("it cannot listen for other regions: {why}; choose another address")))
+}
+
 /// Returns the address that others are told.
 ///
 /// # Errors

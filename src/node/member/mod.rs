@@ -6,6 +6,7 @@
 //!                                                                       └─ ...
 //! ```
 //!
+//! On a network that is [closed](crate::node::ClosedIdentity) there is no folder, no TLS and no admission.
 //! Promises that nothing listens before the identity was checked against the log, and that dropping a [`Member`]
 //! severs every connection, as a crash does. Leaves agreement to the cluster crate, and what runs where this node
 //! leads to [`drive`](super::drive).
@@ -19,25 +20,24 @@ mod payloads;
 mod registrar;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use synod_actors::events::Subscription;
 use synod_actors::ids::Ids;
 use synod_actors::liveness;
+use synod_actors::system::World;
 use synod_cluster::blobs::{self, Copies};
 use synod_cluster::consensus::Consensus;
 use synod_cluster::courier::{self, Courier};
 use synod_cluster::gossip::{self, Gossip, Health, Load, Profile, Rumour};
-use synod_cluster::identity::{
-    Admission, Credentials, Folder, Identity, MembersOnly, Renewal, StillMembers, TlsNetwork, keep_renewed,
-};
+use synod_cluster::identity::{Admission, Renewal, StillMembers, keep_renewed};
 use synod_cluster::journal::{self, Ear, Forwarder};
 use synod_cluster::offload::Offload;
 use synod_cluster::transport::hello::{Hello, PROTOCOL};
 use synod_cluster::transport::links::{Links, Service, Switchboard};
 use synod_cluster::transport::{Datagrams, Listener, Network, serve};
+use synod_domain::federation::Federation;
 use synod_domain::id::NodeId;
 use synod_domain::node::{GossipKey, Keyring, NodeSpec};
 use synod_domain::sources::{Clock, Entropy};
@@ -46,10 +46,13 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub(super) use book::Book;
-pub(super) use formation::{Belonging, belonging};
+pub(super) use doors::open_wan;
+pub(super) use formation::{Belonging, Papers, Who, belonging};
 pub(super) use neighbours::{Rumours, ToLeader};
 
+use crate::node::abroad::{self, Ground, OtherRegions, Wan};
 use crate::node::cluster::Cluster;
+use crate::node::elsewhere::Handed;
 use crate::node::{Error, Readiness};
 use chores::Chores;
 use payloads::{Keeper, Voters};
@@ -59,15 +62,22 @@ pub(super) const FOLDER: &str = "cluster";
 
 /// What a node has open towards others before it takes part in agreement.
 pub(super) struct Doors {
-    pub(super) identity: Identity,
-    pub(super) folder: Folder,
-    pub(super) credentials: Arc<Credentials>,
+    pub(super) who: Who,
+    pub(super) papers: Papers,
     pub(super) links: Links,
     pub(super) book: Arc<Book>,
     pub(super) spec: Arc<NodeSpec>,
     keyring: Keyring,
+    far: Far,
     listener: Box<dyn Listener>,
     datagrams: Box<dyn Datagrams>,
+}
+
+/// What a node needs to talk to other regions, if there are any.
+pub(super) struct Far {
+    network: Arc<dyn Network>,
+    hello: Hello,
+    listen: Option<String>,
 }
 
 /// What a member needs of its node.
@@ -79,14 +89,15 @@ pub(super) struct Surroundings {
     pub(super) ids: Arc<Ids>,
     pub(super) logs: Arc<dyn blobs::Logs>,
     pub(super) generation: u64,
+    /// Whether disk work is done on the spot.
+    pub(super) inline: bool,
 }
 
 /// A node's part in its cluster, until it is dropped.
 pub(super) struct Member {
-    pub(super) identity: Identity,
+    pub(super) who: Who,
     pub(super) spec: Arc<NodeSpec>,
-    pub(super) credentials: Arc<Credentials>,
-    pub(super) folder: Folder,
+    pub(super) papers: Papers,
     pub(super) gossip: Gossip,
     pub(super) forwarder: Forwarder,
     book: Arc<Book>,
@@ -95,6 +106,9 @@ pub(super) struct Member {
     /// Where signs of life of agents that run elsewhere are noted, once there is such a place.
     liveness: Arc<OnceLock<liveness::Handle>>,
     voters: watch::Receiver<Voters>,
+    /// What is agreed of other regions, as this node has applied it.
+    pub(super) federation: watch::Receiver<Federation>,
+    pub(super) regions: Arc<OtherRegions>,
     stop: CancellationToken,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -108,30 +122,27 @@ impl Doors {
         belonging: Belonging,
         cluster: &Cluster,
         inner: Arc<dyn Network>,
-        data: &Path,
-        clock: Arc<dyn Clock>,
         generation: u64,
     ) -> Result<Self, Error> {
-        let Belonging { identity, keyring } = belonging;
-        let credentials = Credentials::new(&identity, clock)?;
-        let network: Arc<dyn Network> = Arc::new(TlsNetwork::new(inner, Arc::clone(&credentials))?);
-        let last = identity.members.get(&identity.node).map(String::as_str);
+        let Belonging { who, papers, keyring } = belonging;
+        let network = papers.network(inner)?;
+        let last = who.members.get(&who.node).map(String::as_str);
         let (listener, datagrams) = doors::open(&*network, &cluster.listen, last).await?;
         let address = doors::told(&listener.address(), cluster.advertise.as_deref())?;
-        let spec = Arc::new(formation::spec(identity.node, cluster, address));
-        let book = Arc::new(Book::new(identity.members.clone()));
-        let hello =
-            Hello { protocol: PROTOCOL, cluster: identity.cluster.clone(), node: identity.node, generation };
-        let links = Links::new(network, hello, book.clone());
-        let folder = Folder::at(data.join(FOLDER));
-        let keyring = keyring.unwrap_or_else(|| first_ring(&identity));
-        Ok(Self { identity, folder, credentials, links, book, spec, keyring, listener, datagrams })
+        papers.name_region(&cluster.region);
+        let spec = Arc::new(formation::spec(who.node, cluster, papers.region(), address));
+        let book = Arc::new(Book::new(who.members.clone()));
+        let hello = Hello { protocol: PROTOCOL, cluster: who.cluster.clone(), node: who.node, generation };
+        let links = Links::new(network.clone(), hello.clone(), book.clone());
+        let keyring = keyring.unwrap_or_else(|| first_ring(&who));
+        let far = Far { network, hello, listen: cluster.wan_listen.clone() };
+        Ok(Self { who, papers, links, book, spec, keyring, far, listener, datagrams })
     }
 }
 
 /// The ring before any is agreed: the founder's first key, under the number that it will be given.
-fn first_ring(identity: &Identity) -> Keyring {
-    match &identity.first_key {
+fn first_ring(who: &Who) -> Keyring {
+    match &who.first_key {
         Some(secret) => {
             Keyring { keys: vec![GossipKey { number: 1, secret: secret.clone() }], used: Some(1), last: 1 }
         }
@@ -145,13 +156,14 @@ impl Member {
     /// # Errors
     /// When gossip or the thread for disk work does not start.
     pub(super) async fn start(doors: Doors, around: Surroundings) -> Result<(Arc<Self>, Copies), Error> {
-        let Doors { identity, folder, credentials, links, book, spec, keyring, listener, datagrams } = doors;
-        let Surroundings { consensus, blobs, clock, entropy, ids, logs, generation } = around;
+        let Doors { who, papers, links, book, spec, keyring, far, listener, datagrams } = doors;
+        let beside = listener.address();
+        let Surroundings { consensus, blobs, clock, entropy, ids, logs, generation, inline } = around;
         let state = consensus.state();
         let agreed = state.read().keyring().clone();
         let keyring = if agreed.keys.is_empty() { keyring } else { agreed };
         let (ring, ringing) = watch::channel(keyring);
-        let role = state.read().node(identity.node).map(|node| node.role);
+        let role = state.read().node(who.node).map(|node| node.role);
         let (role, roles) = watch::channel(role);
         let (voters, voting) = watch::channel(Voters::default());
         book.know_state(state.clone());
@@ -159,13 +171,13 @@ impl Member {
             datagrams,
             advertise: Some(spec.address.clone()),
             me: Rumour {
-                node: identity.node,
+                node: who.node,
                 generation,
                 name: spec.name.clone(),
                 address: spec.address.clone(),
                 api: spec.api.clone(),
                 region: spec.region.clone(),
-                role: identity.role,
+                role: who.role,
                 labels: spec.labels.clone(),
                 load: Load::default(),
                 version: spec.version.clone(),
@@ -174,7 +186,7 @@ impl Member {
             },
             seeds: book.addresses().into_iter().filter(|address| *address != spec.address).collect(),
             keyring: ringing,
-            clock,
+            clock: clock.clone(),
             entropy: entropy.clone(),
             profile: Profile::Lan,
         })
@@ -187,7 +199,8 @@ impl Member {
             entropy: entropy.clone(),
             missing,
         });
-        let offload = Offload::thread("synod-blobs").map_err(|error| Error::Start(error.to_string()))?;
+        let offload = if inline { Ok(Offload::Inline) } else { Offload::thread("synod-blobs") };
+        let offload = offload.map_err(|error| Error::Start(error.to_string()))?;
         let copies = Copies::new(blobs::Parts {
             blobs: blobs.clone(),
             consensus: Arc::downgrade(&consensus),
@@ -200,42 +213,61 @@ impl Member {
         let answering = journal::Answering::new(consensus.clone(), ear(liveness.clone()));
         switchboard.plug(Service::Journal, Arc::new(answering));
         switchboard.plug(Service::Blobs, Arc::new(blobs::Answering::new(blobs, logs, offload.clone())));
-        let registrar = Arc::new(registrar::Admitting::new(forwarder.clone(), state.clone(), ids));
-        let admission =
-            Admission::new(credentials.clone(), registrar, state.clone(), links.clone(), entropy.clone());
-        switchboard.plug(Service::Admission, Arc::new(admission));
-        let door = MembersOnly::new(credentials.clone(), state.clone());
+        let door = papers.door(state.clone());
         let guarded = Arc::new(StillMembers::new(door.clone(), switchboard.clone()));
         let stop = CancellationToken::new();
-        let renewal = Renewal {
-            credentials: credentials.clone(),
-            folder: folder.clone(),
-            links: links.clone(),
-            state,
-            entropy,
-            offload: offload.clone(),
-        };
+        let mut tasks = vec![tokio::spawn(serve::serve(listener, Arc::new(door), guarded, stop.clone()))];
+        let here = papers.region().unwrap_or_else(|| spec.region.clone());
+        let regions = OtherRegions::new(here, state.clone(), far.network.clone(), far.hello);
+        let (federation, federated) = watch::channel(state.read().federation().clone());
+        if let Papers::Kept { credentials, folder } = &papers {
+            let registrar = registrar::Admitting::new(forwarder.clone(), state.clone(), ids.clone());
+            let (credentials, links) = (credentials.clone(), links.clone());
+            let (registrar, entropy) = (Arc::new(registrar), entropy.clone());
+            let admission =
+                Admission::new(credentials.clone(), registrar, state.clone(), links.clone(), entropy.clone());
+            switchboard.plug(Service::Admission, Arc::new(admission));
+            let wan = Wan {
+                ground: Ground {
+                    spec: spec.clone(),
+                    generation,
+                    network: far.network,
+                    listen: far.listen,
+                    beside,
+                    folder: folder.clone(),
+                    offload: offload.clone(),
+                    clock,
+                    entropy: entropy.clone(),
+                    consensus: consensus.clone(),
+                    forwarder: forwarder.clone(),
+                    ids,
+                },
+                federation: federated.clone(),
+                role: roles.clone(),
+                regions: regions.clone(),
+            };
+            tasks.push(tokio::spawn(wan.run(stop.clone())));
+            let (folder, offload) = (folder.clone(), offload.clone());
+            let renewal = Renewal { credentials, folder, links, state, entropy, offload };
+            tasks.push(tokio::spawn(keep_renewed(renewal, roles, stop.clone())));
+        }
         let chores = Chores {
-            me: identity.node,
+            me: who.node,
             consensus,
             gossip: gossip.clone(),
-            folder: folder.clone(),
+            folder: papers.folder(),
             offload,
             ring,
             role,
             voters,
+            federation,
         };
-        let tasks = vec![
-            tokio::spawn(serve::serve(listener, Arc::new(door), guarded, stop.clone())),
-            tokio::spawn(keep_renewed(renewal, roles, stop.clone())),
-            tokio::spawn(chores.run(stop.clone())),
-        ];
-        tracing::info!(address = spec.address, cluster = identity.cluster, "listens for other nodes");
+        tasks.push(tokio::spawn(chores.run(stop.clone())));
+        tracing::info!(address = spec.address, cluster = who.cluster, "listens for other nodes");
         let member = Arc::new(Self {
-            identity,
+            who,
             spec,
-            credentials,
-            folder,
+            papers,
             gossip,
             forwarder,
             book,
@@ -243,6 +275,8 @@ impl Member {
             switchboard,
             liveness,
             voters: voting,
+            federation: federated,
+            regions,
             stop,
             tasks: Mutex::new(tasks),
         });
@@ -251,11 +285,16 @@ impl Member {
 
     /// Makes the node's courier, and lets it answer the others.
     pub(super) fn courier(&self, clock: Arc<dyn Clock>) -> Courier {
-        let (me, links, others) =
-            (self.identity.node, Some(self.links.clone()), Arc::new(self.gossip.clone()));
+        let (me, links, others) = (self.who.node, Some(self.links.clone()), Arc::new(self.gossip.clone()));
         let courier = Courier::new(courier::Options { me, links, others, clock });
         self.switchboard.plug(Service::Courier, courier.handler());
         courier
+    }
+
+    /// Lets other regions be answered, as any request of this one is.
+    pub(super) fn answer_regions(&self, world: World, handed: Handed) {
+        self.regions.know_blobs(world.blobs.clone());
+        self.switchboard.plug(Service::Regions, Arc::new(abroad::Answering::new(world, handed)));
     }
 
     /// Begins to keep the large payloads here that are still wanted, as long as this node votes.
@@ -266,7 +305,7 @@ impl Member {
         ready: watch::Receiver<Readiness>,
         events: Subscription,
     ) {
-        let (me, voters) = (self.identity.node, self.voters.clone());
+        let (me, voters) = (self.who.node, self.voters.clone());
         let keeper = Keeper { me, consensus, copies, voters, ready, events };
         self.tasks.lock().push(tokio::spawn(keeper.run(self.stop.clone())));
     }
@@ -292,6 +331,7 @@ impl Member {
 
     /// Tells the others that this node goes, answers nobody any more, and waits until what it began has ended.
     pub(super) async fn leave(&self) {
+        self.regions.leave().await;
         self.gossip.leave().await;
         self.sever();
         let tasks = std::mem::take(&mut *self.tasks.lock());
@@ -305,6 +345,7 @@ impl Member {
     pub(super) fn sever(&self) {
         self.stop.cancel();
         self.gossip.stop();
+        self.regions.sever();
         self.switchboard.unplug_all();
         for node in self.book.close() {
             self.links.forget(node);

@@ -87,7 +87,11 @@ impl Frames {
             | Event::NodeDraining { .. }
             | Event::NodeRoleChanged { .. }
             | Event::NodeRemoved { .. }
-            | Event::TermBegun { .. } => Vec::new(),
+            | Event::TermBegun { .. }
+            | Event::TaskKept { .. }
+            | Event::TaskOffered { .. }
+            | Event::TaskRefusedThere { .. }
+            | Event::TaskForwarded { .. } => Vec::new(),
         };
         frames.into_iter().map(|(kind, data)| frame(kind, at, data)).collect()
     }

@@ -1,5 +1,7 @@
 //! Figures for dashboards: of the whole, of the machine, of tasks, of one agent.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::State;
 use serde_json::{Value, json};
@@ -31,7 +33,8 @@ pub(super) async fn dashboard(State(context): State<Context>) -> Json<Value> {
     }))
 }
 
-/// `GET /metrics/system`
+/// `GET /metrics/system`, with what this node counted since its start of letters and datagrams, and how it hears the
+/// voters of each region; nothing of the latter where it stands alone.
 pub(super) async fn system(State(context): State<Context>) -> Json<Value> {
     let now = context.node().now();
     let today = context.node().read(|state| today(state, now));
@@ -46,7 +49,23 @@ pub(super) async fn system(State(context): State<Context>) -> Json<Value> {
             "free_bytes": machine.free_bytes,
         },
         "throughput_per_minute": per_minute(today.completed, now),
+        "courier": { "dead_letters": context.node().courier().dead_letters().total },
+        "gossip": context.node().datagrams(),
+        "regions": { "gossip": context.node().region_gossip(), "members": members_of_regions(&context) },
     }))
+}
+
+/// Counts the voters of each region by how gossip between regions finds them; none where there is no such gossip.
+fn members_of_regions(context: &Context) -> Value {
+    let regions = context.node().regions().into_iter().filter(|region| !region.members.is_empty());
+    let counted = regions.map(|region| {
+        let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+        for member in &region.members {
+            *counts.entry(member.health.to_string()).or_default() += 1;
+        }
+        (region.name.to_string(), json!(counts))
+    });
+    Value::Object(counted.collect())
 }
 
 /// `GET /metrics/tasks`

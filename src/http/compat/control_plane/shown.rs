@@ -181,7 +181,7 @@ pub(super) fn assigned_agent(task: &Task) -> Option<synod_domain::id::AgentId> {
     match &task.status {
         TaskStatus::Scheduled { lease } | TaskStatus::Running { lease, .. } => Some(lease.agent),
         TaskStatus::Ended(_) => task.attempts.last().map(|last| last.agent),
-        TaskStatus::Waiting { .. } | TaskStatus::BackingOff { .. } => None,
+        TaskStatus::Waiting { .. } | TaskStatus::BackingOff { .. } | TaskStatus::Kept { .. } => None,
     }
 }
 
@@ -189,7 +189,7 @@ fn assigned_at(task: &Task) -> Option<Timestamp> {
     match &task.status {
         TaskStatus::Scheduled { lease } | TaskStatus::Running { lease, .. } => Some(lease.granted_at),
         TaskStatus::Ended(_) => task.attempts.last().map(|last| last.leased_at),
-        TaskStatus::Waiting { .. } | TaskStatus::BackingOff { .. } => None,
+        TaskStatus::Waiting { .. } | TaskStatus::BackingOff { .. } | TaskStatus::Kept { .. } => None,
     }
 }
 
@@ -198,7 +198,10 @@ pub(super) fn started_at(task: &Task) -> Option<Timestamp> {
     match &task.status {
         TaskStatus::Running { started_at, .. } => Some(*started_at),
         TaskStatus::Ended(_) => task.first_started_at,
-        TaskStatus::Scheduled { .. } | TaskStatus::Waiting { .. } | TaskStatus::BackingOff { .. } => None,
+        TaskStatus::Scheduled { .. }
+        | TaskStatus::Waiting { .. }
+        | TaskStatus::BackingOff { .. }
+        | TaskStatus::Kept { .. } => None,
     }
 }
 

@@ -14,6 +14,10 @@ use crate::http::native::listing::{Everything, Listing, page};
 use crate::http::native::problems::{Conflict, NotFound};
 use crate::http::native::{examples, read, shown};
 use crate::http::{Context, Problem};
+use crate::node::Node;
+
+/// The role of a token that lets a region be founded.
+const REGION: &str = "region";
 
 /// For how long a join token is taken that does not say: long enough to carry it to another machine, short enough
 /// that one which got lost is worth little.
@@ -24,8 +28,8 @@ const TTL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Make a join token
 ///
-/// It lets one node join, once, in the role it names or a lesser one, and pins the cluster's authority, so that the
-/// node cannot be led elsewhere. Its text is in this answer and nowhere else.
+/// It lets one node join, once, in the role it names or a lesser one, or one other region be founded, and pins the
+/// cluster's authority, so that whoever has it cannot be led elsewhere. Its text is in this answer and nowhere else.
 #[utoipa::path(
     post,
     path = "/api/v1/cluster/join-tokens",
@@ -42,20 +46,19 @@ pub(super) async fn make_join_token(
     Body(wanted): Body<api::NewJoinToken>,
 ) -> Result<(StatusCode, Json<api::JoinTokenWithText>), Problem> {
     let node = context.node();
-    let role = wanted.role.map_or(Ok(NodeRole::default()), |text| read::role("role", &text))?;
     let ttl = wanted.ttl_ms.map_or(TTL_DEFAULT, Duration::from_millis);
     if ttl.is_zero() || ttl > TTL_MAX {
         return Err(Problem::bad_request("ttl_ms", format!("it must be from 1 to {}", TTL_MAX.as_millis())));
     }
-    let made = node.create_join_token(role, ttl).await?;
-    let token = node.join_tokens().into_iter().find(|token| token.id == made.id);
-    let token =
-        token.ok_or_else(|| Problem::not_found("token_unknown", format!("join token {}", made.id)))?;
-    let body = api::JoinTokenWithText {
-        token: shown::join_token(&token, node.now()),
-        text: made.text,
-        join: node.cluster().listens,
+    let made = match wanted.role.as_deref() {
+        Some(REGION) => node.create_region_token(ttl).await?,
+        Some(role) => node.create_join_token(read::role("role", role)?, ttl).await?,
+        None => node.create_join_token(NodeRole::default(), ttl).await?,
     };
+    let token = tokens(node).into_iter().find(|(id, _)| *id == made.id);
+    let (_, token) =
+        token.ok_or_else(|| Problem::not_found("token_unknown", format!("join token {}", made.id)))?;
+    let body = api::JoinTokenWithText { token, text: made.text, join: node.cluster().listens };
     Ok((StatusCode::CREATED, Json(body)))
 }
 
@@ -75,10 +78,19 @@ pub(super) async fn list_join_tokens(
 ) -> Result<Json<api::Page<api::JoinToken>>, Problem> {
     let after: Option<TokenId> =
         listing.cursor.as_deref().map(|cursor| read::id("cursor", cursor)).transpose()?;
-    let now = context.node().now();
-    let tokens = context.node().join_tokens();
-    let tokens = tokens.iter().filter(|token| after.is_none_or(|after| token.id > after));
-    Ok(Json(page(tokens.map(|token| (token.id.to_string(), shown::join_token(token, now))), listing.limit)))
+    let tokens = tokens(context.node()).into_iter().filter(|(id, _)| after.is_none_or(|after| *id > after));
+    Ok(Json(page(tokens.map(|(id, token)| (id.to_string(), token)), listing.limit)))
+}
+
+/// Returns all tokens that let somebody in, nodes and regions, oldest first.
+fn tokens(node: &Node) -> Vec<(TokenId, api::JoinToken)> {
+    let now = node.now();
+    let nodes = node.join_tokens().into_iter().map(|token| (token.id, shown::join_token(&token, now)));
+    let regions = node.region_tokens().into_iter();
+    let regions = regions.map(|token| (token.id, shown::region_token(&token, REGION, now)));
+    let mut tokens: Vec<_> = nodes.chain(regions).collect();
+    tokens.sort_by_key(|(id, _)| *id);
+    tokens
 }
 
 /// Revoke a join token

@@ -5,6 +5,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use synod_domain::node::Keyring;
 
 use crate::api;
 use crate::http::extract::{InPath, InQuery};
@@ -101,7 +102,11 @@ pub(super) async fn remove_key(
 }
 
 fn keys(node: &Node) -> Vec<api::GossipKey> {
-    let ring = node.keyring();
+    shown(&node.keyring())
+}
+
+/// Shows the keys of a ring by number.
+pub(super) fn shown(ring: &Keyring) -> Vec<api::GossipKey> {
     let shown = |number| api::GossipKey { number, used: ring.used == Some(number) };
     let mut keys: Vec<api::GossipKey> = ring.keys.iter().map(|key| shown(key.number)).collect();
     keys.sort_unstable_by_key(|key| key.number);

@@ -8,6 +8,7 @@ mod joining;
 mod keyring;
 mod looking;
 mod moving;
+mod regions;
 
 use synod_domain::permission::Permission::{ClusterBackup, ClusterRead, ClusterWrite};
 use utoipa::OpenApi;
@@ -29,7 +30,13 @@ use crate::http::{Needs, Routes};
     keyring::list_keys,
     keyring::install_key,
     keyring::use_key,
-    keyring::remove_key
+    keyring::remove_key,
+    regions::list_regions,
+    regions::remove_region,
+    regions::list_region_keys,
+    regions::install_region_key,
+    regions::use_region_key,
+    regions::remove_region_key
 ))]
 pub(super) struct Doc;
 
@@ -51,4 +58,10 @@ pub(super) fn routes() -> Routes {
         .post("/api/v1/cluster/keyring", write, keyring::install_key)
         .post("/api/v1/cluster/keyring/{number}/use", write, keyring::use_key)
         .delete("/api/v1/cluster/keyring/{number}", write, keyring::remove_key)
+        .get("/api/v1/cluster/regions", read.local(), regions::list_regions)
+        .delete("/api/v1/cluster/regions/{name}", write, regions::remove_region)
+        .get("/api/v1/cluster/region-keyring", read, regions::list_region_keys)
+        .post("/api/v1/cluster/region-keyring", write, regions::install_region_key)
+        .post("/api/v1/cluster/region-keyring/{number}/use", write, regions::use_region_key)
+        .delete("/api/v1/cluster/region-keyring/{number}", write, regions::remove_region_key)
 }

@@ -68,7 +68,11 @@ fn about(event: &Event) -> impl Iterator<Item = String> {
         | Event::NodeDraining { .. }
         | Event::NodeRoleChanged { .. }
         | Event::NodeRemoved { .. }
-        | Event::TermBegun { .. } => None,
+        | Event::TermBegun { .. }
+        | Event::TaskKept { .. }
+        | Event::TaskOffered { .. }
+        | Event::TaskRefusedThere { .. }
+        | Event::TaskForwarded { .. } => None,
     };
     let names = [
         event.task().map(|task| task.to_string()),

@@ -140,6 +140,25 @@ pub(in crate::http::native) fn join_token_with_text() -> api::JoinTokenWithText 
     }
 }
 
+pub(in crate::http::native) fn region() -> api::Region {
+    let member = member();
+    let seen = api::RegionMember {
+        id: member.id,
+        name: member.name,
+        health: member.health,
+        address: member.address,
+        api: member.api,
+    };
+    api::Region {
+        name: "eu".to_owned(),
+        here: false,
+        alive: 1,
+        members: vec![seen],
+        addresses: vec!["10.0.1.1:7501".to_owned()],
+        removed_at: None,
+    }
+}
+
 pub(in crate::http::native) fn gossip_key() -> api::GossipKey {
     api::GossipKey { number: 1, used: true }
 }

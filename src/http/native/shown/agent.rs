@@ -32,7 +32,7 @@ pub(crate) fn agent(node: &Node, agent: &Agent) -> api::Agent {
         capabilities: spec.capabilities.iter().map(|one| one.to_string()).collect(),
         labels: spec.labels.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
         metadata: spec.metadata.as_deref().map(|text| api::Json::from_bytes(text.as_bytes())),
-        region: spec.region.as_ref().map(ToString::to_string),
+        region: Some(spec.region.as_ref().unwrap_or_else(|| node.region()).to_string()),
         concurrency: spec.concurrency,
         held: agent.held.iter().map(ToString::to_string).collect(),
         heartbeat_timeout_ms: spec.heartbeat_timeout.map(millis),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use synod_domain::agent::Host;
+use synod_domain::federation::RegionToken;
 use synod_domain::id::NodeId;
 use synod_domain::node::{JoinToken, NodeRole};
 use synod_domain::time::Timestamp;
@@ -11,6 +12,7 @@ use synod_domain::time::Timestamp;
 use super::task::millis;
 use super::time;
 use crate::api;
+use crate::node::cluster::RegionStatus;
 use crate::node::{ClusterStatus, Node, NodeStatus, Seen};
 
 /// Shows all nodes of a status, in its order.
@@ -145,6 +147,41 @@ pub(crate) fn join_token(token: &JoinToken, now: Timestamp) -> api::JoinToken {
         expires_at: time(token.expires_at),
         used_by: token.used_by.map(|node| node.to_string()),
         state: state.to_owned(),
+    }
+}
+
+/// Shows a token that lets a region be founded, under the word of that.
+pub(crate) fn region_token(token: &RegionToken, role: &str, now: Timestamp) -> api::JoinToken {
+    let state = match &token.used_by {
+        Some(_) => "used",
+        None if token.expires_at <= now => "over",
+        None => "open",
+    };
+    api::JoinToken {
+        id: token.id.to_string(),
+        role: role.to_owned(),
+        expires_at: time(token.expires_at),
+        used_by: token.used_by.as_ref().map(|(node, _)| node.to_string()),
+        state: state.to_owned(),
+    }
+}
+
+/// Shows a region.
+pub(crate) fn region(region: &RegionStatus) -> api::Region {
+    let members = region.members.iter().map(|member| api::RegionMember {
+        id: member.node.to_string(),
+        name: member.name.to_string(),
+        health: member.health.to_string(),
+        address: member.address.clone(),
+        api: member.api.clone(),
+    });
+    api::Region {
+        name: region.name.to_string(),
+        here: region.here,
+        alive: u32::try_from(region.alive()).unwrap_or(u32::MAX),
+        members: members.collect(),
+        addresses: region.addresses.clone(),
+        removed_at: region.removed.map(time),
     }
 }
 

@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use synod_domain::agent::{AgentStatus, Pool, RuntimeSpec};
 use synod_domain::id::NodeId;
 use synod_domain::pause::Pausable;
+use synod_domain::restart::RestartPolicy;
 use synod_domain::spread::{Lack, Recovery, Shortfall, SpreadSpec};
 use synod_domain::state::State;
 use synod_domain::task::MailboxId;
 
+use super::task::millis;
 use super::time;
 use crate::api;
 
@@ -35,6 +37,7 @@ pub(crate) fn pool(state: &State, pool: &Pool) -> api::Pool {
         strategy: spec.strategy.to_string(),
         spread: spread(&spec.spread),
         recovery: recovery(spec.recovery),
+        restart: restart(&spec.restart),
         shares: shares(state, pool),
         shortfall: state.shortfall(&spec.name).map(|short| shortfall(state, &short)),
         agents,
@@ -62,6 +65,17 @@ fn recovery(recovery: Recovery) -> api::Recovery {
         Recovery::Restart | Recovery::Replacement | Recovery::Degraded => None,
     };
     api::Recovery { kind: recovery.to_string(), standby }
+}
+
+/// Shows a restart policy, whole.
+pub(crate) fn restart(policy: &RestartPolicy) -> api::Restart {
+    api::Restart {
+        kind: Some(policy.kind.to_string()),
+        intensity: Some(policy.intensity),
+        period_ms: Some(millis(policy.period)),
+        backoff_ms: Some(millis(policy.backoff_initial)),
+        backoff_max_ms: Some(millis(policy.backoff_max)),
+    }
 }
 
 fn shares(state: &State, pool: &Pool) -> Vec<api::Share> {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use synod_domain::payload::Payload;
+use synod_domain::region::{Forwarding, Routing};
 use synod_domain::task::{Attempt, AttemptEnd, MailboxId, Outcome, Task, TaskStatus, Usage};
 
 use super::lease::lease;
@@ -38,14 +39,19 @@ pub(crate) async fn task(node: &Node, task: &Task, detail: Detail) -> Result<api
         TaskStatus::Waiting { .. }
         | TaskStatus::Scheduled { .. }
         | TaskStatus::Running { .. }
-        | TaskStatus::Ended(_) => None,
+        | TaskStatus::Ended(_)
+        | TaskStatus::Kept { .. } => None,
     };
+    let from = node.read(|state| state.arrival(spec.id).map(|arrival| arrival.from.to_string()));
     Ok(api::Task {
         id: spec.id.to_string(),
         kind: spec.kind.to_string(),
         workspace: spec.workspace.to_string(),
         pool,
         agent,
+        region: node.region().to_string(),
+        from_region: from,
+        kept_for: task.forwarding().map(kept),
         status: status(task.phase()),
         priority: priority(spec.lane),
         lane: priority(task.lane),
@@ -78,6 +84,21 @@ pub(crate) async fn task(node: &Node, task: &Task, detail: Detail) -> Result<api
         run: spec.run.map(|run| run.to_string()),
         redriven_from: spec.redriven_from.map(|task| task.to_string()),
     })
+}
+
+fn kept(forwarding: &Forwarding) -> api::Kept {
+    let Forwarding { route, offered, refused } = forwarding;
+    api::Kept {
+        region: route.region.to_string(),
+        fallback_regions: route.fallbacks.iter().map(ToString::to_string).collect(),
+        routing: match route.routing {
+            Routing::Any => api::Routing::Any,
+            Routing::Preferred => api::Routing::Preferred,
+            Routing::Strict => api::Routing::Strict,
+        },
+        offered_to: offered.as_ref().map(ToString::to_string),
+        refused: refused.iter().map(|(region, why)| (region.to_string(), why.to_string())).collect(),
+    }
 }
 
 async fn content(node: &Node, payload: &Payload, detail: Detail) -> Result<Option<api::Json>, Problem> {

@@ -41,7 +41,7 @@ pub(super) fn routes() -> Routes {
     let delete = Needs::Permission(TasksDelete);
     Routes::default()
         .post("/api/v1/tasks", write, submit::submit_tasks)
-        .get("/api/v1/tasks", read, look::list_tasks)
+        .get("/api/v1/tasks", read.gathered(), look::list_tasks)
         .get("/api/v1/tasks/{id}", read, look::get_task)
         .get("/api/v1/tasks/{id}/result", read, look::get_result)
         .get("/api/v1/tasks/{id}/why", read, look::why_task)

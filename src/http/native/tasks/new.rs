@@ -1,10 +1,12 @@
 //! Reading new tasks.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use axum::body::Bytes;
 use synod_domain::id::AgentId;
 use synod_domain::name::Name;
+use synod_domain::region::Routing;
 use synod_domain::retry::RetryPolicy;
 use synod_domain::task::{MailboxId, Timeouts};
 
@@ -52,7 +54,7 @@ pub(super) fn read_task(node: &Node, task: api::NewTask, pool: Option<&Name>) ->
         .lane(shown::lane(task.priority))
         .deadline(task.deadline_ms.map(Duration::from_millis))
         .timeouts(timeouts)
-        .retry(retry(task.retry.as_ref()))
+        .retry(retry(task.retry.as_ref())?)
         .labels(read::labels(&task.labels)?);
     if let Some(workspace) = read::optional_name("workspace", task.workspace.as_deref())? {
         new = new.workspace(workspace);
@@ -66,7 +68,25 @@ pub(super) fn read_task(node: &Node, task: api::NewTask, pool: Option<&Name>) ->
     if let Some(key) = &task.idempotency_key {
         new = new.idempotency_key(key);
     }
-    Ok(new)
+    routed(new, &task)
+}
+
+fn routed(new: NewTask, task: &api::NewTask) -> Result<NewTask, Problem> {
+    let Some(region) = read::optional_name("region", task.region.as_deref())? else {
+        if task.fallback_regions.is_empty() && task.routing.is_none() {
+            return Ok(new);
+        }
+        let why = "it says nothing without a region: name one";
+        let field = if task.routing.is_some() { "routing" } else { "fallback_regions" };
+        return Err(Problem::bad_request(field, why));
+    };
+    let routing = match task.routing {
+        None | Some(api::Routing::Preferred) => Routing::Preferred,
+        Some(api::Routing::Any) => Routing::Any,
+        Some(api::Routing::Strict) => Routing::Strict,
+    };
+    let fallbacks = task.fallback_regions.iter().map(|region| read::name("fallback_regions", region));
+    Ok(new.region(region, routing).fallback_regions(fallbacks.collect::<Result<_, _>>()?))
 }
 
 fn mailbox(node: &Node, task: &api::NewTask, pool: Option<&Name>) -> Result<MailboxId, Problem> {
@@ -90,13 +110,19 @@ fn mailbox(node: &Node, task: &api::NewTask, pool: Option<&Name>) -> Result<Mail
     }
 }
 
-fn retry(retry: Option<&api::Retry>) -> RetryPolicy {
+/// What a backoff may be multiplied by, in hundredths: it never becomes shorter.
+const FACTOR_PERCENT: RangeInclusive<u32> = 100..=10_000;
+
+fn retry(retry: Option<&api::Retry>) -> Result<RetryPolicy, Problem> {
     let default = RetryPolicy::default();
-    let Some(retry) = retry else { return default };
-    RetryPolicy {
+    let Some(retry) = retry else { return Ok(default) };
+    if retry.backoff_factor_percent.is_some_and(|factor| !FACTOR_PERCENT.contains(&factor)) {
+        return Err(Problem::bad_request("retry.backoff_factor_percent", "it must be from 100 to 10000"));
+    }
+    Ok(RetryPolicy {
         max_attempts: retry.max_attempts.unwrap_or(default.max_attempts),
         initial: retry.backoff_ms.map_or(default.initial, Duration::from_millis),
-        factor_percent: default.factor_percent,
+        factor_percent: retry.backoff_factor_percent.unwrap_or(default.factor_percent),
         max: retry.backoff_max_ms.map_or(default.max, Duration::from_millis),
-    }
+    })
 }

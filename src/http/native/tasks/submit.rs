@@ -1,23 +1,19 @@
 //! Submitting: one task, or a batch whose tasks share their syncs.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::future::join_all;
-use synod_domain::command::Command;
 use synod_domain::name::Name;
-use synod_domain::reply::Reply;
 
 use super::new::{new_tasks, read_task};
 use crate::api;
 use crate::http::native::examples;
 use crate::http::native::problems::{Conflict, NotFound};
 use crate::http::{Context, Problem, RequestName, idempotency};
-use crate::node::Node;
+use crate::node::{Node, Submission};
 
 /// Submit a task, or up to 1000
 ///
@@ -90,6 +86,7 @@ pub(crate) async fn submit_all(
                 answer.unwrap_or_else(|problem| api::Submitted {
                     task_id: None,
                     duplicate: false,
+                    region: None,
                     problem: Some(problem.body(request)),
                 })
             });
@@ -99,23 +96,16 @@ pub(crate) async fn submit_all(
 }
 
 async fn submit(node: &Node, task: api::NewTask, pool: Option<&Name>) -> Result<api::Submitted, Problem> {
-    let spec = node.spec_of(read_task(node, task, pool)?).await?;
-    let made = spec.id;
-    let (task, duplicate) = match node.propose(Command::Submit { spec: Arc::new(spec) }).await? {
-        Reply::Submitted { task, duplicate } => (task, duplicate),
-        Reply::Done
-        | Reply::Claimed(_)
-        | Reply::Ended { .. }
-        | Reply::WillRetry { .. }
-        | Reply::Admitted { .. } => (made, false),
-    };
-    Ok(api::Submitted { task_id: Some(task.to_string()), duplicate, problem: None })
+    let Submission { task, duplicate, region } = node.submit_task(read_task(node, task, pool)?).await?;
+    let region = region.map(|region| region.to_string());
+    Ok(api::Submitted { task_id: Some(task.to_string()), duplicate, region, problem: None })
 }
 
 fn answer(submitted: &api::Submitted) -> Response {
     let status = if submitted.duplicate { StatusCode::OK } else { StatusCode::CREATED };
     let mut response = (status, Json(submitted)).into_response();
-    let place = submitted.task_id.as_ref().map(|id| format!("/api/v1/tasks/{id}"));
+    let region = submitted.region.as_ref().map_or_else(String::new, |region| format!("?region={region}"));
+    let place = submitted.task_id.as_ref().map(|id| format!("/api/v1/tasks/{id}{region}"));
     if let Some(place) = place.and_then(|place| HeaderValue::try_from(place).ok()) {
         response.headers_mut().insert(header::LOCATION, place);
     }

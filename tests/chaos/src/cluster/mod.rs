@@ -261,7 +261,8 @@ impl Cluster {
                 let view = self.view(node).await;
                 let voters = view.as_ref().and_then(|view| view.whole["voters"].as_u64()).unwrap_or(0);
                 let changing = view.as_ref().is_some_and(|view| view.whole["changing"] == true);
-                let enough = !changing && usize::try_from(voters).is_ok_and(|voters| voters >= self.nodes.len());
+                let enough =
+                    !changing && usize::try_from(voters).is_ok_and(|voters| voters >= self.nodes.len());
                 well &= enough && view.as_ref().is_some_and(|view| view.leader.is_some());
                 said.push(view.map(|view| view.whole.to_string()));
             }

@@ -143,6 +143,11 @@ impl Node {
         lines[lines.len().saturating_sub(20)..].join("\n")
     }
 
+    /// Returns how often it said something in its log, in all lives.
+    pub fn said(&self, words: &str) -> usize {
+        std::fs::read_to_string(&self.log).unwrap_or_default().matches(words).count()
+    }
+
     /// Kills it: not a byte is written after this. Returns when the process is gone.
     pub async fn kill(&mut self) {
         self.signal(Signal::KILL);

@@ -4,11 +4,10 @@
 //! Source: reliability plan T20; fencing tokens (Kleppmann, "How to do distributed locking", 2016).
 //!
 //! A lease is certainly valid for its silence timeout after its last acknowledged sign of life, counted from
-//! when that was asked: the node counts from when it heard it, which is later. A claim that its client once gave
-//! up waiting for is no such sign: the node that was left gives the lease back, and that may come after the answer
-//! that another node gave under the same key.
+//! when that was asked: the node counts from when it heard it, which is later. That goes for a claim, too, that its
+//! client once gave up waiting for and asked another node for under the same key.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::{Judge, Verdict, broken, seconds};
 use crate::history::{Answer, Call, Fact, Micros, Record, Request, calls};
@@ -37,8 +36,6 @@ struct Lease<'a> {
 struct Leases<'a> {
     of: BTreeMap<&'a str, BTreeMap<u32, Lease<'a>>>,
     silence: BTreeMap<&'a str, Micros>,
-    /// Keys of claims that were given up once.
-    given_up: BTreeSet<&'a str>,
 }
 
 fn look(history: &[Record]) -> Verdict {
@@ -56,14 +53,7 @@ fn look(history: &[Record]) -> Verdict {
             _ => None,
         })
         .collect();
-    let given_up = calls
-        .iter()
-        .filter_map(|call| match (call.request, call.answer) {
-            (Request::Claim { key, .. }, None) => Some(key.as_str()),
-            _ => None,
-        })
-        .collect();
-    let mut leases = Leases { silence, given_up, ..Leases::default() };
+    let mut leases = Leases { silence, ..Leases::default() };
     // Signs of life and ends first, whatever their answers' order: a claim is judged with all of them.
     let mut granted: Vec<(&Call<'_>, &str, u32, &str, Micros)> = Vec::new();
     for call in &calls {
@@ -95,8 +85,7 @@ impl<'a> Leases<'a> {
         key: &'a str,
         answered: Micros,
     ) -> Result<(), super::Violation> {
-        let silence = if self.given_up.contains(key) { None } else { self.silence.get(task).copied() };
-        let silence = silence.unwrap_or(0);
+        let silence = self.silence.get(task).copied().unwrap_or(0);
         let valid_until = call.asked + silence * SLACK_PERCENT / 100;
         let of = self.of.entry(task).or_default();
         match of.get_mut(&attempt) {

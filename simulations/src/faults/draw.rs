@@ -1,0 +1,127 @@
+//! Drawing which faults come when.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::{Fault, Kind, Kinds, Part};
+use crate::chance::Stream;
+
+/// A day in milliseconds.
+const DAY: u64 = 86_400_000;
+
+/// Draws which faults come when, in order. Not empty unless nothing that can be is asked for.
+pub fn draw(asked: &Kinds, nodes: u64, duration: Duration, stream: &mut Stream) -> Vec<(Duration, Fault)> {
+    let can = |kind: &Kind| *kind != Kind::LyingDisk && (nodes > 1 || !kind.needs_others());
+    let survivable: Vec<Kind> = asked.0.iter().copied().filter(can).collect();
+    // From a few of them to nearly all, run by run.
+    let percent = stream.between(10, 80);
+    let mut kinds: Vec<Kind> = survivable.iter().copied().filter(|_| stream.happens(percent)).collect();
+    if kinds.is_empty() {
+        kinds.extend(stream.pick(&survivable));
+    }
+    let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let mut plan = Vec::new();
+    if asked.0.contains(&Kind::LyingDisk) {
+        plan.push((Duration::ZERO, Fault::LyingDisk));
+    }
+    for kind in kinds {
+        // A fault every 4 to 30 seconds, and one at least.
+        let every = stream.between(4_000, 30_000);
+        for _ in 0..(millis / every).max(1) {
+            // Not in the last moment: what nobody lives to see is not a fault.
+            let at = stream.millis(millis / 20, millis - millis / 10);
+            plan.push((at, one(kind, nodes, stream)));
+        }
+    }
+    plan.sort_by_key(|(at, _)| *at);
+    plan
+}
+
+fn one(kind: Kind, nodes: u64, stream: &mut Stream) -> Fault {
+    let node = stream.between(1, nodes);
+    // Another one, if there is one.
+    let other = if nodes > 1 { (node - 1 + stream.between(1, nodes - 1)) % nodes + 1 } else { node };
+    let lasts = |stream: &mut Stream| stream.millis(100, 8_000);
+    match kind {
+        Kind::Crash => Fault::Crash {
+            node,
+            down: stream.millis(1, 4_000),
+            // Often all or nothing, where most mistakes are.
+            keep_percent: if stream.happens(50) {
+                100 * stream.between(0, 1)
+            } else {
+                stream.between(0, 100)
+            },
+            silent: stream.happens(50),
+        },
+        Kind::SlowDisk => {
+            Fault::SlowDisk { node, lasts: stream.millis(100, 5_000), sync: stream.millis(20, 800) }
+        }
+        Kind::FailedSync => Fault::FailedSync { node },
+        Kind::FullDisk => {
+            Fault::FullDisk { node, lasts: stream.millis(100, 4_000), bytes: stream.between(0, 80 * 1024) }
+        }
+        Kind::BitFlip => {
+            let part = stream.pick(&[Part::Log, Part::State, Part::Snapshots, Part::Blobs]).copied();
+            let position = usize::try_from(stream.between(0, 4 << 20)).unwrap_or(0);
+            Fault::BitFlip { node, part: part.unwrap_or(Part::Log), position }
+        }
+        Kind::EmptyDisk => Fault::EmptyDisk { node, down: stream.millis(100, 4_000) },
+        Kind::ClockJump => {
+            let most = if stream.happens(50) { DAY } else { 10_000 };
+            let millis = i64::try_from(stream.between(1, most)).unwrap_or(1);
+            let millis = if stream.happens(50) { millis } else { -millis };
+            Fault::ClockJump { node, lasts: stream.millis(100, 30_000), millis }
+        }
+        Kind::ClockDrift => {
+            let millionths = i64::try_from(stream.between(0, 400_000)).unwrap_or(0) - 200_000;
+            Fault::ClockDrift { node, lasts: stream.millis(1_000, 30_000), millionths }
+        }
+        Kind::Pause => Fault::Pause { node, lasts: stream.millis(200, 9_000) },
+        Kind::Restart => Fault::Restart { node },
+        Kind::RollingRestart => Fault::RollingRestart,
+        Kind::Leave => Fault::Leave { node },
+        Kind::Partition => {
+            let mut side: BTreeSet<u64> = (1..=nodes).filter(|_| stream.happens(40)).collect();
+            if side.is_empty() || side.len() as u64 == nodes {
+                side = BTreeSet::from([node]);
+            }
+            Fault::Partition { lasts: lasts(stream), side }
+        }
+        Kind::OneWay => Fault::OneWay { lasts: lasts(stream), from: node, to: other },
+        Kind::Partial => Fault::Partial { lasts: lasts(stream), one: node, other },
+        Kind::SlowLink => {
+            Fault::SlowLink { lasts: lasts(stream), one: node, other, latency: stream.millis(50, 700) }
+        }
+        Kind::HungPeer => Fault::HungPeer { lasts: lasts(stream), node },
+        Kind::Datagrams => Fault::Datagrams {
+            lasts: stream.millis(1_000, 20_000),
+            lost: stream.between(1, 60),
+            doubled: stream.between(0, 20),
+        },
+        Kind::Reconnect => Fault::Reconnect { one: node, other },
+        Kind::LyingDisk => Fault::LyingDisk,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::chance::Streams;
+
+    use super::*;
+
+    #[test]
+    fn something_is_always_drawn_when_something_is_asked_for() {
+        for seed in 0..200 {
+            let mut stream = Streams::new(seed).open("faults");
+            let nodes = seed % 4 + 1;
+            let plan = draw(&Kinds(Kind::ALL.to_vec()), nodes, Duration::from_secs(20), &mut stream);
+            assert!(!plan.is_empty(), "seed {seed}");
+            assert!(plan.iter().all(|(at, _)| *at < Duration::from_secs(20)), "seed {seed}");
+            let exists = |node: u64| (1..=nodes).contains(&node);
+            assert!(plan.iter().all(|(_, fault)| fault.node().is_none_or(exists)), "seed {seed}");
+        }
+        let mut stream = Streams::new(0).open("faults");
+        assert_eq!(draw(&Kinds(Vec::new()), 3, Duration::from_secs(9), &mut stream), []);
+    }
+}

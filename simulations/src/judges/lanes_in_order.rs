@@ -1,0 +1,173 @@
+//! What is more urgent is given out first, and what waits long enough rises.
+//!
+//! Source: domain, laws of order; issue 5. The order is that of the log, so it is exact. Ageing is judged by when events
+//! were heard, which is later than when they happened by as long as the disk takes, so it has some room, and only where
+//! nothing else comes between the two: on a node that stands alone, until its clock or its processor is meddled with. A
+//! crash loses events: each life begins with nothing known, and what was returned counts again when it is said to be
+//! ready.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use synod::node::domain::event::Event;
+use synod::node::domain::id::TaskId;
+use synod::node::domain::name::Name;
+use synod::node::domain::pause::Pausable;
+use synod::node::domain::task::{Lane, MailboxId};
+
+use crate::faults::Kind;
+use crate::history::{Fact, Record};
+use crate::host::AGEING;
+use crate::judges::{Judge, Verdict, broken};
+
+pub(super) const JUDGE: Judge = Judge {
+    name: "lanes in order",
+    says: "no task is given out before a more urgent one of its mailbox, and none waits in a lane past the ageing time",
+    look,
+};
+
+/// How much later an event may be heard than its entry was made: the longest that a full disk holds the log up, and
+/// then some.
+const ROOM: Duration = Duration::from_secs(10);
+
+#[derive(Debug)]
+struct Task {
+    workspace: Name,
+    mailbox: MailboxId,
+    lane: Lane,
+    /// Since when it waits in its lane, while it does.
+    since: Option<Duration>,
+}
+
+#[derive(Debug, Default)]
+struct Mailboxes {
+    tasks: BTreeMap<TaskId, Task>,
+    paused: BTreeSet<Name>,
+    /// Whether time here is the time of the node, but for the disk.
+    timed: bool,
+}
+
+fn look(history: &[Record]) -> Verdict {
+    let mut mailboxes = Mailboxes::default();
+    let mut checked = 0;
+    for (place, record) in history.iter().enumerate() {
+        match &record.fact {
+            Fact::Began { nodes, .. } => mailboxes.timed = *nodes == 1,
+            Fact::Injected(fault) => mailboxes.timed &= !bends_time(fault.kind()),
+            Fact::Starting { .. } => {
+                mailboxes = Mailboxes { timed: mailboxes.timed, ..Mailboxes::default() };
+            }
+            Fact::Paused(what) => mailboxes.paused = what.iter().filter_map(workspace).collect(),
+            Fact::Happened { event: Event::TaskLeased { task, .. }, .. } => {
+                if let Some(wrong) = mailboxes.passed_over(*task, record.at) {
+                    return broken(place, Some(*task), wrong);
+                }
+                mailboxes.waits(*task, None);
+                checked += 1;
+            }
+            Fact::Happened { event, .. } => mailboxes.hear(event, record.at),
+            _ => {}
+        }
+    }
+    Ok(checked)
+}
+
+fn bends_time(kind: Kind) -> bool {
+    matches!(kind, Kind::ClockJump | Kind::ClockDrift | Kind::Pause)
+}
+
+fn workspace(what: &Pausable) -> Option<Name> {
+    match what {
+        Pausable::Workspace(workspace) => Some(workspace.clone()),
+        Pausable::Mailbox(_) | Pausable::Pool(_) => None,
+    }
+}
+
+impl Mailboxes {
+    fn waits(&mut self, task: TaskId, since: Option<Duration>) {
+        if let Some(known) = self.tasks.get_mut(&task) {
+            known.since = since;
+        }
+    }
+
+    fn hear(&mut self, event: &Event, at: Duration) {
+        match event {
+            Event::TaskSubmitted { task, workspace, mailbox, lane, .. } => {
+                let (workspace, mailbox) = (workspace.clone(), mailbox.clone());
+                self.tasks.insert(*task, Task { workspace, mailbox, lane: *lane, since: Some(at) });
+            }
+            Event::TaskReady { task, .. } => self.waits(*task, Some(at)),
+            Event::TaskReturned { task, .. } => self.waits(*task, None),
+            Event::TaskRose { task, lane, .. } => {
+                if let Some(known) = self.tasks.get_mut(task) {
+                    known.lane = *lane;
+                    known.since = known.since.map(|_| at);
+                }
+            }
+            Event::TaskEnded { task, .. } => {
+                self.tasks.remove(task);
+            }
+            Event::Paused { what, .. } => self.paused.extend(workspace(what)),
+            Event::Resumed { what } => {
+                if let Some(workspace) = workspace(what) {
+                    self.paused.remove(&workspace);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Says which task should have been given out instead, or should have risen by then.
+    fn passed_over(&self, given: TaskId, at: Duration) -> Option<String> {
+        let leased = self.tasks.get(&given).filter(|task| task.since.is_some())?;
+        let others = self.tasks.iter().filter(|(id, task)| **id != given && task.mailbox == leased.mailbox);
+        for (id, task) in others {
+            let Some(since) = task.since else { continue };
+            if task.lane < leased.lane && !self.paused.contains(&task.workspace) {
+                return Some(format!(
+                    "{id} waits in {} and this one of {} is given out",
+                    task.lane, leased.lane
+                ));
+            }
+            if self.timed && task.lane.above().is_some() && at.saturating_sub(since) > AGEING + ROOM {
+                return Some(format!("{id} waits in {} since {since:?} and has not risen", task.lane));
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::judges::histories::*;
+
+    use super::*;
+
+    fn submitted_in(index: u64, number: u128, lane: Lane) -> Fact {
+        let (task, workspace) = (task(number), Name::default());
+        let mailbox = MailboxId::Open;
+        let kind = workspace.clone();
+        happened(index, Event::TaskSubmitted { task, workspace, kind, mailbox, lane, run: None })
+    }
+
+    #[test]
+    fn a_lane_that_is_passed_over_is_found() {
+        let submitted = || [submitted_in(1, 1, Lane::Low), submitted_in(2, 2, Lane::Critical)];
+        let in_order = [leased(3, 2, 1), leased(4, 1, 1)];
+        assert_eq!(look(&history(submitted().into_iter().chain(in_order))), Ok(2));
+        assert!(look(&history(submitted().into_iter().chain([leased(3, 1, 1)]))).is_err());
+        let paused = Fact::Paused(vec![Pausable::Workspace(Name::default())]);
+        assert!(look(&history(submitted().into_iter().chain([paused, leased(3, 1, 1)]))).is_ok());
+    }
+
+    #[test]
+    fn a_task_that_never_rises_is_found() {
+        let facts = [submitted_in(1, 1, Lane::Low), submitted_in(2, 2, Lane::High), leased(3, 2, 1)];
+        let mut records = history([began(false)].into_iter().chain(facts));
+        assert_eq!(look(&records), Ok(1));
+        records[2].at = AGEING + ROOM + Duration::from_secs(1);
+        records[3].at = records[2].at;
+        assert!(look(&records).is_err());
+        assert!(look(&records[1..]).is_ok(), "without its beginning nothing is known of time");
+    }
+}

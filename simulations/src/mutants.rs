@@ -1,0 +1,173 @@
+//! The bugs that can be put into a node, what each breaks, and who must notice.
+//!
+//! A judge that never says no proves nothing. `just mutants` builds the node once with all of these in it (see
+//! `synod_domain::mutants`), chooses one for each process, and goes through seeds until somebody notices. Promises that
+//! one that survives fails the run, and so does an unmutated node that does not hold.
+
+use synod::node::domain::mutants::{Mutant, choose};
+
+/// Who must notice a bug.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notices {
+    /// This judge, in a world of one node from some seed.
+    Judge(&'static str),
+    /// Some judge, in a world of three nodes; this property is broken.
+    AmongThree(&'static str),
+    /// The model, by this property: it shows in an order of few events that worlds rarely come to.
+    Model(&'static str),
+}
+
+/// One bug.
+#[derive(Debug, Clone, Copy)]
+pub struct Seeded {
+    /// Which.
+    pub mutant: Mutant,
+    /// What goes wrong with it.
+    pub breaks: &'static str,
+    /// Who must say so.
+    pub notices: Notices,
+}
+
+/// All of them.
+pub const ALL: [Seeded; 21] = [
+    Seeded {
+        mutant: Mutant::AcknowledgeBeforeSync,
+        breaks: "what was acknowledged is gone after a crash",
+        notices: Notices::Judge("acknowledged exists"),
+    },
+    Seeded {
+        mutant: Mutant::AcknowledgeBeforeQuorum,
+        breaks: "what a leader acknowledged alone is gone with it",
+        notices: Notices::AmongThree("acknowledged exists"),
+    },
+    Seeded {
+        mutant: Mutant::IgnoreTheAttempt,
+        breaks: "an agent that lost its lease completes the work of another",
+        notices: Notices::Judge("no stale completion"),
+    },
+    Seeded {
+        mutant: Mutant::ReuseAnId,
+        breaks: "two submits of one moment become one task",
+        notices: Notices::Judge("one submit, one task"),
+    },
+    Seeded {
+        mutant: Mutant::ForgetRequests,
+        breaks: "a client that asks again has its request counted twice",
+        notices: Notices::Model("a request id counts once"),
+    },
+    Seeded {
+        mutant: Mutant::SkipTheGrace,
+        breaks: "agents lose their leases for a silence in which nobody led",
+        notices: Notices::Model("silence before a new term is forgiven"),
+    },
+    Seeded {
+        mutant: Mutant::CheckpointWithoutItsIndex,
+        breaks: "a restart leaves out entries that the mirror does not have",
+        notices: Notices::Judge("acknowledged exists"),
+    },
+    Seeded {
+        mutant: Mutant::PurgeTooEarly,
+        breaks: "a restart misses what the log has forgotten and no snapshot has",
+        notices: Notices::Judge("acknowledged exists"),
+    },
+    Seeded {
+        mutant: Mutant::ForgetTheVote,
+        breaks: "a voter that restarts votes twice in a term, and two lead",
+        notices: Notices::AmongThree("one leader per term"),
+    },
+    Seeded {
+        mutant: Mutant::DoubleFire,
+        breaks: "a retry that is due stands twice in its mailbox",
+        notices: Notices::Judge("stays up"),
+    },
+    Seeded {
+        mutant: Mutant::RefundTwice,
+        breaks: "an agent gets more work than it has slots for",
+        notices: Notices::Judge("slots hold"),
+    },
+    Seeded {
+        mutant: Mutant::DropTheRequeue,
+        breaks: "the work of a node that is gone is not given to others",
+        notices: Notices::Model("who is gone holds nothing"),
+    },
+    Seeded {
+        mutant: Mutant::StaleRead,
+        breaks: "a leader that was deposed answers with what was true before",
+        notices: Notices::AmongThree("linearizable per task"),
+    },
+    Seeded {
+        mutant: Mutant::LaneOffByOne,
+        breaks: "critical work waits for all other",
+        notices: Notices::Judge("lanes in order"),
+    },
+    Seeded {
+        mutant: Mutant::NoAgeing,
+        breaks: "low work waits for ever behind a stream of higher",
+        notices: Notices::Judge("lanes in order"),
+    },
+    Seeded {
+        mutant: Mutant::ForeignWorkspace,
+        breaks: "a key of one workspace is refused or answered with a task of another",
+        notices: Notices::Judge("one key, one task"),
+    },
+    Seeded {
+        mutant: Mutant::GiveOutPaused,
+        breaks: "work of a paused workspace is given out",
+        notices: Notices::Judge("paused is not given out"),
+    },
+    Seeded {
+        mutant: Mutant::ForgetTokens,
+        breaks: "a token does not open after a restart",
+        notices: Notices::Judge("acknowledged tokens open"),
+    },
+    Seeded {
+        mutant: Mutant::ForgetWhatCameBack,
+        breaks: "a task whose agent was lost is never given out again",
+        notices: Notices::Judge("all work ends"),
+    },
+    Seeded {
+        mutant: Mutant::GrantTwice,
+        breaks: "two agents have the lease of one task",
+        notices: Notices::Judge("one lease"),
+    },
+    Seeded {
+        mutant: Mutant::EndTwice,
+        breaks: "a task that completed ends again",
+        notices: Notices::Judge("ends once"),
+    },
+];
+
+/// Finds a bug by its name.
+pub fn named(name: &str) -> Option<&'static Seeded> {
+    ALL.iter().find(|seeded| seeded.mutant.as_str() == name)
+}
+
+/// Puts a bug into every node of this process.
+///
+/// # Errors
+/// When there is none of that name, or none in this build.
+pub fn put_in(name: &str) -> Result<(), String> {
+    let seeded = named(name).ok_or_else(|| format!("there is no mutant {name:?}"))?;
+    choose(seeded.mutant).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use crate::judges;
+
+    use super::*;
+
+    #[test]
+    fn every_bug_is_listed_once_and_its_judge_is_one() {
+        let listed: BTreeSet<Mutant> = ALL.iter().map(|seeded| seeded.mutant).collect();
+        assert_eq!(listed, Mutant::ALL.iter().copied().collect());
+        assert_eq!(listed.len(), ALL.len());
+        for Seeded { notices, mutant, .. } in ALL {
+            if let Notices::Judge(name) = notices {
+                assert!(judges::ALL.iter().any(|judge| judge.name == name), "{}: {name}", mutant.as_str());
+            }
+        }
+    }
+}

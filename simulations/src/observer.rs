@@ -1,0 +1,212 @@
+//! Tells the history what a node shows of itself: what happened, what it has applied, how everything stands.
+//!
+//! Events are noted once for the whole world, by whoever tells them first; what is special to a node is noted of
+//! each. A look at everything is taken only where everything that was ever told is applied, and in one moment.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use synod::node::domain::id::TaskId;
+use synod::node::domain::task::Task;
+use synod::node::events::{Happening, Heard, Subscription};
+use synod::node::storage::{Log, decode};
+use synod::node::{LogRecord, Node};
+use tokio::task::unconstrained;
+use tokio::time::sleep;
+
+use crate::history::{Answer, Fact, Standing};
+use crate::machine::Machine;
+use crate::{trace, workload};
+
+/// The pause between two looks whether a node has caught up.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// How often the state of a node is hashed, if nothing happened meanwhile: rarely, because it is all of it.
+const HASH_EVERY: Duration = Duration::from_millis(500);
+
+/// Bytes of the log that are read at a time.
+const READ_BYTES: usize = 1 << 20;
+
+/// Observes one life of a node.
+pub(crate) struct Observer {
+    machine: Arc<Machine>,
+    events: Subscription,
+    log: Arc<dyn Log>,
+    /// The last entry whose application was noted.
+    noted: u64,
+    /// The entry after which the state was hashed last.
+    hashed: u64,
+}
+
+impl Observer {
+    pub(crate) fn new(machine: Arc<Machine>, node: &Node, log: Arc<dyn Log>) -> Self {
+        Self { machine, events: node.events(), log, noted: applied(node), hashed: 0 }
+    }
+
+    pub(crate) async fn run(mut self, node: Arc<Node>, life: u32) {
+        let mut looked = false;
+        let mut quiet_since = applied(&node);
+        let mut next_hash = HASH_EVERY;
+        loop {
+            tokio::select! {
+                biased;
+                heard = unconstrained(self.events.next()) => match heard {
+                    Heard::Happening(happening) => self.tell(&happening),
+                    // A snapshot took its place, and a look at everything is due.
+                    Heard::Missed(_) => looked = false,
+                    Heard::Closed => return,
+                },
+                () = std::future::ready(()) => {
+                    // Nothing is left to hear: what is told is what is applied here.
+                    self.note_applied(&node);
+                    if !looked && node.waits_for().is_none() && self.has_caught_up(&node) {
+                        look(&self.machine, &node);
+                        self.machine.note(Fact::Started { life });
+                        looked = true;
+                    }
+                    let now = self.machine.elapsed();
+                    if now >= next_hash {
+                        let applied = applied(&node);
+                        if applied == quiet_since {
+                            self.hash_state(&node, applied);
+                            next_hash = now + HASH_EVERY;
+                        }
+                        quiet_since = applied;
+                    }
+                    tokio::select! {
+                        biased;
+                        heard = self.events.next() => match heard {
+                            Heard::Happening(happening) => self.tell(&happening),
+                            Heard::Missed(_) => looked = false,
+                            Heard::Closed => return,
+                        },
+                        () = sleep(LOOK) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    fn tell(&self, happening: &Happening) {
+        let text = serde_json::to_string(&happening.events).unwrap_or_default();
+        if !self.machine.is_news(happening.index, trace::hash(text.as_bytes())) {
+            return;
+        }
+        for event in &happening.events {
+            self.machine.note(Fact::Happened { index: happening.index, event: event.clone() });
+        }
+    }
+
+    fn has_caught_up(&self, node: &Node) -> bool {
+        applied(node) >= self.machine.last_told()
+    }
+
+    /// Notes the entries that were applied since the last time, as far as the log still has them.
+    fn note_applied(&mut self, node: &Node) {
+        let applied = applied(node);
+        while self.noted < applied {
+            // The storage numbers records from 1, Raft from 0.
+            let records = self.log.read(self.noted + 2, applied + 2, READ_BYTES).unwrap_or_default();
+            if records.is_empty() {
+                // They were purged, or the disk is lost.
+                self.noted = applied;
+            }
+            for record in records {
+                let index = record.index - 1;
+                let term = decode::<LogRecord>(&record.bytes).map_or(0, |entry| entry.term);
+                self.machine.note(Fact::Applied { index, term, hash: trace::hash(&record.bytes) });
+                self.noted = index;
+            }
+        }
+    }
+
+    fn hash_state(&mut self, node: &Node, applied: u64) {
+        if applied == self.hashed {
+            return;
+        }
+        let rows = node.read(|state| state.rows());
+        let text = format!("{rows:?}");
+        self.machine.note(Fact::State { index: applied, hash: trace::hash(text.as_bytes()) });
+        self.hashed = applied;
+    }
+}
+
+fn applied(node: &Node) -> u64 {
+    node.status().applied.unwrap_or(0)
+}
+
+/// Notes whenever the node begins to lead and ceases to.
+pub(crate) async fn follow_the_lead(machine: Arc<Machine>, node: Arc<Node>) {
+    let Ok(mut leading) = node.leading() else { return };
+    while leading.changed().await.is_ok() {
+        let term = *leading.borrow_and_update();
+        machine.note(Fact::Leads { term });
+    }
+}
+
+/// Looks at everything for the last time, if nobody else does; waits until the node can.
+pub(crate) async fn look_last(machine: &Arc<Machine>, node: &Arc<Node>) {
+    if node.ready().await.is_err() || !machine.takes_last_look() {
+        return;
+    }
+    while applied(node) < machine.last_told() {
+        sleep(LOOK).await;
+    }
+    look(machine, node);
+    for task in known(machine, node) {
+        if let Ok(found) = node.task(task) {
+            let result_of = result_of(node, &found).await;
+            machine.note(Fact::Stands(Standing { result_of, ..standing(&found) }));
+        }
+    }
+    machine.note(Fact::Closed);
+}
+
+/// Returns every task that anybody ever heard of.
+fn known(machine: &Machine, node: &Node) -> BTreeSet<TaskId> {
+    let records = machine.history.records();
+    let mut known: BTreeSet<TaskId> = records.iter().filter_map(|record| named(&record.fact)).collect();
+    known.extend(node.read(|state| state.tasks().map(|task| task.spec.id).collect::<Vec<_>>()));
+    known
+}
+
+/// Notes how every task stands, what is paused, and which tokens open. In one moment: it waits for nothing.
+fn look(machine: &Machine, node: &Node) {
+    for task in known(machine, node) {
+        let standing = match node.task(task) {
+            Ok(found) => standing(&found),
+            Err(_) => Standing { task, phase: None, attempt: 0, holder: None, result_of: None },
+        };
+        machine.note(Fact::Stands(standing));
+    }
+    machine.note(Fact::Paused(node.read(|state| state.pauses().map(|pause| pause.what.clone()).collect())));
+    workload::look(machine, node);
+}
+
+fn named(fact: &Fact) -> Option<TaskId> {
+    match fact {
+        Fact::Happened { event, .. } => event.task(),
+        Fact::Answered { answer: Answer::Submitted(task), .. } => Some(*task),
+        Fact::Stands(standing) => Some(standing.task),
+        _ => None,
+    }
+}
+
+fn standing(task: &Task) -> Standing {
+    Standing {
+        task: task.spec.id,
+        phase: Some(task.phase()),
+        attempt: task.attempt,
+        holder: task.lease().map(|lease| lease.agent),
+        result_of: None,
+    }
+}
+
+/// Returns the attempt that a task's result says it is of.
+async fn result_of(node: &Node, task: &Task) -> Option<u32> {
+    let result = node.result(task).await.ok()?;
+    let value = serde_json::from_slice::<Value>(&result).ok()?;
+    u32::try_from(value.get("attempt")?.as_u64()?).ok()
+}

@@ -1,0 +1,127 @@
+//! The answering side: does what other regions wish, as any request of this region's own is done.
+//!
+//! Promises that nobody is answered who speaks for another region than its certificate names, that a large payload is
+//! on a majority of this region's voters before its task is proposed, and that a task is proposed under the request
+//! that the other region names, so that a second wish is no second task. Leaves what a task may do to the rules, and what a
+//! request of the API may do to whoever serves it.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use synod_actors::system::World;
+use synod_cluster::transport::hello::Caller;
+use synod_cluster::transport::serve::Handler;
+use synod_domain::command::Command;
+use synod_domain::id::NodeId;
+use synod_domain::name::Name;
+use synod_domain::reply::{Answer, Applied};
+use synod_storage::{decode, encode};
+
+use super::parcels::{PIECE_BYTES, Parcels};
+use super::wire::{Message, Question, Said, Wish, Word};
+use crate::node::elsewhere::Handed;
+use crate::node::regions::arrive;
+
+/// How many changes of the ring a region may have missed, and how many keys. People make them by hand; what counts
+/// further is no ring that anybody made.
+const RING_CHANGES_MAX: u64 = 1 << 20;
+const RING_KEYS_MAX: u32 = 1 << 16;
+
+/// What other regions are answered with.
+pub(in crate::node) struct Answering {
+    world: World,
+    handed: Handed,
+    parcels: Mutex<Parcels>,
+}
+
+impl Answering {
+    pub(in crate::node) fn new(world: World, handed: Handed) -> Self {
+        Self { world, handed, parcels: Mutex::default() }
+    }
+
+    async fn hear(&self, region: &Name, node: NodeId, question: Question) -> Word {
+        let message = match question {
+            Question::Whole(message) => message,
+            Question::Piece { hash, size, offset, piece } => {
+                match self.parcels.lock().take((node, hash), size, offset, &piece) {
+                    Ok(Some(message)) => message,
+                    Ok(None) => return Word::Taken,
+                    Err(why) => return Word::Refused(why),
+                }
+            }
+            Question::Rest { hash, offset } => {
+                let piece = self.parcels.lock().piece((node, hash), offset);
+                return piece.map_or_else(
+                    || Word::Refused("the answer was given up meanwhile".to_owned()),
+                    Word::Piece,
+                );
+            }
+        };
+        let message = match decode::<Message>(&message) {
+            Ok(message) => message,
+            Err(error) => return Word::Refused(format!("the message is not understood: {error}")),
+        };
+        if message.from != *region {
+            let why =
+                format!("it speaks for region {}, and its certificate is of region {region}", message.from);
+            tracing::warn!(%node, why, "a voter of another region was not heard");
+            return Word::Refused(why);
+        }
+        let said = self.fulfil(region, message.wish).await;
+        let said = match encode(&said) {
+            Ok(said) => Bytes::from(said),
+            Err(error) => return Word::Refused(error.to_string()),
+        };
+        if said.len() <= PIECE_BYTES {
+            return Word::Whole(said);
+        }
+        let size = said.len() as u64;
+        Word::Long { hash: self.parcels.lock().keep(node, said), size }
+    }
+
+    async fn fulfil(&self, region: &Name, wish: Wish) -> Said {
+        match wish {
+            Wish::Take { request, spec, payload, kept } => {
+                let from = kept.then_some(region);
+                said(arrive(&self.world, from, request, spec, payload).await)
+            }
+            Wish::Serve(request) => match self.handed.answer(region, request).await {
+                Some(answer) => Said::Served(answer),
+                None => Said::NotHere("this node serves no API".to_owned()),
+            },
+            Wish::Share { ring, number } => {
+                let (used, known, last) = self.world.read(|state| {
+                    let agreed = state.federation();
+                    (agreed.ring.used, agreed.ring_number, agreed.ring.last)
+                });
+                // Whoever counted to the end would have the last word on the keys, and could not be shut out.
+                let too_far = number > known.saturating_add(RING_CHANGES_MAX)
+                    || ring.last > last.saturating_add(RING_KEYS_MAX);
+                if used.is_some() && too_far {
+                    return Said::Unknown("it counts changes of the ring that never were".to_owned());
+                }
+                let shared = self.world.propose(Command::ShareRing { ring, number }).await;
+                said(shared.map_err(|error| error.to_string()))
+            }
+        }
+    }
+}
+
+fn said(answered: Result<Answer, String>) -> Said {
+    match answered {
+        Ok(answer) => Said::Judged(answer.map(|reply| Applied::of(&reply))),
+        Err(why) => Said::Unknown(why),
+    }
+}
+
+#[async_trait]
+impl Handler for Answering {
+    async fn answer(&self, caller: &Caller, request: Bytes) -> Option<Bytes> {
+        let word = match (&caller.region, decode::<Question>(&request)) {
+            (Some(region), Ok(question)) => self.hear(region, caller.hello.node, question).await,
+            (Some(_), Err(error)) => Word::Refused(format!("the question is not understood: {error}")),
+            (None, _) => Word::Refused("only voters of other regions may ask that".to_owned()),
+        };
+        encode(&word).ok().map(Bytes::from)
+    }
+}
