@@ -11,5 +11,5 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # of its own, so that nobody takes these programs for ordinary ones.
 export RUSTC_WORKSPACE_WRAPPER="$PWD/simulations/mutants-rustc.sh"
 export CARGO_TARGET_DIR="$PWD/target/mutants"
-cargo build --quiet --locked -p synod-simulations -p synod-model
-exec "$CARGO_TARGET_DIR/debug/synod-mutants" "$@"
+cargo build --quiet --locked --profile mutants -p synod-simulations -p synod-model
+exec "$CARGO_TARGET_DIR/mutants/synod-mutants" "$@"

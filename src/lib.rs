@@ -43,6 +43,7 @@ pub mod cli;
 pub mod clock;
 pub mod doctor;
 pub mod period;
+pub mod recording;
 pub mod settings;
 pub mod telemetry;
 

@@ -16,7 +16,11 @@ mod forming;
 mod group;
 #[path = "cluster/living.rs"]
 mod living;
+#[path = "cluster/parting.rs"]
+mod parting;
 #[path = "cluster/regions.rs"]
 mod regions;
+#[path = "cluster/reverting.rs"]
+mod reverting;
 #[path = "cluster/working.rs"]
 mod working;

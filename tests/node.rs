@@ -18,6 +18,8 @@ mod ends;
 mod full_disk;
 #[path = "node/limits.rs"]
 mod limits;
+#[path = "node/offers.rs"]
+mod offers;
 #[path = "node/outside.rs"]
 mod outside;
 #[path = "node/pools.rs"]

@@ -29,9 +29,13 @@ use crate::address::Address;
 use crate::propose::World;
 use crate::tether::Tether;
 
-/// How many tasks are brought somewhere at a time. Their notes share their syncs; each may hold the largest payload
-/// twice in memory, and more than a region takes large messages of at a time would push each other out there.
-const IN_HAND_MAX: usize = 4;
+/// How many tasks are brought somewhere at a time. Their notes share their syncs. How many of them hold a large payload
+/// at a time is bounded by whoever sends them.
+const IN_HAND_MAX: usize = 16;
+
+/// How many of them go to one region. One that is there and answers nothing keeps what was offered to it in hand for as
+/// long as [`OFFER_PATIENCE`]; the others shall not wait for it.
+const IN_HAND_OF_A_REGION_MAX: usize = 6;
 
 /// How long a region may take to answer. It syncs on a majority of its nodes, far from here, after it has the payload.
 const OFFER_PATIENCE: Duration = Duration::from_secs(30);
@@ -126,7 +130,10 @@ pub(crate) struct State {
     /// Those to be tried, in order, each once.
     queue: VecDeque<TaskId>,
     queued: BTreeSet<TaskId>,
-    in_hand: BTreeSet<TaskId>,
+    /// Those that are brought somewhere, and to which region if to another.
+    in_hand: BTreeMap<TaskId, Option<Name>>,
+    /// Those out of the queue whose region has as many in hand as it may; they count as queued.
+    held_back: BTreeMap<Name, VecDeque<TaskId>>,
     /// Those in hand about which something has changed meanwhile.
     touched_in_hand: BTreeSet<TaskId>,
     /// Those that wait, and until when.
@@ -164,7 +171,8 @@ impl Actor for Envoy {
             args,
             queue: VecDeque::new(),
             queued: BTreeSet::new(),
-            in_hand: BTreeSet::new(),
+            in_hand: BTreeMap::new(),
+            held_back: BTreeMap::new(),
             touched_in_hand: BTreeSet::new(),
             waiting: BTreeSet::new(),
             tries: BTreeMap::new(),
@@ -202,6 +210,8 @@ impl State {
     /// Puts all that is kept and can go somewhere into the queue. Those that wait for their next try do so still: a
     /// region that comes and goes may not be flooded each time.
     fn look_at_everything(&mut self) {
+        // They may go elsewhere now.
+        self.queue.extend(std::mem::take(&mut self.held_back).into_values().flatten());
         let regions = self.args.world.regions.clone();
         let (here, reachable) = (regions.here(), regions.reachable());
         let can_go = self.args.world.read(|state| {
@@ -215,7 +225,7 @@ impl State {
     }
 
     fn enqueue(&mut self, task: TaskId) {
-        if self.in_hand.contains(&task) {
+        if self.in_hand.contains_key(&task) {
             self.touched_in_hand.insert(task);
             return;
         }
@@ -230,8 +240,16 @@ impl State {
         while self.in_hand.len() < IN_HAND_MAX
             && let Some(task) = self.queue.pop_front()
         {
+            let region = self.region_of(task);
+            if let Some(region) = &region {
+                let goes = self.in_hand.values().filter(|other| other.as_ref() == Some(region));
+                if goes.count() >= IN_HAND_OF_A_REGION_MAX {
+                    self.held_back.entry(region.clone()).or_default().push_back(task);
+                    continue;
+                }
+            }
             self.queued.remove(&task);
-            self.in_hand.insert(task);
+            self.in_hand.insert(task, region);
             let (world, me) = (self.args.world.clone(), me.clone());
             self.beside.spawn(async move {
                 let tried = attempt(&world, task).await;
@@ -241,8 +259,26 @@ impl State {
         }
     }
 
+    /// Returns the region that a task would be offered to now.
+    fn region_of(&self, task: TaskId) -> Option<Name> {
+        let regions = &self.args.world.regions;
+        let (here, reachable) = (regions.here(), regions.reachable());
+        let way = self.args.world.read(|state| Some(state.task(task)?.forwarding()?.next(here, &reachable)));
+        match way {
+            Some(Way::Offer(region)) => Some(region),
+            Some(Way::Here | Way::Wait | Way::Refuse(_) | Way::Direct(_)) | None => None,
+        }
+    }
+
     fn tried(&mut self, me: &ActorRef<Message>, task: TaskId, tried: Tried) {
-        self.in_hand.remove(&task);
+        if let Some(region) = self.in_hand.remove(&task).flatten()
+            && let Some(held_back) = self.held_back.get_mut(&region)
+        {
+            self.queue.extend(held_back.pop_front());
+            if held_back.is_empty() {
+                self.held_back.remove(&region);
+            }
+        }
         let touched = self.touched_in_hand.remove(&task);
         match tried {
             Tried::Again => self.wait(me, task),

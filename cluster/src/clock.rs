@@ -9,8 +9,9 @@
 //! Promises that it never goes back; that a wall clock that jumps, or is a day off, does not move it while the
 //! group lives; that whoever follows continues from the leader's last word plus the steady time since; and that a
 //! group that starts with nobody left who remembers takes the wall clock, but no time before its own past. A node
-//! that stands alone has nobody to disagree with and follows its wall clock forward. Leaves reading the system's
-//! clocks to the [`Clock`] it wraps and to tokio.
+//! that stands alone has nobody to disagree with and follows its wall clock forward; behind its own past it waits for
+//! that clock slowly, and does not stand still: what is due comes due. Leaves reading the system's clocks to the
+//! [`Clock`] it wraps and to tokio.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +31,7 @@ const NANOS_PER_MILLI: u128 = 1_000_000;
 /// Who sets the pace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// The wall clock, forward only: nobody else is there.
+    /// The wall clock, forward only: nobody else is there. While it is behind, steady time, and slowly towards it.
     Alone,
     /// Another node, or nobody yet: steady time since the last word.
     Follows,
@@ -65,11 +66,11 @@ impl Pace {
         self.base = self.base.saturating_add(elapsed);
         let wall = nanos(wall);
         match self.role {
-            Role::Alone => self.base = wall,
+            Role::Alone if wall >= self.base => self.base = wall,
             Role::Follows => {}
             // Less than what passed, in either direction: it slows down or hurries, and never turns.
             Role::Leads if wall >= self.base => self.base += (wall - self.base).min(elapsed / APPROACH),
-            Role::Leads => self.base -= (self.base - wall).min(elapsed / APPROACH),
+            Role::Alone | Role::Leads => self.base -= (self.base - wall).min(elapsed / APPROACH),
         }
         self.last = self.last.max(self.base);
         millis(self.last)
@@ -346,5 +347,17 @@ mod tests {
         assert_eq!(pace.now(ms(1), at(DAY)), at(DAY));
         pace.lead(ms(1), at(0));
         assert_eq!(pace.now(ms(2), at(0)), at(DAY));
+    }
+
+    #[test]
+    fn time_goes_on_for_a_node_alone_whose_wall_clock_was_ahead_and_is_put_right() {
+        let mut pace = Pace::new(Role::Alone, at(0), Duration::ZERO);
+        assert_eq!(pace.now(Duration::ZERO, at(DAY)), at(DAY));
+        // What was to time out in a second does, and not in a day.
+        assert_eq!(pace.now(ms(1_000), at(1_000)), at(DAY + 990));
+        let mut started_again = Pace::new(Role::Alone, at(DAY + 990), Duration::ZERO);
+        assert_eq!(started_again.now(ms(1_000), at(2_000)), at(DAY + 1_980));
+        // And when the wall clock has come there, it is followed again.
+        assert_eq!(started_again.now(ms(2_000), at(3 * DAY)), at(3 * DAY));
     }
 }

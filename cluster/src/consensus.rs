@@ -14,13 +14,14 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use bytes::Bytes;
 use openraft::error::{InitializeError, RaftError};
 use openraft::{Config, SnapshotPolicy};
 use parking_lot::{Mutex, RwLock};
 use synod_domain::id::NodeId;
 use synod_domain::sources::{Clock, Entropy};
 use synod_domain::state::State;
-use synod_storage::{RawSnapshot, Storage};
+use synod_storage::{Log, RawSnapshot, Storage};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use crate::arrival::Arrivals;
 use crate::checkpointer::{Checkpointer, MirrorStatus, Policy, adopt};
 use crate::clock::ClusterClock;
+use crate::forgetting::{FORGOT_NOTE, Memory, what_to_do};
 use crate::group::{Peer, Raft};
 use crate::hearing::{Hearing, Here};
 use crate::history::History;
@@ -126,6 +128,9 @@ pub enum Error {
     /// The group did not start.
     #[error("the group did not start: {0}")]
     Group(String),
+    /// The node has lost what it had acknowledged, and may not go on.
+    #[error("this node may not take part: {0}")]
+    Forgot(String),
 }
 
 /// What a node says of its part.
@@ -177,6 +182,10 @@ impl Consensus {
         let meter = Arc::<LogMeter>::default();
         let Storage { log, state: store, snapshots, .. } = options.storage;
         let thread = |name| if options.inline { Ok(Offload::Inline) } else { Offload::thread(name) };
+        if let Some(through) = log.note(FORGOT_NOTE)? {
+            let through = through.as_ref().try_into().map_or(0, u64::from_be_bytes);
+            return Err(Error::Forgot(what_to_do(through)));
+        }
         let log_store = LogStore::open_with(
             Arc::clone(&log),
             thread("synod-log-tidy")?,
@@ -204,6 +213,8 @@ impl Consensus {
             answered: Mutex::default(),
             appointed: AtomicU64::new(0),
             retires: watch::Sender::new(false),
+            memory: Memory::default(),
+            forgot: watch::Sender::new(None),
         });
         let colleagues = Colleagues::new(options.links.clone());
         let arrivals = Arc::new(Arrivals::new(Arc::clone(&snapshots), thread("synod-arrivals")?));
@@ -237,7 +248,7 @@ impl Consensus {
             raft: raft.clone(),
             clock,
             entropy: options.entropy,
-            log,
+            log: Arc::clone(&log),
             stop: Arc::clone(&stop_proposer),
             leading: here.leading.subscribe(),
             held: hold.subscribe(),
@@ -261,7 +272,7 @@ impl Consensus {
             tokio::spawn(pulse::run(c, d, colleagues.clone(), log_end.clone(), stop.clone())),
             tokio::spawn(leadership::announce(e, f, led, stop.clone())),
             tokio::spawn(leadership::tell(g, h, known, stop.clone())),
-            tokio::spawn(watch_life(raft.clone(), died, stop.clone())),
+            tokio::spawn(watch_life(raft.clone(), Arc::clone(&here), Arc::clone(&log), died, stop.clone())),
         ];
         let reads = Reads::start(raft.clone(), options.timing.election.0);
         let transfer = Arc::new(Transfer {
@@ -375,6 +386,20 @@ impl Consensus {
         matches!(tokio::time::timeout(patience, wait).await, Ok(Ok(_)))
     }
 
+    /// Waits until nothing is decided by this node's vote: a group without it has been agreed on, and no half of a change
+    /// asks for it. False when that is not so within `patience`.
+    pub async fn wait_voteless(&self, patience: Duration) -> bool {
+        let number = self.here.number;
+        let mut reached = self.machine.reached.subscribe();
+        // As applied: what openraft shows of the group is in force before it is agreed on.
+        let wait = reached.wait_for(|_| {
+            let membership = self.machine.place().membership;
+            let voters = membership.membership().get_joint_config();
+            voters.iter().all(|voters| !voters.contains(&number))
+        });
+        matches!(tokio::time::timeout(patience, wait).await, Ok(Ok(_)))
+    }
+
     /// Returns the time since the last word of a leader; `None` while this node leads.
     ///
     /// A node that never heard one says [`Duration::MAX`].
@@ -410,7 +435,7 @@ impl Consensus {
 
     /// Returns the group, as this node knows it.
     pub fn group(&self) -> GroupView {
-        look(&self.raft)
+        look(&self.raft, &self.here.memory)
     }
 
     /// Makes a snapshot of everything applied here and returns it. The work of the group goes on meanwhile.
@@ -511,9 +536,36 @@ async fn form(raft: &Raft, formation: Formation) -> Result<(), Error> {
     }
 }
 
-async fn watch_life(raft: Raft, died: watch::Sender<Option<String>>, stop: CancellationToken) {
+/// Ends the part of a node that has lost what it had acknowledged, so that it votes on nothing more, and sees to it that it
+/// does not start again.
+async fn end_for_good(raft: &Raft, log: &dyn Log, through: u64, died: &watch::Sender<Option<String>>) {
+    let why = what_to_do(through);
+    tracing::error!(why, "this node must not go on");
+    // It has stopped or will: a core that panicked votes on nothing either.
+    let _ = raft.shutdown().await;
+    let (done, noted) = tokio::sync::oneshot::channel();
+    let note = Bytes::copy_from_slice(&through.to_be_bytes());
+    log.put_note(FORGOT_NOTE, note, Box::new(move |outcome| drop(done.send(outcome))));
+    if !matches!(noted.await, Ok(Ok(()))) {
+        tracing::warn!("that this node must not start again could not be noted on its disk");
+    }
+    died.send_replace(Some(why));
+}
+
+async fn watch_life(
+    raft: Raft,
+    here: Arc<Here>,
+    log: Arc<dyn Log>,
+    died: watch::Sender<Option<String>>,
+    stop: CancellationToken,
+) {
     let mut metrics = raft.metrics();
+    let mut forgot = here.forgot.subscribe();
     loop {
+        let lost = *forgot.borrow_and_update();
+        if let Some(through) = lost {
+            return end_for_good(&raft, &*log, through, &died).await;
+        }
         let running = metrics.borrow_and_update().running_state.clone();
         match running {
             Ok(()) => {}
@@ -527,6 +579,8 @@ async fn watch_life(raft: Raft, died: watch::Sender<Option<String>>, stop: Cance
         tokio::select! {
             biased;
             () = stop.cancelled() => return,
+            // Its sender is here.
+            _ = forgot.changed() => {}
             // The sender is gone without a word when the core panicked.
             changed = metrics.changed() => if changed.is_err() {
                 died.send_replace(Some("the core of the log has panicked".to_owned()));

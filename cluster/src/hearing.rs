@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use crate::clock::ClusterClock;
 use crate::consensus::Timing;
+use crate::forgetting::Memory;
 
 /// What every part of agreement on this node shares.
 pub(crate) struct Here {
@@ -34,6 +35,10 @@ pub(crate) struct Here {
     pub(crate) appointed: AtomicU64,
     /// Whether this node is about to go, and leads only if there is nobody else.
     pub(crate) retires: watch::Sender<bool>,
+    /// What members said they have, while this node leads.
+    pub(crate) memory: Memory,
+    /// Through where this node has lost what it had acknowledged, once it was told so.
+    pub(crate) forgot: watch::Sender<Option<u64>>,
 }
 
 impl Here {

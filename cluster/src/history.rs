@@ -97,7 +97,9 @@ fn task_of(row: Row) -> Option<Arc<Task>> {
         | Row::Federation(_)
         | Row::Pointer(..)
         | Row::Arrival(..)
-        | Row::Route(..) => None,
+        | Row::Route(..)
+        | Row::Declined(..)
+        | Row::Clusters(_) => None,
     }
 }
 

@@ -30,6 +30,7 @@ pub mod snapshot;
 mod ahead;
 mod arrival;
 mod elections;
+mod forgetting;
 mod hearing;
 mod keeper;
 mod leadership;

@@ -3,6 +3,8 @@
 //! One message in each direction, encoded with the storage's codec and its checksum. Promises a deadline on
 //! every request. A snapshot travels in pieces, over the connection that heartbeats do not use. Leaves retrying to openraft.
 
+mod lost;
+
 use std::cmp::Ordering;
 use std::future::Future;
 use std::sync::Arc;
@@ -29,7 +31,7 @@ use tokio::time::Instant;
 
 use crate::arrival::{self, Arrivals};
 use crate::elections::{Canvass, would_vote};
-use crate::group::{Group, Peer as Member, Raft};
+use crate::group::{Group, LogId, Peer as Member, Raft};
 use crate::hearing::Here;
 use crate::log_store::LogStore;
 use crate::notices::Notices;
@@ -75,6 +77,11 @@ enum Question {
     TakeOver {
         vote: Vote<u64>,
     },
+    /// You said to the leader of that vote that you have the log through there, and you lack it.
+    Forgot {
+        vote: Vote<u64>,
+        has: LogId,
+    },
 }
 
 /// What a member answers.
@@ -92,6 +99,8 @@ enum Reply {
     TakeOver(bool),
     /// Too much waits in its core; ask again.
     Busy,
+    /// Whether it finds that it is so, and ends.
+    Forgot(bool),
 }
 
 /// A piece of a snapshot.
@@ -238,9 +247,11 @@ type RpcError = RPCError<u64, Member, RaftError<u64>>;
 
 fn failed(error: &Error) -> RpcError {
     match error {
-        Error::Unreachable { .. } | Error::Refused { .. } | Error::Late | Error::Lost(_) => {
-            RPCError::Unreachable(Unreachable::new(error))
-        }
+        Error::Unreachable { .. }
+        | Error::Refused { .. }
+        | Error::Another { .. }
+        | Error::Late
+        | Error::Lost(_) => RPCError::Unreachable(Unreachable::new(error)),
         Error::Overloaded(_) | Error::TooLarge { .. } => RPCError::Network(NetworkError::new(error)),
     }
 }
@@ -248,6 +259,11 @@ fn failed(error: &Error) -> RpcError {
 /// Counts as unreachable: it is asked again after [`BACKOFF`].
 fn busy() -> Error {
     Error::Lost("too much waits in the core of the other".to_owned())
+}
+
+/// Counts as unreachable, as long as it lacks what it has acknowledged.
+fn forgetful() -> Error {
+    Error::Lost("the other has lost what it had acknowledged".to_owned())
 }
 
 fn odd() -> Error {
@@ -260,10 +276,14 @@ impl RaftNetwork<Group> for RaftPeer {
         rpc: AppendEntriesRequest<Group>,
         _: RPCOption,
     ) -> Result<AppendEntriesResponse<u64>, RpcError> {
+        if let Some(answer) = self.ask_what_it_has(rpc.vote).await {
+            return answer;
+        }
         if self.notices.take_over(&rpc) {
             return Ok(AppendEntriesResponse::Success);
         }
         self.notices.leaves(&rpc);
+        let prev = rpc.prev_log_id;
         let (vote, last) = (rpc.vote, rpc.entries.last().map(|entry| entry.log_id).or(rpc.prev_log_id));
         match self.ask(&Question::Append(rpc), APPEND_PATIENCE).await {
             Ok(Reply::Append(Ok(answer))) => {
@@ -271,8 +291,22 @@ impl RaftNetwork<Group> for RaftPeer {
                 // make a quorum with its own.
                 let synced = self.log.synced_through(last).await;
                 synced.map_err(|error| failed(&Error::Lost(error.to_string())))?;
-                if matches!(answer, AppendEntriesResponse::Success) {
-                    self.notices.has(vote, last);
+                let through = match &answer {
+                    AppendEntriesResponse::Success => {
+                        self.notices.has(vote, last);
+                        last
+                    }
+                    AppendEntriesResponse::PartialSuccess(through) => *through,
+                    AppendEntriesResponse::Conflict => {
+                        // openraft hears of it too, so that it counts none of these entries as held there. The
+                        // member is told with the next question, for this answer may not wait for that one.
+                        self.note_what_it_lacks(vote, prev);
+                        None
+                    }
+                    AppendEntriesResponse::HigherVote(_) => None,
+                };
+                if let Some(through) = through {
+                    self.here.memory.has(self.node, vote, through);
                 }
                 Ok(answer)
             }
@@ -303,10 +337,18 @@ impl RaftNetwork<Group> for RaftPeer {
         cancel: impl Future<Output = ReplicationClosed> + Send + 'static,
         option: RPCOption,
     ) -> Result<SnapshotResponse<u64>, StreamingError<Group, Fatal<u64>>> {
+        let sent = async {
+            // A snapshot would hide what one has lost that was away for longer than the log goes back.
+            if let Some(has) = self.here.memory.said(self.node, vote) {
+                let asked = self.ask_whether_it_has(vote, has).await;
+                asked.map_err(|error| StreamingError::Unreachable(Unreachable::new(&error)))?;
+            }
+            self.send_snapshot(vote, snapshot, option.hard_ttl()).await
+        };
         tokio::select! {
             biased;
             closed = cancel => Err(StreamingError::Closed(closed)),
-            sent = self.send_snapshot(vote, snapshot, option.hard_ttl()) => sent,
+            sent = sent => sent,
         }
     }
 
@@ -327,6 +369,9 @@ impl RaftPeer {
         let mut size = 0;
         let mut begun = Instant::now();
         loop {
+            if self.here.memory.lost(self.node, vote).is_some() {
+                return Err(StreamingError::Unreachable(Unreachable::new(&forgetful())));
+            }
             let piece = snapshot.snapshot.read_at(offset, size);
             let piece = piece.map_err(|error| {
                 let signature = Some(snapshot.meta.signature());
@@ -337,7 +382,12 @@ impl RaftPeer {
             let meta = snapshot.meta.clone();
             let question = Question::Snapshot(Piece { vote, meta, offset, bytes: piece.to_vec(), last });
             match self.colleagues.ask_apart(self.node, &question, deadline).await {
-                Ok(Reply::Snapshot(Ok(Taken::Done(done)))) => return Ok(done),
+                Ok(Reply::Snapshot(Ok(Taken::Done(done)))) => {
+                    if let Some(through) = snapshot.meta.last_log_id.filter(|_| done.vote == vote) {
+                        self.here.memory.has(self.node, vote, through);
+                    }
+                    return Ok(done);
+                }
                 Ok(Reply::Snapshot(Ok(Taken::Wants(wanted)))) => {
                     if wanted > offset {
                         begun = Instant::now();
@@ -455,6 +505,16 @@ impl RaftHandler {
         self.raft.trigger().elect().await.is_ok()
     }
 
+    /// Ends this node's part if it lacks what it had acknowledged to the leader of that vote. Nobody has taken anything of
+    /// its log away since: that would have been a later leader, whom it would know.
+    fn forgot(&self, vote: Vote<u64>, has: LogId) -> bool {
+        let forgot = vote.committed && vote == self.known_vote() && self.log.last() < Some(has);
+        if forgot {
+            self.here.forgot.send_replace(Some(has.index));
+        }
+        forgot
+    }
+
     async fn reply(&self, question: Question) -> Reply {
         match question {
             Question::Append(rpc) => {
@@ -480,6 +540,7 @@ impl RaftHandler {
             }
             Question::TakeOver { vote } => Reply::TakeOver(self.take_over(vote).await),
             Question::Snapshot(piece) => Reply::Snapshot(self.take(piece).await),
+            Question::Forgot { vote, has } => Reply::Forgot(self.forgot(vote, has)),
         }
     }
 }
@@ -499,78 +560,4 @@ impl Handler for RaftHandler {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
-mod tests {
-    use futures::StreamExt as _;
-    use futures::stream::FuturesUnordered;
-    use synod_domain::event::Event;
-    use synod_domain::sources::{Clock, Entropy};
-    use synod_storage::MemoryDisk;
-
-    use super::*;
-    use crate::checkpointer::Policy;
-    use crate::consensus::{Consensus, Formation, Options, Timing};
-    use crate::machine::EventSink;
-    use crate::transport::hello::{Hello, PROTOCOL};
-
-    /// Time that stands, chance that is none, and nobody who listens.
-    struct Nothing;
-
-    impl Clock for Nothing {
-        fn now(&self) -> Timestamp {
-            Timestamp::ZERO
-        }
-    }
-
-    impl Entropy for Nothing {
-        fn draw(&self) -> u64 {
-            1
-        }
-    }
-
-    impl EventSink for Nothing {
-        fn publish(&self, _: u64, _: Timestamp, _: Vec<Event>) {}
-    }
-
-    #[tokio::test]
-    async fn what_waits_for_a_full_disk_is_bounded_and_the_rest_answered_at_once() {
-        let disk = MemoryDisk::new();
-        let options = Options {
-            number: 2,
-            me: NodeId::from_raw(2),
-            storage: disk.open(),
-            clock: Arc::new(Nothing),
-            entropy: Arc::new(Nothing),
-            events: Arc::new(Nothing),
-            timing: Timing::default(),
-            policy: Policy::default(),
-            inline: true,
-            formation: Formation::Join,
-            links: None,
-        };
-        let node = Consensus::start(options).await.unwrap();
-        disk.limit_space(Some(0));
-        let handler = node.handler();
-        let node = NodeId::from_raw(1);
-        let hello = Hello { protocol: PROTOCOL, cluster: "test".to_owned(), node, generation: 1 };
-        let caller = Caller::member(hello);
-        let append = || {
-            let vote = Vote::new_committed(1, 1);
-            let rpc =
-                AppendEntriesRequest { vote, prev_log_id: None, entries: Vec::new(), leader_commit: None };
-            handler.answer(&caller, encode(&Question::Append(rpc)).unwrap().into())
-        };
-        let mut asked: FuturesUnordered<_> = (0..3 * IN_CORE_MAX).map(|_| append()).collect();
-        let all = async {
-            for _ in 0..2 * IN_CORE_MAX {
-                let answer = asked.next().await.unwrap().unwrap();
-                assert!(matches!(decode::<Reply>(&answer).unwrap(), Reply::Busy));
-            }
-            disk.limit_space(None);
-            while let Some(answer) = asked.next().await {
-                assert!(matches!(decode::<Reply>(&answer.unwrap()).unwrap(), Reply::Append(Ok(_))));
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(20), all).await.unwrap();
-    }
-}
+mod tests;

@@ -426,7 +426,8 @@ fn creates_work(command: &Command) -> bool {
         | Command::StartRun { .. }
         | Command::Redrive { .. }
         | Command::KeepForRegion { .. }
-        | Command::TakeOffered { .. } => true,
+        | Command::TakeOffered { .. }
+        | Command::RefuseOffered { .. } => true,
         Command::SetLimits { .. }
         | Command::SetWeight { .. }
         | Command::StartNode { .. }
@@ -465,8 +466,11 @@ fn creates_work(command: &Command) -> bool {
         | Command::RemoveGossipKey { .. }
         | Command::PutRegionToken { .. }
         | Command::AdmitRegion { .. }
+        | Command::AdmitRegionAs { .. }
         | Command::KnowRegion { .. }
+        | Command::SeeRegion { .. }
         | Command::RemoveRegion { .. }
+        | Command::LoseRegion { .. }
         | Command::ShareRing { .. }
         | Command::OfferToRegion { .. }
         | Command::ForwardedTo { .. }
@@ -497,7 +501,7 @@ fn weight(command: &Command) -> usize {
         | Command::Pause { reason, .. }
         | Command::RevokeToken { reason, .. } => reason.len(),
         Command::EndRun { summary, .. } => summary.len(),
-        Command::RegionRefused { why, .. } => why.len(),
+        Command::RegionRefused { why, .. } | Command::RefuseOffered { why, .. } => why.len(),
         Command::RegisterAgent { spec } => {
             spec.metadata.as_ref().map_or(0, |metadata| metadata.len()) + 4 * REST
         }
@@ -507,12 +511,15 @@ fn weight(command: &Command) -> usize {
         | Command::StartNode { .. }
         | Command::PutRegionToken { .. }
         | Command::AdmitRegion { .. }
+        | Command::AdmitRegionAs { .. }
+        | Command::SeeRegion { .. }
         | Command::ShareRing { .. }
         | Command::AdmitNode { .. } => 4 * REST,
         Command::KnowRegion { addresses, .. } => addresses.iter().map(|address| address.len() + REST).sum(),
         Command::MarkNode { reason, .. }
         | Command::DrainNode { reason, .. }
         | Command::RemoveRegion { reason, .. }
+        | Command::LoseRegion { reason, .. }
         | Command::RemoveNode { reason, .. } => reason.len(),
         Command::Claim { offered, .. } | Command::ClaimOnce { offered, .. } => {
             offered.as_ref().map_or(0, |offered| offered.len() * REST)

@@ -1,8 +1,11 @@
 //! What a node shows of its group: who leads, who votes, who lags.
 
+use std::collections::BTreeMap;
+
 use openraft::ServerState;
 use synod_domain::id::NodeId;
 
+use crate::forgetting::Memory;
 use crate::group::Raft;
 
 /// Who leads.
@@ -40,13 +43,16 @@ pub struct MemberView {
     pub matched: Option<u64>,
     /// How many entries it lacks, told by the leader only.
     pub lag: Option<u64>,
+    /// Through where it had acknowledged the log and has lost it, told by the leader only: its disk is an older copy.
+    pub lost: Option<u64>,
 }
 
 /// Looks at the group.
-pub(crate) fn look(raft: &Raft) -> GroupView {
+pub(crate) fn look(raft: &Raft, memory: &Memory) -> GroupView {
     let metrics = raft.metrics();
     let metrics = metrics.borrow();
     let leads = metrics.state == ServerState::Leader;
+    let lost = if leads { memory.all_lost() } else { BTreeMap::new() };
     let membership = metrics.membership_config.membership();
     let last = metrics.last_log_index.map_or(0, |index| index + 1);
     let members = membership.nodes().map(|(number, peer)| {
@@ -59,6 +65,7 @@ pub(crate) fn look(raft: &Raft) -> GroupView {
             voter: membership.get_joint_config().iter().any(|voters| voters.contains(number)),
             matched: index,
             lag: matched.map(|_| last.saturating_sub(index.map_or(0, |index| index + 1))),
+            lost: lost.get(&peer.node).copied(),
         }
     });
     GroupView {

@@ -6,6 +6,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 mod gossip {
+    mod air;
+    mod measure;
     mod support;
 
     mod joining;

@@ -421,4 +421,41 @@ pub enum Command {
         /// What the agent offers for this claim, in place of what it registered with.
         offered: Option<Capabilities>,
     },
+    /// Notes that a task that another region offers was refused, so that it is refused from then on, also when what was
+    /// missing comes: that region may have given it to another one. Answered with the task if it was taken meanwhile.
+    RefuseOffered {
+        /// Which task.
+        task: TaskId,
+        /// Which region offers it.
+        from: Name,
+        /// Why it was refused, for a person.
+        why: Arc<str>,
+    },
+    /// Lets another region in as [`Command::AdmitRegion`] does, and notes which cluster it is.
+    AdmitRegionAs {
+        /// What it is called.
+        region: Name,
+        /// The node that founds it.
+        founder: NodeId,
+        /// SHA-256 of the secret of its token.
+        token: TokenHash,
+        /// The id of its cluster.
+        cluster: Arc<str>,
+    },
+    /// Notes which cluster has proven to be a region. The first one is that region from then on; another one is noted as
+    /// its rival, and is not talked to.
+    SeeRegion {
+        /// Which region.
+        region: Name,
+        /// The id of the cluster.
+        cluster: Arc<str>,
+    },
+    /// Removes another region as [`Command::RemoveRegion`] does, if it is not removed, and declares that it will never
+    /// be back: tasks that were offered to it go elsewhere, although it may have done them.
+    LoseRegion {
+        /// Which region.
+        region: Name,
+        /// Why, for a person. It stands in each of those tasks.
+        reason: Arc<str>,
+    },
 }

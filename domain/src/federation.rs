@@ -5,6 +5,7 @@
 //! it is. A region that was removed stays in the list: its name is not given out again, and its nodes are not let in.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +26,9 @@ pub const REGION_ADDRESSES_MAX: usize = 8;
 
 /// The longest name of a region, in bytes. It stands in certificates, which have less room than other places.
 pub const REGION_NAME_BYTES_MAX: usize = 63;
+
+/// The longest id of a cluster that is kept, in bytes; ours have 16 letters.
+pub const CLUSTER_BYTES_MAX: usize = 64;
 
 /// The longest address that is kept, in bytes.
 pub const REGION_ADDRESS_BYTES_MAX: usize = 255;
@@ -55,6 +59,25 @@ pub struct KnownRegion {
     pub removed: Option<Timestamp>,
 }
 
+/// Which cluster a region is: the first one that was let in or seen under its name. Two that were let in under one name,
+/// in two regions that were cut off from each other, are told apart by it, and only the first is talked to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identified {
+    /// The id of its cluster.
+    pub cluster: Arc<str>,
+    /// Another cluster that has shown itself under the same name; the latest of them.
+    pub rival: Option<Rival>,
+}
+
+/// A second cluster under the name of a region.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rival {
+    /// The id of its cluster.
+    pub cluster: Arc<str>,
+    /// When it was seen first.
+    pub at: Timestamp,
+}
+
 /// What is agreed about other regions. As good as nothing where there are none.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Federation {
@@ -66,6 +89,9 @@ pub struct Federation {
     pub tokens: BTreeMap<TokenId, RegionToken>,
     /// The other regions, by name.
     pub regions: BTreeMap<Name, KnownRegion>,
+    /// Which clusters they are, as far as they have shown that. It has a row of its own.
+    #[serde(skip)]
+    pub clusters: BTreeMap<Name, Identified>,
 }
 
 impl Federation {
@@ -74,9 +100,19 @@ impl Federation {
         self.regions.get(region).is_some_and(|known| known.removed.is_some())
     }
 
+    /// Returns which cluster a region is, once that is known.
+    pub fn cluster_of(&self, region: &Name) -> Option<&Arc<str>> {
+        self.clusters.get(region).map(|identified| &identified.cluster)
+    }
+
     /// Walks the regions that were not removed, in order of name.
     pub fn others(&self) -> impl Iterator<Item = (&Name, &KnownRegion)> {
         self.regions.iter().filter(|(_, known)| known.removed.is_none())
+    }
+
+    /// Walks the regions that were removed and since when, in order of name.
+    pub fn removed(&self) -> impl Iterator<Item = (&Name, Timestamp)> {
+        self.regions.iter().filter_map(|(name, known)| Some((name, known.removed?)))
     }
 
     /// Tells whether a ring is later than the one that is agreed. Of two that were changed at the same time in two

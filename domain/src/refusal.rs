@@ -212,6 +212,14 @@ pub enum Refusal {
         /// Which region.
         region: Name,
     },
+    /// The task was offered before and refused, and the region that offers it may have given it to another one since.
+    #[error("{task} was offered before and refused: {why}")]
+    OfferDeclined {
+        /// Which task.
+        task: TaskId,
+        /// Why it was refused then.
+        why: String,
+    },
 }
 
 impl Refusal {
@@ -247,6 +255,7 @@ impl Refusal {
             Self::RegionNotKnown(_) => "region_unknown",
             Self::TaskElsewhere { .. } => "task_elsewhere",
             Self::TaskNotKept { .. } => "task_not_kept",
+            Self::OfferDeclined { .. } => "offer_declined",
         }
     }
 
@@ -295,6 +304,9 @@ impl Refusal {
             Self::RegionNotKnown(_) => "list the regions with `synod cluster regions`",
             Self::TaskElsewhere { .. } => "ask that region, as with ?region=NAME",
             Self::TaskNotKept { .. } => "read the task to see where it is",
+            Self::OfferDeclined { .. } => {
+                "nothing is left to do; the region that has it says what becomes of it"
+            }
         }
     }
 

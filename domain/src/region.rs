@@ -34,8 +34,9 @@ pub const FALLBACKS_MAX: usize = 8;
 /// cut off and still be waited for: who offers a task again after that would make a second one.
 pub const PASSAGE_LIFE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
-/// How many tasks that went and how many that came are remembered; the oldest are forgotten first. Each takes some 200
-/// bytes of memory on every replica.
+/// How many tasks that went are remembered, and of each region how many that came from it; the oldest are forgotten
+/// first. Each takes some 200 bytes of memory on every replica. Of each region, because one that sends very many must
+/// not make it forgotten what came from another.
 pub const PASSAGES_MAX: usize = 1_000_000;
 
 /// How much it matters where a task is.
@@ -152,6 +153,45 @@ pub struct Arrival {
     pub at: Timestamp,
 }
 
+/// A task that another region offered and that was refused here for good.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Declined {
+    /// Which region offered it.
+    pub from: Name,
+    /// Why it was refused, for a person.
+    pub why: Arc<str>,
+    /// When that was noted.
+    pub at: Timestamp,
+}
+
+/// What came of the offer of another region. It is the same however often and late the task is offered again: the region
+/// that offered it goes by what it heard first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It was taken.
+    Taken(Arrival),
+    /// It was refused, and is refused from then on.
+    Declined(Declined),
+}
+
+impl Verdict {
+    /// Returns which region offered the task.
+    pub const fn from(&self) -> &Name {
+        match self {
+            Self::Taken(arrival) => &arrival.from,
+            Self::Declined(declined) => &declined.from,
+        }
+    }
+
+    /// Returns since when it holds.
+    pub const fn at(&self) -> Timestamp {
+        match self {
+            Self::Taken(arrival) => arrival.at,
+            Self::Declined(declined) => declined.at,
+        }
+    }
+}
+
 /// A task that is kept for another region, as agreed at its source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Forwarding {
@@ -214,6 +254,18 @@ impl Forwarding {
             self.refused.insert(region.clone(), why);
         }
         offered
+    }
+
+    /// Takes a region off the route to which it was not offered; `false` when it was, or is off or not on the route, and
+    /// nothing changes.
+    pub fn strike(&mut self, region: &Name, why: Arc<str>) -> bool {
+        let may = self.offered.as_ref() != Some(region)
+            && !self.refused.contains_key(region)
+            && self.regions().any(|known| known == region);
+        if may {
+            self.refused.insert(region.clone(), why);
+        }
+        may
     }
 
     fn regions(&self) -> impl Iterator<Item = &Name> {

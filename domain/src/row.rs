@@ -4,19 +4,20 @@
 //! what changed, [`crate::state::State::restore`] builds the same state from all rows. Keys sort
 //! by kind and then by id. Both are formats: kinds and variants are only appended.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::agent::{Agent, Pool};
-use crate::federation::Federation;
+use crate::federation::{Federation, Identified};
 use crate::id::{AgentId, NodeId, RequestId, RunId, TaskId, TokenId};
 use crate::limits::Limits;
 use crate::mailbox::Turns;
 use crate::name::Name;
 use crate::node::{JoinToken, Keyring, Node};
 use crate::pause::{Pausable, Pause};
-use crate::region::{Arrival, Pointer, Route};
+use crate::region::{Arrival, Declined, Pointer, Route};
 use crate::reply::Applied;
 use crate::run::Run;
 use crate::task::{MailboxId, Phase, Task};
@@ -65,10 +66,12 @@ pub enum RowKey {
     Federation,
     /// Where a task is that was forwarded from here.
     Pointer(TaskId),
-    /// A task that another region offered, remembered so that it is taken once.
+    /// A task that another region offered, remembered so that it is taken once, or refused for good.
     Arrival(TaskId),
     /// The route of a dead letter that was kept for another region.
     Route(TaskId),
+    /// Which clusters the other regions are.
+    Clusters,
 }
 
 /// Everything but history sorts below this byte; a start reads the keys up to it.
@@ -76,7 +79,7 @@ pub const HISTORY_PREFIX: u8 = b'h';
 
 /// The first bytes of all other keys. A start reads and checks the rows behind them and leaves history,
 /// which may be large, to whoever asks for it.
-pub const LIVE_PREFIXES: [u8; 20] = *b"ABCDEFGHIJKLMNPRTUWY";
+pub const LIVE_PREFIXES: [u8; 21] = *b"ABCDEFGHIJKLMNOPRTUWY";
 
 impl RowKey {
     /// Returns the key's bytes; they sort as the keys do within a kind.
@@ -120,6 +123,8 @@ impl RowKey {
             Self::Arrival(task) => with_id(b'B', task.raw()),
             // An itinerary.
             Self::Route(task) => with_id(b'I', task.raw()),
+            // Who others are.
+            Self::Clusters => vec![b'O'],
         }
     }
 }
@@ -212,6 +217,10 @@ pub enum Row {
     Arrival(TaskId, Arrival),
     /// The route of a dead letter that was kept for another region.
     Route(TaskId, Route),
+    /// A task that another region offered and that was refused. Its key is that of an arrival.
+    Declined(TaskId, Declined),
+    /// Which clusters the other regions are.
+    Clusters(BTreeMap<Name, Identified>),
 }
 
 /// What changed since it was last asked.
@@ -249,6 +258,7 @@ mod tests {
             RowKey::Pointer(TaskId::from_raw(1)),
             RowKey::Arrival(TaskId::from_raw(1)),
             RowKey::Route(TaskId::from_raw(1)),
+            RowKey::Clusters,
             RowKey::Token(TokenId::from_raw(1)),
             RowKey::Pause(Pausable::Mailbox(MailboxId::Open)),
         ];

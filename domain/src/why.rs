@@ -176,6 +176,8 @@ pub enum Why {
         offered: Option<Name>,
         /// Those that do not take it, and why.
         refused: BTreeMap<Name, Arc<str>>,
+        /// Since when the region that it was offered to is removed, if it is.
+        removed: Option<Timestamp>,
     },
 }
 

@@ -27,10 +27,12 @@ mod laws {
     mod whys;
 
     mod agents;
+    mod arriving;
     mod cost;
     mod endings;
     mod federation;
     mod membership;
+    mod removed;
     mod shares;
     mod submits;
     mod timeouts;

@@ -6,10 +6,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::disk::Disk;
-use crate::faults::Fault;
+use crate::faults::{Fault, Kind};
 use crate::history::Fact;
+use crate::host;
 use crate::machine::{Machine, Order};
 use crate::net::ip_of;
+use crate::scenario::Schedule;
 use crate::shared::{Phase, Shared};
 use crate::world::Settings;
 
@@ -21,6 +23,9 @@ const RESTART_AFTER: Duration = Duration::from_millis(500);
 
 /// How long nothing may be unfinished before the world closes.
 const QUIET: Duration = Duration::from_secs(1);
+
+/// How long a story may take that ends itself.
+const STORY_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// How long the last look and the orderly stops may take.
 const CLOSE: Duration = Duration::from_secs(60);
@@ -35,6 +40,10 @@ pub(crate) struct Site {
     pub(crate) flipped: bool,
     /// Whether the disk does nothing.
     pub(crate) frozen: bool,
+    /// Whether the machine goes for good once its node has left.
+    pub(crate) stays_out: bool,
+    /// Whether it has.
+    pub(crate) gone: bool,
 }
 
 pub(crate) struct Driver<'a> {
@@ -42,6 +51,8 @@ pub(crate) struct Driver<'a> {
     pub(crate) shared: Arc<Shared>,
     pub(crate) sites: Vec<Site>,
     pub(crate) plan: VecDeque<(Duration, Fault)>,
+    /// What was asked for by hand, besides the plan.
+    pub(crate) schedule: Schedule,
     /// Which faults go on, and until when.
     pub(crate) going_on: Vec<(Duration, Fault)>,
     /// Which nodes are still to be restarted, one after the other.
@@ -54,11 +65,17 @@ pub(crate) struct Driver<'a> {
 
 impl Driver<'_> {
     pub(crate) fn drive(&mut self, settings: &Settings) {
-        while self.sim.elapsed() < settings.busy() {
+        let until = if self.shared.story.ends_itself() { STORY_MAX } else { settings.busy() };
+        while self.sim.elapsed() < until && !self.shared.is_finished() {
             self.inject();
             self.step();
         }
         self.end_faults();
+        if self.shared.story.ends_itself() {
+            // Who is away for good is back for the last look.
+            let now = self.sim.elapsed();
+            self.sites.iter_mut().for_each(|site| site.back_at = site.back_at.map(|at| at.min(now)));
+        }
         let bound = self.sim.elapsed() + settings.settle;
         self.busy_at = self.sim.elapsed();
         while self.sim.elapsed() < bound && self.sim.elapsed() < self.busy_at + QUIET {
@@ -74,6 +91,7 @@ impl Driver<'_> {
     fn is_anybody_there(&mut self) -> bool {
         self.sites
             .iter()
+            .filter(|site| !site.gone)
             .any(|site| site.back_at.is_some() || self.sim.is_host_running(ip_of(site.machine.node)))
     }
 
@@ -82,6 +100,10 @@ impl Driver<'_> {
         self.start_again(now);
         self.heal(now);
         self.roll();
+        // Not before faults had their turn: what was written in the last step is what a crash can lose.
+        for site in self.sites.iter_mut().filter(|site| !site.frozen && !site.gone) {
+            site.disk.pump(now);
+        }
         self.shared.world_clock.run();
         let stepped = self.sim.step();
         let now = self.sim.elapsed();
@@ -89,19 +111,24 @@ impl Driver<'_> {
         if let Err(error) = stepped {
             self.shared.note(Fact::NodeFailed { reason: error.to_string() });
         }
-        let closing = self.shared.phase() == Phase::Closing;
+        if let Some(hear) = &self.shared.on_time {
+            hear(now);
+        }
+        // Whoever ends before all have stood at one place is missed there.
+        let may_stay_away = self.shared.phase() == Phase::Closing && self.shared.has_rested();
         for place in 0..self.sites.len() {
-            let site = &mut self.sites[place];
-            if !site.frozen {
-                site.disk.pump(now);
+            let site = &self.sites[place];
+            if site.gone {
+                continue;
             }
             let is_down = site.back_at.is_some() || !self.sim.is_host_running(ip_of(site.machine.node));
-            if is_down && site.back_at.is_none() && !closing {
+            if is_down && site.back_at.is_none() && !may_stay_away {
                 self.has_ended(place, now);
             }
             let machine = &self.sites[place].machine;
             let is_coming = machine.nodes > 1 && machine.identity.lock().is_none();
-            if is_down || is_coming || machine.unfinished.load(Ordering::Relaxed) > 0 {
+            let is_going = machine.order() != Order::None;
+            if is_down || is_coming || is_going || machine.unfinished.load(Ordering::Relaxed) > 0 {
                 self.busy_at = now;
             }
         }
@@ -124,7 +151,14 @@ impl Driver<'_> {
         self.shared.wires.refuse(site.machine.node, true);
         match site.machine.order() {
             Order::Stop => {}
-            Order::Leave => site.empty(false),
+            Order::Leave => {
+                site.empty(false);
+                if site.stays_out {
+                    (site.back_at, site.gone) = (None, true);
+                    site.machine.now_is_there(site.machine.node, false);
+                    site.machine.note(Fact::Gone);
+                }
+            }
             Order::None => {
                 site.lose_power(0);
                 if site.flipped {
@@ -137,6 +171,7 @@ impl Driver<'_> {
 
     fn inject(&mut self) {
         let now = self.sim.elapsed();
+        self.follow_schedule(now);
         while let Some((at, fault)) = self.plan.front() {
             if *at > now || now < *at + CRASH_PATIENCE && self.waits_for_more(fault) {
                 return;
@@ -150,6 +185,39 @@ impl Driver<'_> {
         }
     }
 
+    /// Does what was asked for by hand. Whoever asked knows what the cluster survives; only what cannot be is missed.
+    fn follow_schedule(&mut self, now: Duration) {
+        let mut due = self.schedule.look(now, &self.shared.history);
+        while let Some(step) = due.pop_front() {
+            let there = self.nodes();
+            let up = |node: &u64| self.site(*node).is_some_and(|site| site.back_at.is_none());
+            let up = there.iter().copied().filter(up).collect();
+            let fault = self.schedule.choose(&step, there, up);
+            if now < step.at + CRASH_PATIENCE && self.waits_for_more(&fault) {
+                self.schedule.put_back(step);
+            } else if self.can_be(&fault) {
+                self.shared.note(Fact::Injected(fault.clone()));
+                self.perform(now, fault);
+            } else {
+                self.shared.note(Fact::Missed(fault));
+            }
+        }
+    }
+
+    /// Tells whether a fault finds the machine it is for, and whoever is told to do something has nothing else to do: a
+    /// second order would take the place of the first, and what was done would not be what was told.
+    fn can_be(&self, fault: &Fault) -> bool {
+        let site = fault.node().map(|node| self.site(node));
+        match (fault.kind(), site) {
+            (Kind::Join, Some(site)) => site.is_none(),
+            (Kind::Restart | Kind::Leave | Kind::StayOut, Some(site)) => {
+                site.is_some_and(|site| site.back_at.is_none() && site.machine.order() == Order::None)
+            }
+            (_, Some(site)) => site.is_some_and(|site| site.back_at.is_none()),
+            (_, None) => true,
+        }
+    }
+
     /// Tells whether a crash would find more to do a little later.
     fn waits_for_more(&self, fault: &Fault) -> bool {
         let Fault::Crash { node, .. } = fault else { return false };
@@ -159,29 +227,36 @@ impl Driver<'_> {
     /// Tells whether a fault leaves the cluster what it needs: what destroys the data of a node comes only while
     /// all others are whole, and what is done to a node only while it is there.
     fn may_be(&mut self, fault: &Fault) -> bool {
-        let is_whole = |site: &Site| {
+        let there: Vec<&Site> = self.sites.iter().filter(|site| !site.gone).collect();
+        let count = there.len() as u64;
+        // Who is about to stop or to leave counts as lost: the others may have to agree without it already.
+        let is_whole = |site: &&Site| {
             site.back_at.is_none()
                 && !site.flipped
-                && site.machine.voters.load(Ordering::Relaxed) == self.shared.nodes
+                && site.machine.order() == Order::None
+                && site.machine.voters.load(Ordering::Relaxed) == count
         };
-        if fault.kind().is_destructive() && !self.sites.iter().all(is_whole) {
+        if fault.kind().is_destructive() && !there.iter().all(is_whole) {
             return false;
         }
-        let there = fault.node().and_then(|node| self.site(node));
-        there.is_none_or(|site| site.back_at.is_none())
+        // Fewer than it began with would survive less than it did.
+        if fault.kind() == Kind::StayOut && count <= self.shared.nodes {
+            return false;
+        }
+        self.can_be(fault)
     }
 
     pub(crate) fn site(&self, node: u64) -> Option<&Site> {
-        self.sites.iter().find(|site| site.machine.node == node)
+        self.sites.iter().find(|site| site.machine.node == node && !site.gone)
     }
 
     pub(crate) fn site_mut(&mut self, node: u64) -> Option<&mut Site> {
-        self.sites.iter_mut().find(|site| site.machine.node == node)
+        self.sites.iter_mut().find(|site| site.machine.node == node && !site.gone)
     }
 
     /// Restarts the next of those that are restarted one after the other, once all others are back.
     fn roll(&mut self) {
-        let all_work = self.sites.iter().all(|site| {
+        let all_work = self.sites.iter().filter(|site| !site.gone).all(|site| {
             site.back_at.is_none() && site.machine.takes_work() && site.machine.order() == Order::None
         });
         if all_work
@@ -202,6 +277,7 @@ impl Driver<'_> {
 
     fn end_faults(&mut self) {
         self.plan.clear();
+        self.schedule.end();
         self.rolling.clear();
         for (_, fault) in std::mem::take(&mut self.going_on) {
             self.end(&fault);
@@ -212,9 +288,33 @@ impl Driver<'_> {
         *self.shared.phase.lock() = Phase::Settling;
     }
 
+    /// Puts a machine there and starts it.
+    pub(crate) fn enter(&mut self, node: u64) {
+        let disk = Disk::new(self.shared.streams.open(&format!("disk {node}")));
+        let machine = Arc::new(Machine::new(Arc::clone(&self.shared), node, disk.memory()));
+        let software = Arc::clone(&machine);
+        self.sim.host(ip_of(node), move || {
+            let machine = Arc::clone(&software);
+            async move {
+                host::live(machine).await;
+                Ok(())
+            }
+        });
+        self.shared.now_is_there(node, true);
+        self.sites.push(Site {
+            machine,
+            disk,
+            back_at: None,
+            flipped: false,
+            frozen: false,
+            stays_out: false,
+            gone: false,
+        });
+    }
+
     /// Tells which nodes there are.
     pub(crate) fn nodes(&self) -> BTreeSet<u64> {
-        self.sites.iter().map(|site| site.machine.node).collect()
+        self.sites.iter().filter(|site| !site.gone).map(|site| site.machine.node).collect()
     }
 }
 

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use serde_json::Value;
 use synod::node::domain::event::Event;
-use synod::node::domain::id::{AgentId, TaskId, TokenId};
+use synod::node::domain::id::{AgentId, NodeId, TaskId, TokenId};
 use synod::node::domain::pause::Pausable;
 use synod::node::domain::task::Phase;
 
@@ -98,13 +99,36 @@ pub enum Fact {
         /// Of all its rows.
         hash: u64,
     },
+    /// Every node stands at one place in the log, and this is the state of this one: the last word of each.
+    Rests {
+        /// The last entry in it.
+        index: u64,
+        /// Of all its rows.
+        hash: u64,
+    },
     /// The node ended by itself.
     NodeFailed {
         /// What it said.
         reason: String,
     },
+    /// The node found something on its disk that was not what it had written, and made it anew from what was.
+    Repaired {
+        /// What was wrong.
+        reason: String,
+    },
     /// The node stopped because it was told to.
     Stopped,
+    /// The machine has gone for good: its node has left the cluster.
+    Gone,
+    /// Something that a client or an agent of an embedder said, for judges of their own.
+    Noted {
+        /// Who.
+        by: Arc<str>,
+        /// What, as JSON.
+        what: Value,
+    },
+    /// A fault of a schedule was due and could not be: its node was away.
+    Missed(Fault),
     /// A panic that no script asked for.
     Panicked {
         /// Where and why.
@@ -182,10 +206,15 @@ pub enum Request {
         /// Differs when the content does.
         content: u64,
         /// The pool it is for.
-        pool: &'static str,
+        pool: Arc<str>,
     },
     /// To tell when a task has ended.
     Wait {
+        /// Which.
+        task: TaskId,
+    },
+    /// To show how a task stands, as new as anything that was answered before.
+    Look {
         /// Which.
         task: TaskId,
     },
@@ -198,6 +227,8 @@ pub enum Request {
     Register {
         /// Which.
         agent: AgentId,
+        /// How many tasks it may hold.
+        slots: u32,
     },
     /// To give an agent work.
     Claim {
@@ -250,6 +281,13 @@ pub enum Request {
         /// Which.
         token: TokenId,
     },
+    /// To let a node give its agents away, or to keep them again.
+    Drain {
+        /// Which.
+        node: NodeId,
+        /// Whether it gives them away.
+        drains: bool,
+    },
 }
 
 /// What the node answers.
@@ -261,6 +299,8 @@ pub enum Answer {
     Submitted(TaskId),
     /// The task is over.
     Ended(Phase),
+    /// The task stands so, under this last attempt; `None` when the node knows of no such task.
+    Looked(Option<(Phase, u32)>),
     /// These leases are granted: task and attempt.
     Claimed(Vec<(TaskId, u32)>),
     /// The rules refuse it, with their code.
@@ -300,6 +340,18 @@ impl History {
         self.records.lock().push(Record { at, node: self.node, fact });
     }
 
+    /// Returns the time since the world began.
+    pub fn elapsed(&self) -> Duration {
+        self.clock.elapsed()
+    }
+
+    /// Lets somebody look at what was noted from a place on, and returns the place behind it.
+    pub(crate) fn look(&self, from: usize, mut look: impl FnMut(&Record)) -> usize {
+        let records = self.records.lock();
+        records.iter().skip(from).for_each(&mut look);
+        records.len()
+    }
+
     /// Returns everything noted so far.
     pub fn records(&self) -> Vec<Record> {
         self.records.lock().clone()
@@ -330,8 +382,13 @@ impl Fact {
             | Self::Leads { .. }
             | Self::Applied { .. }
             | Self::State { .. }
+            | Self::Rests { .. }
             | Self::NodeFailed { .. }
             | Self::Stopped
+            | Self::Noted { .. }
+            | Self::Missed(_)
+            | Self::Repaired { .. }
+            | Self::Gone
             | Self::Panicked { .. }
             | Self::Paused(_)
             | Self::Token { .. }
@@ -346,6 +403,7 @@ impl Request {
     pub const fn task(&self) -> Option<TaskId> {
         match self {
             Self::Wait { task }
+            | Self::Look { task }
             | Self::Cancel { task }
             | Self::Heartbeat { task, .. }
             | Self::Complete { task, .. }
@@ -357,7 +415,8 @@ impl Request {
             | Self::Resume { .. }
             | Self::PutToken { .. }
             | Self::RotateToken { .. }
-            | Self::RevokeToken { .. } => None,
+            | Self::RevokeToken { .. }
+            | Self::Drain { .. } => None,
         }
     }
 }

@@ -4,24 +4,20 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use synod::node::domain::limits::Limits;
 use synod::node::domain::state::State;
 use synod::node::storage::Storage;
-use synod::node::{Cluster, Error, Node, Policy, closed_id};
+use synod::node::{Cluster, Error, Node, closed_id};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::admission::{admit, come_in};
-use crate::agent::ScriptedAgent;
 use crate::history::Fact;
 use crate::machine::{Machine, Order};
 use crate::net::{Net, address_of};
-use crate::observer::{Observer, follow_the_lead, look_last};
+use crate::observer::{Observer, close, follow_the_lead};
 use crate::shared::{Phase, name_of};
-use crate::{disk, workload};
-
-/// How often the host looks at the world's phase and counts unfinished work.
-const LOOK: Duration = Duration::from_millis(10);
+use crate::story::Story;
+use crate::{disk, fleet, replay, workload};
 
 /// How long agents may finish when the node stops: shorter than their longest work, so that some of it is given back.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -30,13 +26,13 @@ const DRAIN: Duration = Duration::from_secs(2);
 const VOTERS_EVERY: u32 = 25;
 
 /// How long after a start silence is not held against agents. Longer than their pause between two words.
-const GRACE: Duration = Duration::from_secs(2);
+pub(crate) const GRACE: Duration = Duration::from_secs(2);
 
 /// How long a task waits in a lane before it rises: short enough that some do in a world of a minute.
 pub(crate) const AGEING: Duration = Duration::from_secs(3);
 
 /// Entries between two snapshots: a world writes some thousands, so its log is cut off often.
-const SNAPSHOT_ENTRIES: u64 = 100;
+pub(crate) const SNAPSHOT_ENTRIES: u64 = 100;
 
 /// Lives once, to a crash, a failure, an order to stop or the end of the world.
 pub(crate) async fn live(machine: Arc<Machine>) {
@@ -56,16 +52,23 @@ pub(crate) async fn live(machine: Arc<Machine>) {
             Order::Stop => break,
             Order::Leave => match node.leave().await {
                 Ok(()) => break,
-                // Without the others it cannot, and stays.
-                Err(_) => machine.tell(Order::None),
+                // Without the others it cannot, and stays. Whether it votes is to be counted again.
+                Err(_) => {
+                    machine.voters.store(0, Ordering::Relaxed);
+                    machine.tell(Order::None);
+                }
             },
         }
         tell(&machine, &node, looks);
         looks = looks.wrapping_add(1);
         tokio::select! {
             biased;
-            reason = node.failed() => return machine.note(Fact::NodeFailed { reason }),
-            () = sleep(LOOK) => {}
+            reason = node.failed() => {
+                // What it was told and has not begun, it has not done.
+                machine.tell(Order::None);
+                return machine.note(Fact::NodeFailed { reason });
+            }
+            () = sleep(machine.pace.look) => {}
         }
     }
     // Who has left knows no more what the others agree on.
@@ -73,7 +76,7 @@ pub(crate) async fn live(machine: Arc<Machine>) {
         tokio::select! {
             biased;
             reason = node.failed() => return machine.note(Fact::NodeFailed { reason }),
-            () = look_last(&machine, &node) => {}
+            () = close(&machine, &node) => {}
         }
     }
     tasks.shutdown().await;
@@ -88,9 +91,10 @@ fn tell(machine: &Machine, node: &Node, looks: u32) {
     let unfinished = if works { node.read(State::unfinished) } else { 1 };
     machine.unfinished.store(unfinished, Ordering::Relaxed);
     if machine.nodes > 1 && looks.is_multiple_of(VOTERS_EVERY) {
-        let nodes = node.cluster().nodes;
-        let voters = nodes.iter().filter(|node| node.votes == Some(true)).count();
-        let all_vote = voters == nodes.len();
+        let cluster = node.cluster();
+        let voters = cluster.nodes.iter().filter(|node| node.votes == Some(true)).count();
+        // And nobody else: a vote of one that is out of the table may still be asked for.
+        let all_vote = voters == cluster.nodes.len() && !cluster.changing;
         let voters = if all_vote { u64::try_from(voters).unwrap_or(0) } else { 0 };
         machine.voters.store(voters, Ordering::Relaxed);
     }
@@ -98,14 +102,13 @@ fn tell(machine: &Machine, node: &Node, looks: u32) {
 
 async fn begin(machine: &Arc<Machine>, life: u32, tasks: &mut JoinSet<()>) -> Result<Arc<Node>, Error> {
     let opened = disk::open(&machine.disk(), machine.disk_lies.load(Ordering::Relaxed))?;
+    if let Some(repair) = opened.repaired {
+        machine.note(Fact::Repaired { reason: repair.reason });
+    }
     let log = opened.storage.log.clone();
-    let builder = Node::builder()
-        .clock(machine.clock.clone())
-        .entropy(machine.entropy.clone())
-        .drain(DRAIN)
-        .limits(Limits { grace: GRACE, ageing: AGEING, ..Limits::default() })
-        .policy(Policy { snapshot_log_entries: SNAPSHOT_ENTRIES, ..Policy::default() })
-        .native(workload::NATIVE, ScriptedAgent(machine.history.clone()))?;
+    let builder = Node::builder().clock(machine.clock.clone()).entropy(machine.entropy.clone()).drain(DRAIN);
+    let builder = machine.story.equip(machine, builder)?;
+    let builder = machine.cast.equip(builder, machine)?;
     let builder = if machine.nodes > 1 {
         let identity = who(machine, &opened.storage).await?;
         machine.wires.lives(machine.node, identity.node);
@@ -142,5 +145,17 @@ async fn work(machine: Arc<Machine>, node: Arc<Node>, life: u32) {
         // Its failure says why.
         return;
     }
-    tokio::join!(admit(machine.clone(), node.clone()), workload::start(node, machine, life));
+    let clients = machine.cast.start(node.clone(), machine.clone(), life);
+    let ordinary = people(node.clone(), machine.clone(), life);
+    tokio::join!(admit(machine.clone(), node.clone()), ordinary, clients);
+}
+
+/// Lets those at it who belong to the world's story.
+async fn people(node: Arc<Node>, machine: Arc<Machine>, life: u32) {
+    match &machine.story {
+        Story::Clients(_) if !machine.cast.ordinary => {}
+        Story::Clients(_) => workload::start(node, machine, life).await,
+        Story::Fleet(stage) => fleet::start(node, machine.clone(), stage.clone()).await,
+        Story::Replay(reel) => replay::start(node, machine.clone(), reel.clone()).await,
+    }
 }

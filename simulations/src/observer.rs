@@ -11,7 +11,7 @@ use serde_json::Value;
 use synod::node::domain::id::TaskId;
 use synod::node::domain::task::Task;
 use synod::node::events::{Happening, Heard, Subscription};
-use synod::node::storage::{Log, decode};
+use synod::node::storage::{Log, decode, encode};
 use synod::node::{LogRecord, Node};
 use tokio::task::unconstrained;
 use tokio::time::sleep;
@@ -22,9 +22,6 @@ use crate::{trace, workload};
 
 /// The pause between two looks whether a node has caught up.
 const LOOK: Duration = Duration::from_millis(10);
-
-/// How often the state of a node is hashed, if nothing happened meanwhile: rarely, because it is all of it.
-const HASH_EVERY: Duration = Duration::from_millis(500);
 
 /// Bytes of the log that are read at a time.
 const READ_BYTES: usize = 1 << 20;
@@ -48,14 +45,15 @@ impl Observer {
     pub(crate) async fn run(mut self, node: Arc<Node>, life: u32) {
         let mut looked = false;
         let mut quiet_since = applied(&node);
-        let mut next_hash = HASH_EVERY;
+        let hash_every = self.machine.pace.hash_every;
+        let mut next_hash = hash_every;
         loop {
             tokio::select! {
                 biased;
                 heard = unconstrained(self.events.next()) => match heard {
                     Heard::Happening(happening) => self.tell(&happening),
                     // A snapshot took its place, and a look at everything is due.
-                    Heard::Missed(_) => looked = false,
+                    Heard::Missed(_) => looked = self.skips(&node),
                     Heard::Closed => return,
                 },
                 () = std::future::ready(()) => {
@@ -71,7 +69,7 @@ impl Observer {
                         let applied = applied(&node);
                         if applied == quiet_since {
                             self.hash_state(&node, applied);
-                            next_hash = now + HASH_EVERY;
+                            next_hash = now + hash_every;
                         }
                         quiet_since = applied;
                     }
@@ -79,14 +77,21 @@ impl Observer {
                         biased;
                         heard = self.events.next() => match heard {
                             Heard::Happening(happening) => self.tell(&happening),
-                            Heard::Missed(_) => looked = false,
+                            Heard::Missed(_) => looked = self.skips(&node),
                             Heard::Closed => return,
                         },
-                        () = sleep(LOOK) => {}
+                        () = sleep(self.machine.pace.look) => {}
                     }
                 }
             }
         }
+    }
+
+    /// Passes over what came at once instead of entry by entry; what the log has there may be about to be cut off. Returns
+    /// that nobody has looked since.
+    fn skips(&mut self, node: &Node) -> bool {
+        self.noted = self.noted.max(applied(node));
+        false
     }
 
     fn tell(&self, happening: &Happening) {
@@ -126,11 +131,19 @@ impl Observer {
         if applied == self.hashed {
             return;
         }
-        let rows = node.read(|state| state.rows());
-        let text = format!("{rows:?}");
-        self.machine.note(Fact::State { index: applied, hash: trace::hash(text.as_bytes()) });
+        self.machine.note(Fact::State { index: applied, hash: hash_of(node) });
         self.hashed = applied;
     }
+}
+
+fn hash_of(node: &Node) -> u64 {
+    let mut bytes = Vec::new();
+    for (key, row) in node.read(|state| state.rows()) {
+        bytes.extend(key.to_bytes());
+        // A row is what a node has on its disk, so it can be written.
+        bytes.extend(encode(&row).unwrap_or_default());
+    }
+    trace::hash(&bytes)
 }
 
 fn applied(node: &Node) -> u64 {
@@ -146,18 +159,50 @@ pub(crate) async fn follow_the_lead(machine: Arc<Machine>, node: Arc<Node>) {
     }
 }
 
-/// Looks at everything for the last time, if nobody else does; waits until the node can.
-pub(crate) async fn look_last(machine: &Arc<Machine>, node: &Arc<Node>) {
-    if node.ready().await.is_err() || !machine.takes_last_look() {
+/// Closes the world for a node that can: looks at everything for the last time, if nobody else does, and waits until all
+/// nodes stand at one place.
+pub(crate) async fn close(machine: &Arc<Machine>, node: &Arc<Node>) {
+    if node.ready().await.is_err() {
         return;
     }
+    if machine.takes_last_look() {
+        look_last(machine, node).await;
+    }
+    machine.now_waits(machine.node, node);
+    while !all_rest(machine) {
+        sleep(LOOK).await;
+    }
+}
+
+/// Notes where every node rests, in the first moment in which all stand at one place, and tells whether there was one.
+fn all_rest(machine: &Machine) -> bool {
+    if machine.has_rested() {
+        return true;
+    }
+    let nodes = machine.closing_nodes();
+    let mut places = nodes.values().map(|node| applied(node));
+    let first = places.next();
+    if nodes.keys().copied().collect::<BTreeSet<u64>>() != machine.machines()
+        || places.any(|place| Some(place) != first)
+    {
+        return false;
+    }
+    for (host, node) in nodes {
+        let (index, hash) = (applied(&node), hash_of(&node));
+        machine.history.of(host).note(Fact::Rests { index, hash });
+    }
+    machine.now_rests();
+    true
+}
+
+async fn look_last(machine: &Arc<Machine>, node: &Arc<Node>) {
     while applied(node) < machine.last_told() {
         sleep(LOOK).await;
     }
     look(machine, node);
     for task in known(machine, node) {
         if let Ok(found) = node.task(task) {
-            let result_of = result_of(node, &found).await;
+            let result_of = result_of(machine, node, &found).await;
             machine.note(Fact::Stands(Standing { result_of, ..standing(&found) }));
         }
     }
@@ -205,8 +250,12 @@ fn standing(task: &Task) -> Standing {
 }
 
 /// Returns the attempt that a task's result says it is of.
-async fn result_of(node: &Node, task: &Task) -> Option<u32> {
+async fn result_of(machine: &Machine, node: &Node, task: &Task) -> Option<u32> {
     let result = node.result(task).await.ok()?;
     let value = serde_json::from_slice::<Value>(&result).ok()?;
-    u32::try_from(value.get("attempt")?.as_u64()?).ok()
+    match value.get("attempt").and_then(Value::as_u64) {
+        Some(attempt) => u32::try_from(attempt).ok(),
+        // Agents of embedders do not say it: then it counts that there is a result.
+        None => machine.cast.has_own_agents().then_some(task.attempt),
+    }
 }

@@ -15,6 +15,15 @@ impl Driver<'_> {
             Fault::Crash { node, down, keep_percent, silent } => {
                 self.crash(now, *node, *down, *keep_percent, *silent);
             }
+            Fault::Blackout { down, apart, keep_percent } => {
+                let mut down = *down;
+                for node in self.nodes() {
+                    if self.site(node).is_some_and(|site| site.back_at.is_none()) {
+                        self.crash(now, node, down, *keep_percent, true);
+                    }
+                    down += *apart;
+                }
+            }
             Fault::EmptyDisk { node, down } => {
                 self.crash(now, *node, *down, 0, true);
                 if let Some(site) = self.site_mut(*node) {
@@ -23,7 +32,17 @@ impl Driver<'_> {
             }
             Fault::Restart { node } => self.tell(*node, Order::Stop),
             Fault::Leave { node } => self.tell(*node, Order::Leave),
-            Fault::RollingRestart => self.rolling.extend(1..=self.shared.nodes),
+            Fault::Join { node } => self.enter(*node),
+            Fault::StayOut { node } => {
+                if let Some(site) = self.site_mut(*node) {
+                    site.stays_out = true;
+                }
+                self.tell(*node, Order::Leave);
+            }
+            Fault::RollingRestart => {
+                let nodes = self.nodes();
+                self.rolling.extend(nodes);
+            }
             Fault::Reconnect { one, other } => self.shared.wires.cut(*one, *other),
             Fault::LyingDisk => {
                 self.sites.iter().for_each(|site| site.machine.disk_lies.store(true, Ordering::Relaxed));
@@ -58,7 +77,7 @@ impl Driver<'_> {
             Fault::FailedSync { .. } => site.disk.fail_next_sync(),
             Fault::FullDisk { bytes, .. } => site.disk.limit(Some(*bytes)),
             Fault::BitFlip { part, position, .. } => {
-                site.flipped = site.disk.memory().flip_bit(*part, *position);
+                site.flipped |= site.disk.memory().flip_bit(*part, *position);
             }
             Fault::ClockJump { millis, .. } => site.machine.clock.jump(*millis),
             Fault::ClockDrift { millionths, .. } => site.machine.clock.drift(*millionths),
@@ -77,7 +96,9 @@ impl Driver<'_> {
     }
 
     fn crash(&mut self, now: Duration, node: u64, down: Duration, keep_percent: u64, silent: bool) {
-        let Some(site) = self.sites.iter_mut().find(|site| site.machine.node == node) else { return };
+        let Some(site) = self.sites.iter_mut().find(|site| site.machine.node == node && !site.gone) else {
+            return;
+        };
         // The disk first: what runs while the host is torn down reaches it no more.
         site.lose_power(keep_percent);
         site.back_at = Some(now + down);

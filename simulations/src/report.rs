@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::history::{Fact, Record};
-use crate::judges::{self, Violation};
+use crate::judges::{self, Judge, Violation};
 use crate::trace;
 
 /// How many lines of the trace before a violation are shown.
@@ -62,6 +62,16 @@ pub struct Broken {
 impl Report {
     /// Asks all judges about a history; `text` is its trace.
     pub fn of(history: &[Record], text: &str) -> Self {
+        Self::with(&[], history, text)
+    }
+
+    /// Asks all judges, and these after them.
+    pub fn with(others: &[Judge], history: &[Record], text: &str) -> Self {
+        Self::by(judges::ALL.iter().chain(others).copied(), history, text)
+    }
+
+    /// Asks these judges alone.
+    pub fn by(asked: impl IntoIterator<Item = Judge>, history: &[Record], text: &str) -> Self {
         let mut report = Self {
             hash: format!("{:016x}", trace::hash(text.as_bytes())),
             lines: history.len(),
@@ -71,7 +81,7 @@ impl Report {
             checked: Vec::new(),
             broken: Vec::new(),
         };
-        for judge in judges::ALL {
+        for judge in asked {
             let (name, says) = (judge.name.to_owned(), judge.says.to_owned());
             match (judge.look)(history) {
                 Ok(count) => report.checked.push(Checked { judge: name, says, count }),

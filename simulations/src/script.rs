@@ -39,6 +39,11 @@ pub struct Step {
 pub struct Script(Vec<Step>);
 
 impl Script {
+    /// Says what each attempt does, with its milliseconds of work; the last step is repeated.
+    pub fn of(steps: &[(Act, u64)]) -> Self {
+        Self(steps.iter().map(|(act, millis)| Step { act: *act, millis: *millis }).collect())
+    }
+
     /// Draws a script: half of them succeed at once, others fail one way or another first, some to the end.
     pub fn draw(stream: &mut Stream) -> Self {
         const BAD: [Act; 5] = [Act::Fail, Act::Refuse, Act::Hang, Act::HangDeaf, Act::Panic];
@@ -50,6 +55,11 @@ impl Script {
         if steps.is_empty() || stream.happens(85) {
             steps.push(Step { act: Act::Succeed, millis: stream.between(0, 1500) });
         }
+        Self(steps)
+    }
+
+    /// Makes a script of what was seen.
+    pub const fn played(steps: Vec<Step>) -> Self {
         Self(steps)
     }
 

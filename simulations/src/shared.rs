@@ -1,10 +1,12 @@
 //! What outlives all nodes: the world as the machines and the clients in it see it.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use parking_lot::Mutex;
+use synod::node::Node;
 use synod::node::domain::id::NodeId;
 use synod::node::domain::name::Name;
 
@@ -14,6 +16,8 @@ use crate::clock::SimulatedClock;
 use crate::history::{Fact, History};
 use crate::left_out::LeftOut;
 use crate::net::Wires;
+use crate::scenario::Cast;
+use crate::story::{Pace, Story};
 use crate::workload::Memory;
 
 /// Where the world is in its course.
@@ -27,11 +31,20 @@ pub(crate) enum Phase {
     Closing,
 }
 
+/// Hears how much time has passed.
+pub(crate) type OnTime = Arc<dyn Fn(Duration) + Send + Sync>;
+
 /// Everything of a world that is not inside of a machine.
 pub(crate) struct Shared {
     pub(crate) streams: Streams,
     /// How many nodes the world begins with.
     pub(crate) nodes: u64,
+    pub(crate) story: Story,
+    pub(crate) pace: Pace,
+    /// Who wants to know how much time has passed.
+    pub(crate) on_time: Option<OnTime>,
+    /// Whether the story has come to its end.
+    finished: AtomicBool,
     pub(crate) world_clock: Arc<SimulatedClock>,
     pub(crate) history: History,
     pub(crate) wires: Wires,
@@ -43,18 +56,29 @@ pub(crate) struct Shared {
     told: Mutex<BTreeMap<u64, u64>>,
     /// Whether somebody has looked at everything for the last time, or is about to.
     closing: Mutex<bool>,
+    /// Who waits for all to stand at one place at the end.
+    resting: Mutex<BTreeMap<u64, Weak<Node>>>,
+    rested: AtomicBool,
+    /// Which machines there are.
+    there: Mutex<BTreeSet<u64>>,
     left_out: LeftOut,
+    /// Who is in it.
+    pub(crate) cast: Cast,
     /// How many operations each client has done or left out.
     operations: Mutex<BTreeMap<Arc<str>, u64>>,
     questions: AtomicU64,
 }
 
 impl Shared {
-    pub(crate) fn new(streams: Streams, nodes: u64, left_out: LeftOut) -> Self {
+    pub(crate) fn new(streams: Streams, nodes: u64, left_out: LeftOut, cast: Cast, story: Story) -> Self {
         let clock = Arc::<SimulatedClock>::default();
         Self {
             streams,
             nodes,
+            pace: story.pace(nodes),
+            story,
+            on_time: None,
+            finished: AtomicBool::new(false),
             history: History::new(Arc::clone(&clock)),
             world_clock: clock,
             wires: Wires::new(streams.open("datagrams")),
@@ -63,7 +87,11 @@ impl Shared {
             admissions: Admissions::default(),
             told: Mutex::default(),
             closing: Mutex::new(false),
+            resting: Mutex::default(),
+            rested: AtomicBool::new(false),
+            there: Mutex::default(),
             left_out,
+            cast,
             operations: Mutex::default(),
             questions: AtomicU64::new(0),
         }
@@ -77,6 +105,16 @@ impl Shared {
         self.left_out.has_operation(client, *number)
     }
 
+    /// Says that the story has come to its end.
+    pub(crate) fn finish(&self) {
+        self.finished.store(true, Ordering::Relaxed);
+    }
+
+    /// Tells whether the story has come to its end.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.finished.load(Ordering::Relaxed)
+    }
+
     /// Numbers a question.
     pub(crate) fn next_question(&self) -> u64 {
         self.questions.fetch_add(1, Ordering::Relaxed) + 1
@@ -87,7 +125,7 @@ impl Shared {
     }
 
     /// Returns the time since the world began.
-    pub(crate) fn elapsed(&self) -> std::time::Duration {
+    pub(crate) fn elapsed(&self) -> Duration {
         self.world_clock.elapsed()
     }
 
@@ -122,6 +160,42 @@ impl Shared {
     /// Takes the duty of the last look; true for the first who asks.
     pub(crate) fn takes_last_look(&self) -> bool {
         !std::mem::replace(&mut *self.closing.lock(), true)
+    }
+
+    /// Takes note that the node of a host has nothing left to do but to stand where all others do.
+    pub(crate) fn now_waits(&self, host: u64, node: &Arc<Node>) {
+        self.resting.lock().insert(host, Arc::downgrade(node));
+    }
+
+    /// Returns those who have nothing else left to do, by host.
+    pub(crate) fn closing_nodes(&self) -> BTreeMap<u64, Arc<Node>> {
+        let resting = self.resting.lock();
+        resting.iter().filter_map(|(host, node)| Some((*host, node.upgrade()?))).collect()
+    }
+
+    /// Takes note that a machine is there, or that it has gone for good.
+    pub(crate) fn now_is_there(&self, host: u64, is: bool) {
+        let mut there = self.there.lock();
+        if is {
+            there.insert(host)
+        } else {
+            there.remove(&host)
+        };
+    }
+
+    /// Returns which machines there are.
+    pub(crate) fn machines(&self) -> BTreeSet<u64> {
+        self.there.lock().clone()
+    }
+
+    /// Takes note that all nodes have stood at one place.
+    pub(crate) fn now_rests(&self) {
+        self.rested.store(true, Ordering::Relaxed);
+    }
+
+    /// Tells whether all nodes have stood at one place at the end.
+    pub(crate) fn has_rested(&self) -> bool {
+        self.rested.load(Ordering::Relaxed)
     }
 
     /// Tells which of the world's nodes somebody works with.

@@ -44,8 +44,13 @@ impl fmt::Display for Record {
             Fact::Leads { term: None } => f.write_str("node    leads no more"),
             Fact::Applied { index, term, hash } => write!(f, "entry   {index} of term {term}, {hash:016x}"),
             Fact::State { index, hash } => write!(f, "state   after {index}, {hash:016x}"),
+            Fact::Rests { index, hash } => write!(f, "node    rests after {index}, {hash:016x}"),
             Fact::NodeFailed { reason } => write!(f, "node    failed: {reason}"),
+            Fact::Repaired { reason } => write!(f, "node    repaired its disk: {reason}"),
             Fact::Stopped => f.write_str("node    stopped"),
+            Fact::Gone => f.write_str("node    has gone for good"),
+            Fact::Noted { by, what } => write!(f, "noted   {by}: {what}"),
+            Fact::Missed(fault) => write!(f, "missed  {fault}"),
             Fact::Panicked { message } => write!(f, "panic   {message}"),
             Fact::Stands(standing) => write!(f, "stands  {standing}"),
             Fact::Paused(what) => {
@@ -89,8 +94,9 @@ impl fmt::Display for Request {
                 write!(f, "submit to {pool}, content {content:016x}")
             }
             Self::Wait { task } => write!(f, "wait for {task}"),
+            Self::Look { task } => write!(f, "look at {task}"),
             Self::Cancel { task } => write!(f, "cancel {task}"),
-            Self::Register { agent } => write!(f, "register {agent}"),
+            Self::Register { agent, slots } => write!(f, "register {agent} with {slots} slots"),
             Self::Claim { agent } => write!(f, "claim for {agent}"),
             Self::Heartbeat { task, attempt } => write!(f, "heartbeat {task} attempt {attempt}"),
             Self::Complete { task, attempt } => write!(f, "complete {task} attempt {attempt}"),
@@ -100,6 +106,8 @@ impl fmt::Display for Request {
             Self::PutToken { token } => write!(f, "put {token}"),
             Self::RotateToken { token } => write!(f, "rotate {token}"),
             Self::RevokeToken { token } => write!(f, "revoke {token}"),
+            Self::Drain { node, drains: true } => write!(f, "drain {node}"),
+            Self::Drain { node, drains: false } => write!(f, "let {node} take agents again"),
         }
     }
 }
@@ -110,6 +118,8 @@ impl fmt::Display for Answer {
             Self::Done => f.write_str("done"),
             Self::Submitted(task) => write!(f, "submitted {task}"),
             Self::Ended(phase) => write!(f, "ended {phase}"),
+            Self::Looked(Some((phase, attempt))) => write!(f, "it is {phase}, attempt {attempt}"),
+            Self::Looked(None) => f.write_str("it is not known"),
             Self::Claimed(leases) if leases.is_empty() => f.write_str("nothing to claim"),
             Self::Claimed(leases) => {
                 f.write_str("claimed")?;

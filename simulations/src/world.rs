@@ -16,27 +16,22 @@
 //! numbers of the libraries below are counted through the whole process: run one world a process to compare.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::chance::Streams;
-use crate::disk::Disk;
-use crate::driver::{Driver, Site};
+use crate::driver::Driver;
 use crate::faults::{self, Fault, Kind, Kinds};
+use crate::fleet::{self, Answer, Play, Stage};
 use crate::history::{Fact, Record};
-use crate::host;
 use crate::left_out::LeftOut;
-use crate::machine::Machine;
-use crate::net::ip_of;
 use crate::panics::Watch;
-use crate::shared::Shared;
-
-/// One step of simulated time for a node that stands alone: the resolution of tokio's timers.
-const STEP: Duration = Duration::from_millis(1);
-
-/// One step with several nodes: what one says to another takes one at least, as on a slow network, and a world goes
-/// three times faster than with shorter ones. Timers within a step keep their order and their time.
-const STEP_OF_MANY: Duration = Duration::from_millis(5);
+use crate::replay::{Comparison, Heard, Reel, Score};
+use crate::scenario::{Cast, Schedule};
+use crate::shared::{OnTime, Shared};
+use crate::story::Story;
+use crate::workload::Workloads;
 
 /// The most milliseconds that every message takes in a world. Each world draws its own.
 const LATENCY_LEAST_MAX: u64 = 3;
@@ -60,6 +55,8 @@ pub struct Settings {
     pub settle: Duration,
     /// Which faults may come.
     pub faults: Kinds,
+    /// What clients may ask for.
+    pub workloads: Workloads,
     /// What it does without.
     pub left_out: LeftOut,
 }
@@ -73,6 +70,7 @@ impl Settings {
             duration: Duration::from_secs(60),
             settle: Duration::from_secs(60),
             faults: Kinds(Kind::ALL.to_vec()),
+            workloads: Workloads::default(),
             left_out: LeftOut::default(),
         }
     }
@@ -84,74 +82,120 @@ impl Settings {
 }
 
 /// A world before it begins.
-#[derive(Debug, Clone)]
-pub struct World(Settings);
+#[derive(Clone)]
+pub struct World {
+    pub(crate) settings: Settings,
+    /// What is done to it by hand, besides what is drawn.
+    pub(crate) schedule: Schedule,
+    /// Who is in it.
+    pub(crate) cast: Cast,
+    story: Story,
+    on_time: Option<OnTime>,
+}
+
+impl fmt::Debug for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { settings, schedule, cast, story, on_time: _ } = self;
+        f.debug_struct("World")
+            .field("settings", settings)
+            .field("schedule", schedule)
+            .field("cast", cast)
+            .field("story", story)
+            .finish_non_exhaustive()
+    }
+}
 
 impl World {
-    /// Makes a world.
-    pub const fn new(settings: Settings) -> Self {
-        Self(settings)
+    /// Makes a world in which everything is drawn. One in which something is said is a [`Scenario`].
+    ///
+    /// [`Scenario`]: crate::scenario::Scenario
+    pub fn new(settings: Settings) -> Self {
+        let story = Story::Clients(settings.workloads.drawn(settings.seed));
+        Self::of(settings, story)
+    }
+
+    fn of(settings: Settings, story: Story) -> Self {
+        Self { settings, schedule: Schedule::default(), cast: Cast::default(), story, on_time: None }
+    }
+
+    /// Lets somebody hear, step by step, how much time has passed in it.
+    #[must_use]
+    pub fn on_time(mut self, hear: impl Fn(Duration) + Send + Sync + 'static) -> Self {
+        self.on_time = Some(Arc::new(hear));
+        self
     }
 
     /// Draws which faults come when, in order; the first is number 1.
     pub fn plan(&self) -> Vec<(Duration, Fault)> {
-        let Settings { seed, nodes, duration, faults, .. } = &self.0;
+        let Settings { seed, nodes, duration, faults, .. } = &self.settings;
         faults::draw(faults, *nodes, *duration, &mut Streams::new(*seed).open("faults"))
+    }
+
+    /// Lets a fleet do its work in a world and says what it came to, with the history.
+    ///
+    /// Watches the panics of the whole process meanwhile.
+    pub fn play(settings: Settings, play: Play) -> (Answer, Vec<Record>) {
+        let stage = Arc::new(Stage::new(play));
+        let (seed, nodes) = (settings.seed, settings.nodes);
+        let history = Self::of(settings, Story::Fleet(Arc::clone(&stage))).run();
+        (fleet::answer(&stage, seed, nodes, &history), history)
+    }
+
+    /// Lets what was recorded happen again in a world and compares, with the history.
+    ///
+    /// Watches the panics of the whole process meanwhile.
+    pub fn replay(settings: Settings, score: Score, heard: Option<Heard>) -> (Comparison, Vec<Record>) {
+        let reel = Arc::new(Reel::new(score, heard));
+        let nodes = settings.nodes;
+        let history = Self::of(settings, Story::Replay(Arc::clone(&reel))).run();
+        (Comparison::of(&reel, nodes, &history), history)
     }
 
     /// Lets it run its course and returns what happened.
     ///
     /// Watches the panics of the whole process meanwhile.
     pub fn run(self) -> Vec<Record> {
-        let left_out = &self.0.left_out.faults.0;
+        let left_out = &self.settings.left_out.faults.0;
         let plan = (1..).zip(self.plan()).filter(|(number, _)| !left_out.contains(number));
-        let plan = plan.map(|(_, planned)| planned).collect();
-        let Self(settings) = self;
+        let mut plan: VecDeque<_> = plan.map(|(_, planned)| planned).collect();
+        let Self { settings, schedule, cast, story, on_time } = self;
+        plan.extend(story.plan(settings.nodes));
+        plan.make_contiguous().sort_by_key(|(at, _)| *at);
         let streams = Streams::new(settings.seed);
-        let shared = Arc::new(Shared::new(streams, settings.nodes, settings.left_out.clone()));
+        let mut shared = Shared::new(streams, settings.nodes, settings.left_out.clone(), cast, story);
+        shared.on_time = on_time;
+        let shared = Arc::new(shared);
         let _watch = Watch::begin(shared.history.clone());
         shared.note(Fact::Began {
             seed: settings.seed,
             duration: settings.duration,
-            faults: !settings.faults.0.is_empty(),
+            faults: !settings.faults.0.is_empty() || !schedule.is_empty(),
             nodes: settings.nodes,
         });
         let mut latency = streams.open("latency");
         let least = latency.millis(0, LATENCY_LEAST_MAX);
         let most = least + latency.millis(1, LATENCY_SPREAD_MAX);
-        let mut sim = turmoil::Builder::new()
+        let sim = turmoil::Builder::new()
             .rng_seed(streams.seed_of("network"))
             .epoch(SystemTime::UNIX_EPOCH)
-            .tick_duration(if settings.nodes > 1 { STEP_OF_MANY } else { STEP })
+            .tick_duration(shared.pace.step)
             .min_message_latency(least)
             .max_message_latency(most)
             .tcp_capacity(QUEUE)
             .udp_capacity(QUEUE)
             .build();
-        let mut sites = Vec::new();
-        for node in 1..=settings.nodes {
-            let disk = Disk::new(streams.open(&format!("disk {node}")));
-            let machine = Arc::new(Machine::new(Arc::clone(&shared), node, disk.memory()));
-            let software = Arc::clone(&machine);
-            sim.host(ip_of(node), move || {
-                let machine = Arc::clone(&software);
-                async move {
-                    host::live(machine).await;
-                    Ok(())
-                }
-            });
-            sites.push(Site { machine, disk, back_at: None, flipped: false, frozen: false });
-        }
         let mut driver = Driver {
             sim,
             shared,
-            sites,
+            sites: Vec::new(),
             plan,
+            schedule,
             going_on: Vec::new(),
             rolling: VecDeque::new(),
             latency: (least, most),
             busy_at: Duration::ZERO,
         };
+        (1..=settings.nodes).for_each(|node| driver.enter(node));
         driver.drive(&settings);
         let Driver { sim, shared, .. } = driver;
         drop(sim);

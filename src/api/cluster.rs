@@ -100,6 +100,26 @@ pub struct Region {
     /// When it was removed, if it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub removed_at: Option<String>,
+    /// The id of the cluster that it is agreed to be, once that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "0123456789abcdef")]
+    pub cluster: Option<String>,
+    /// Another cluster that goes by its name and is not talked to: found it anew under another name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rival: Option<RegionRival>,
+    /// How many tasks are kept by the region that answers, were offered to this one, and have no answer.
+    pub offered_tasks: u64,
+}
+
+/// A second cluster under the name of a region.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct RegionRival {
+    /// Its id.
+    #[schema(example = "fedcba9876543210")]
+    pub cluster: String,
+    /// When it was seen first.
+    pub seen_at: String,
 }
 
 /// A voter of a region.

@@ -27,7 +27,7 @@ pub use claims::{
 };
 pub use cluster::{
     Cluster, GossipKey, JoinToken, JoinTokenWithText, Leader, Member, NewJoinToken, Region, RegionMember,
-    SnapshotMade, TransferLeadership,
+    RegionRival, SnapshotMade, TransferLeadership,
 };
 pub use events::{Event, Missed};
 pub use json::Json;
@@ -36,7 +36,7 @@ pub use mailboxes::{LaneDepths, Mailbox, Pause, PauseOf};
 pub use nodes::{Component, DrainNode, Health, Node, Seen, SetRole, Stats};
 pub use pools::{NewPool, Pool, PoolRuntime, Recovery, Restart, ScalePool, Share, Shortfall, Spread};
 pub use problem::Problem;
-pub use queries::{AgentFilter, EventFilter, LogQuery, PageQuery, RemoveQuery, WaitQuery};
+pub use queries::{AgentFilter, EventFilter, LogQuery, PageQuery, RemoveQuery, RemoveRegionQuery, WaitQuery};
 pub use runs::{EndRun, OpenRun, Run};
 pub use tasks::{
     Attempt, Cancel, DeadLetter, Kept, LogChunk, NewTask, NewTasks, Priority, Progress, Redrive, Retry,

@@ -40,6 +40,10 @@ pub struct Node {
     /// By how many entries its log is behind the leader's; only the leader knows that of the others.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lag: Option<u64>,
+    /// Through which place in the log it has lost what it had acknowledged, if it has: its disk is an older copy. Remove
+    /// it, delete its data folder and let it join anew. Only the leader knows that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lost_through: Option<u64>,
     /// Its version.
     pub version: String,
     /// The number of its last start.

@@ -94,6 +94,16 @@ pub struct LogQuery {
     pub wait_ms: Option<u64>,
 }
 
+/// How to remove a region.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub struct RemoveRegionQuery {
+    /// Whether it is declared never to be back: tasks that were offered to it go elsewhere then, although it may have done
+    /// them.
+    pub lost: bool,
+}
+
 /// How to remove something.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields, default)]

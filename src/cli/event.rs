@@ -1,6 +1,8 @@
 //! `synod event`
 
-use clap::Args;
+mod export;
+
+use clap::{Args, Subcommand};
 use futures::StreamExt;
 
 use super::remote::{self, ClientArgs, Failure, Session};
@@ -12,7 +14,10 @@ use crate::client::Signal;
 const DATA_CHARS: usize = 200;
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct EventArgs {
+    #[command(subcommand)]
+    command: Option<EventCommand>,
     /// Of these types, apart by commas.
     #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
     types: Vec<String>,
@@ -32,7 +37,16 @@ pub(super) struct EventArgs {
     client: ClientArgs,
 }
 
+#[derive(Debug, Subcommand)]
+enum EventCommand {
+    /// Write what the node still knows of what happened into a file, for `synod simulate --replay`.
+    Export(export::ExportArgs),
+}
+
 pub(super) fn main(common: &Common, args: &EventArgs) -> u8 {
+    if let Some(EventCommand::Export(export)) = &args.command {
+        return remote::run(common, &export.client, async |session| export::run(&session, export).await);
+    }
     remote::run(common, &args.client, async |session| follow(&session, args).await)
 }
 

@@ -9,7 +9,7 @@ use super::ask::Ask;
 use super::{Client, Error};
 use crate::api::{
     Cluster, DrainNode, GossipKey, JoinToken, JoinTokenWithText, Leader, Member, NewJoinToken, Node, Page,
-    PageQuery, Region, SetRole, SnapshotMade, TransferLeadership,
+    PageQuery, Region, RemoveRegionQuery, SetRole, SnapshotMade, TransferLeadership,
 };
 
 /// How long a node may take to leave: it gives its agents away first.
@@ -93,8 +93,8 @@ impl Client {
     ///
     /// # Errors
     /// When there is none, or the node cannot be asked or refuses.
-    pub async fn remove_region(&self, region: &str) -> Result<(), Error> {
-        self.tell(Ask::delete(["cluster", "regions", region])).await
+    pub async fn remove_region(&self, region: &str, lost: bool) -> Result<(), Error> {
+        self.tell(Ask::delete(["cluster", "regions", region]).with_fields(&RemoveRegionQuery { lost })?).await
     }
 
     /// Lists the keys of gossip between regions by number.

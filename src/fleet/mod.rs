@@ -26,6 +26,7 @@ mod template;
 
 mod check;
 mod check_pool;
+mod check_simulation;
 mod check_task;
 mod graph;
 
@@ -36,6 +37,7 @@ mod lines;
 mod plan;
 mod pools;
 mod read;
+mod simulation;
 mod walk;
 
 pub use error::{Error, Problem};
@@ -45,4 +47,5 @@ pub use lines::LINES_FILE_BYTES_MAX;
 pub use plan::{EntryPlan, ItemPlan, Plan, Target};
 pub use read::{FLEET_FILE_BYTES_MAX, Fleet, InputInfo};
 pub use schema::schema;
+pub use simulation::{Behaviour, Length, Simulation};
 pub use walk::WALK_ENTRIES_MAX;

@@ -93,6 +93,11 @@ impl NewTask {
         Ok(Self { demand, ..Self::new(MailboxId::Open, kind, payload)? })
     }
 
+    /// Returns where it will wait.
+    pub const fn mailbox(&self) -> &MailboxId {
+        &self.mailbox
+    }
+
     /// Sets whose work it is.
     #[must_use]
     pub fn workspace(mut self, workspace: Name) -> Self {

@@ -10,7 +10,7 @@ use synod_domain::id::{RequestId, TaskId};
 use synod_domain::name::Name;
 use synod_domain::payload::{INLINE_BYTES_MAX, Payload};
 use synod_domain::refusal::Refusal;
-use synod_domain::region::{NoWay, Way};
+use synod_domain::region::{NoWay, Outcome, Way, outcome};
 use synod_domain::reply::{Answer, Reply};
 use synod_domain::task::TaskSpec;
 
@@ -150,7 +150,9 @@ impl Node {
 }
 
 /// Takes a task from another region: one that is kept there and offered when `from` names it, so that it is taken once
-/// however late it is offered again, else one of which nothing is kept there. Its payload is stored where it belongs.
+/// however late it is offered again, else one of which nothing is kept there. Its payload is stored where it belongs. An
+/// offer is refused for good only once that is noted: that region may give the task to another one as soon as it hears
+/// of it, while copies of the offer are still on their way.
 ///
 /// # Errors
 /// With a text for people: it is not known whether it was taken.
@@ -168,10 +170,26 @@ pub(crate) async fn arrive(
         Payload::Blob { hash: world.blobs.put(&payload).await?, size }
     };
     let spec = Arc::new(TaskSpec { payload, ..spec });
-    let command = match from {
-        Some(from) => Command::TakeOffered { spec, from: from.clone() },
-        None => Command::Submit { spec },
+    let Some(from) = from else {
+        return confirmed(world, request, Command::Submit { spec }).await;
     };
+    let task = spec.id;
+    let answer = confirmed(world, request, Command::TakeOffered { spec, from: from.clone() }).await?;
+    match (&answer, outcome(task, &answer)) {
+        (Err(Refusal::OfferDeclined { .. }), _) | (_, Outcome::Taken { .. } | Outcome::Later) => Ok(answer),
+        (_, Outcome::Refused(why)) => {
+            let note = Command::RefuseOffered { task, from: from.clone(), why };
+            match confirmed(world, world.ids.request(), note).await? {
+                Ok(Reply::Done) => Ok(answer),
+                // It was taken between the two.
+                other => Ok(other),
+            }
+        }
+    }
+}
+
+/// Proposes a command of another region.
+async fn confirmed(world: &World, request: RequestId, command: Command) -> Result<Answer, String> {
     match tokio::time::timeout(PROPOSE_PATIENCE, world.propose_as(request, command)).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => Err(error.to_string()),

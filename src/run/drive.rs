@@ -14,7 +14,7 @@ use crate::run::outcome::{self, Outcome};
 use crate::run::{Error, Run};
 
 /// Hears how a run goes, to show it to people.
-pub trait Progress {
+pub trait Progress: Send {
     /// An entry has been submitted: so many tasks for the agents of this pool.
     fn submitted(&mut self, pool: &str, entry: &str, tasks: usize);
     /// A task of an entry ended; `resumed` if it had before this run was continued.

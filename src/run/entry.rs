@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use synod_domain::id::{RunId, TaskId};
@@ -71,7 +72,9 @@ impl Entry {
         run: &Run,
         after: Option<&Value>,
     ) -> Result<Vec<(TaskId, Phase)>, Error> {
-        let submits = self.plan.items.iter().map(|item| self.submit_item(node, run, item, after));
+        // Boxed, or a run could not be driven in a task of its own: the compiler does not see that they are `Send`.
+        let submits: Vec<BoxFuture<'_, Result<TaskId, Error>>> =
+            self.plan.items.iter().map(|item| self.submit_item(node, run, item, after).boxed()).collect();
         let tasks: Vec<TaskId> = stream::iter(submits).buffered(SUBMITS_AT_ONCE).try_collect().await?;
         self.stage = Stage::Open(tasks.iter().copied().collect());
         self.tasks = tasks;

@@ -179,6 +179,48 @@ async fn exit_codes_say_what_went_wrong_and_standard_output_stays_empty() {
 }
 
 #[tokio::test]
+async fn a_task_is_submitted_for_a_region_with_its_fallbacks_and_its_routing() {
+    let served = Served::start().await;
+    let submit = ["task", "submit", "--type", "review", "--region", "eu/west"];
+    let with = |more: &[&'static str]| [submit.as_slice(), more].concat();
+    let routed = ["--fallback-region", "asia", "--fallback-region", "moon", "--routing", "preferred"];
+    let kept = served.json(&with(&routed)).await;
+    let task = item(&kept, "submitted")["task_id"].as_str().unwrap().to_owned();
+    let got = served.json(&["task", "get", &task]).await;
+    let wanted = serde_json::json!({
+        "region": "eu/west", "fallback_regions": ["asia", "moon"], "routing": "preferred"
+    });
+    assert_eq!(
+        (&item(&got, "task")["kept_for"], &item(&got, "task")["status"]),
+        (&wanted, &"pending".into())
+    );
+    let why = served.said(&["task", "why", &task]).await;
+    assert!(why.out.contains("kept") && why.out.contains("asia"), "{why:#?}");
+    // Preferred is what is meant when nothing is said, and any region will do where that is said.
+    for (more, kept_for) in [(&[] as &[&str], Some("eu/west")), (&["--routing", "any"], None)] {
+        let made = served.json(&with(more)).await;
+        let made = item(&made, "submitted")["task_id"].as_str().unwrap().to_owned();
+        let got = served.json(&["task", "get", &made]).await;
+        assert_eq!(item(&got, "task")["kept_for"]["region"].as_str(), kept_for, "{more:?}");
+    }
+    let alone = served.said(&with(&["--routing", "strict"])).await;
+    assert_eq!((alone.code(), alone.out.as_str()), (1, ""), "{alone:#?}");
+    assert!(alone.err.contains("there is no region eu/west"), "{alone:#?}");
+    let both = served.said(&with(&["--routing", "strict", "--fallback-region", "asia"])).await;
+    assert!(both.code() != 0 && both.err.contains("a strict task has no fallback regions"), "{both:#?}");
+    let usage: [&[&str]; 3] = [
+        &["task", "submit", "--type", "a", "--routing", "strict"],
+        &["task", "submit", "--type", "a", "--fallback-region", "asia"],
+        &["task", "submit", "--type", "a", "--region", "eu", "--routing", "sometimes"],
+    ];
+    for args in usage {
+        served.said(args).await.assert_code(2);
+    }
+    let lost = served.said(&["cluster", "regions", "remove", "eu", "--lost", "--dry-run"]).await;
+    assert!(lost.out.contains("may run a second time"), "{lost:#?}");
+}
+
+#[tokio::test]
 async fn a_token_that_is_missing_wrong_or_too_weak_is_exit_code_77() {
     let served = Served::start().await;
     let mut none = served.call(&["task", "list"]);

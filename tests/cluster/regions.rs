@@ -29,12 +29,12 @@ const DRAIN: Duration = Duration::from_secs(2);
 /// Larger than what travels in the log, and than a piece between regions.
 const LARGE: usize = 3 << 20;
 
-fn name(text: &str) -> Name {
+pub(crate) fn name(text: &str) -> Name {
     Name::new(text).unwrap()
 }
 
 /// Founds the region that the others are founded beside.
-async fn first(region: &str, voters: usize) -> Group {
+pub(crate) async fn first(region: &str, voters: usize) -> Group {
     let data = folder();
     init_region(data.path(), &name(region)).await.unwrap();
     let group = Group::grow(data, voters, DRAIN).await;
@@ -43,7 +43,7 @@ async fn first(region: &str, voters: usize) -> Group {
 }
 
 /// Founds a region beside another.
-async fn beside(other: &Group, region: &str, voters: usize) -> Group {
+pub(crate) async fn beside(other: &Group, region: &str, voters: usize) -> Group {
     let node = other.nodes().next().unwrap();
     let token = within("a token is made", node.create_region_token(TOKEN_LIFE)).await.unwrap();
     let address = node.cluster().listens.unwrap();
@@ -63,20 +63,20 @@ fn alive(node: &Node, region: &str) -> usize {
 }
 
 /// Waits until every node of a group hears so many of a region.
-async fn hear(group: &Group, region: &str, voters: usize) {
+pub(crate) async fn hear(group: &Group, region: &str, voters: usize) {
     eventually("the other region is heard", || {
         group.nodes().all(|node| alive(node, region) == voters).then_some(())
     })
     .await;
 }
 
-fn route(region: &str, fallbacks: &[&str]) -> Route {
+pub(crate) fn route(region: &str, fallbacks: &[&str]) -> Route {
     let fallbacks = fallbacks.iter().map(|text| name(text)).collect();
     Route { region: name(region), fallbacks, routing: Routing::Preferred }
 }
 
 /// Submits a task that another region shall have; again while the outcome is not known.
-async fn keep_for(node: &Node, route: &Route, task: NewTask) -> TaskId {
+pub(crate) async fn keep_for(node: &Node, route: &Route, task: NewTask) -> TaskId {
     let spec = Arc::new(node.spec_of(task).await.unwrap());
     let request = node.new_request_id();
     within("a task is kept", async {
@@ -92,13 +92,13 @@ async fn keep_for(node: &Node, route: &Route, task: NewTask) -> TaskId {
     .await
 }
 
-async fn pool(group: &Group) {
+pub(crate) async fn pool(group: &Group) {
     let node = group.nodes().next().unwrap();
     node.put_pool(Pool::native("p", "script").unwrap().size(2)).await.unwrap();
 }
 
 /// Waits until a task has left a region, and nothing but a pointer to it is there.
-async fn forwarded(group: &Group, task: TaskId, region: &str) {
+pub(crate) async fn forwarded(group: &Group, task: TaskId, region: &str) {
     eventually("it is forwarded", || {
         group.nodes().next().unwrap().read(|state| {
             let there = state.pointer(task).is_some_and(|pointer| pointer.region == name(region));
@@ -109,7 +109,7 @@ async fn forwarded(group: &Group, task: TaskId, region: &str) {
 }
 
 /// Holds that a task was attempted once in a region.
-async fn ran_once(group: &Group, task: TaskId) {
+pub(crate) async fn ran_once(group: &Group, task: TaskId) {
     let node = group.nodes().next().unwrap();
     eventually("it comes", || node.task(task).ok()).await;
     completed(node, task).await;

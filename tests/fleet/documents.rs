@@ -23,6 +23,14 @@ fn every_fleet_file_on_the_page_is_sound() {
 }
 
 #[test]
+fn the_simulation_on_the_page_is_one_of_the_fleet_on_the_page() {
+    let (fleets, parts) = (blocks("yaml"), blocks("yml"));
+    let ([_, fleet], [part]) = (fleets.as_slice(), parts.as_slice()) else { panic!("{} parts", parts.len()) };
+    let read = Fleet::parse("/x/page.yaml", &format!("{fleet}{part}"));
+    assert!(read.is_ok(), "{}", read.expect_err("refused"));
+}
+
+#[test]
 fn every_field_of_the_schema_is_on_the_page() {
     let schema = synod::fleet::schema();
     let definitions = schema["$defs"].as_object().expect("definitions").values();

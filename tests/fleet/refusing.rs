@@ -63,6 +63,12 @@ const TABLE: &[(&str, &str, &str, &str)] = &[
     ("template_field.yaml", "11:15", "finds no field `nmae`", "did you mean `name`?"),
     ("native_without_name.yaml", "3:3", "a pool with `runtime: native` needs `native: NAME`", "add it"),
     ("empty.yaml", "1:1", "the file is empty", "docs/FLEET.md"),
+    ("simulation_unknown_pool.yaml", "10:5", "there is no pool `wrok` to simulate", "did you mean `work`?"),
+    ("simulation_spread.yaml", "9:30", "`failure_percent` is 120; it must be from 0 to 100", "of a hundred"),
+    ("simulation_spread.yaml", "12:23", "`p50` is 2m, which is longer than `p90`, 30s", "make `p50` shorter"),
+    ("simulation_spread.yaml", "13:7", "`twice_percent` has no meaning for `work`", "remove it"),
+    ("simulation_spread.yaml", "15:11", "has `min` and `max`, or `p50` and `p90`", "{min: 10s, max: 1m}"),
+    ("simulation_unit.yaml", "10:15", "the length of time 30 has no unit", "write 30s"),
 ];
 
 #[test]

@@ -104,7 +104,7 @@ fn every_body_and_every_answer_has_a_schema_and_an_example() {
                 assert_eq!(kind == "application/problem+json", is_problem, "{place}: {status} as {kind}");
             }
         }
-        for status in ["400", "401", "403", "429", "500", "503"] {
+        for status in ["400", "401", "403", "404", "429", "500", "503"] {
             assert!(responses.contains_key(status), "{place} does not say that it may answer {status}");
         }
     }

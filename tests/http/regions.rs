@@ -106,9 +106,14 @@ fn name(text: &str) -> Name {
 
 impl World {
     async fn start() -> Self {
+        Self::of(["us", "eu"]).await
+    }
+
+    /// Two regions under these names.
+    async fn of(names: [&str; 2]) -> Self {
         let all = Arc::new(All::default());
         let (mut wires, mut apis) = (Vec::new(), Vec::new());
-        for region in ["us", "eu"] {
+        for region in names {
             let (changes, _) = watch::channel(0);
             let wire = Arc::new(Wires { here: name(region), all: all.clone(), changes });
             let given = wire.clone();
@@ -120,7 +125,7 @@ impl World {
         }
         let (eu, us) = (apis.pop().unwrap(), apis.pop().unwrap());
         let world = Self { us, eu, all, wires };
-        world.reach(&["us", "eu"]);
+        world.reach(&names);
         world
     }
 
@@ -374,5 +379,69 @@ async fn list_of_all_regions_goes_page_by_page_through_each_and_names_who_is_mis
         (page["items"].as_array().unwrap().len(), &page["unanswered"][0]["region"]),
         (3, &json!("eu"))
     );
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn region_whose_name_has_a_slash_and_a_plus_is_found_by_every_place_that_names_it() {
+    let west = "eu/west+1";
+    let world = World::of(["us", west]).await;
+    let strict = json!({"type": "review", "payload": 17, "region": west, "routing": "strict"});
+    let answer = world.submit(strict).await;
+    let task = answer.json()["task_id"].as_str().unwrap().to_owned();
+    let place = answer.header("location").to_owned();
+    assert_eq!(place, format!("/api/v1/tasks/{task}?region=eu%2Fwest%2B1"));
+    assert_eq!(world.us.get(&place).await.json()["payload"], 17);
+    // What that region says of a place is completed by its name.
+    let there = "/api/v1/tasks?region=eu%2Fwest%2B1";
+    let made = send(world.us.call(Method::POST, there).json(&json!({"type": "review", "payload": 18}))).await;
+    let place = made.header("location").to_owned();
+    assert!(place.ends_with("?region=eu%2Fwest%2B1"), "{place}");
+    assert_eq!(world.us.get(&place).await.json()["payload"], 18);
+    for number in 0..2 {
+        send(world.us.call(Method::POST, there).json(&json!({"type": "review", "payload": number}))).await;
+    }
+    // A cursor may be put into an address as it is, and escaped.
+    for escaped in [false, true] {
+        let (mut seen, mut cursor) = (BTreeSet::new(), String::new());
+        loop {
+            let page = world.us.get(&format!("/api/v1/tasks?region=*&limit=1{cursor}")).await.json();
+            let items = page["items"].as_array().unwrap_or_else(|| panic!("{cursor}: {page}"));
+            assert!(items.iter().all(|item| seen.insert(item["id"].to_string())), "{page}");
+            let Some(next) = page["next_cursor"].as_str() else { break };
+            let next = if escaped { next.replace('%', "%25").replace('=', "%3D") } else { next.to_owned() };
+            cursor = format!("&cursor={next}");
+        }
+        assert_eq!(seen.len(), 4);
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn strict_task_that_became_a_dead_letter_is_redriven_in_its_region_and_nowhere_else() {
+    let world = World::start().await;
+    let secret = "only-for-eu-".repeat(20_000);
+    let strict = json!({"type": "review", "required_capabilities": ["review"], "payload": secret,
+        "region": "eu", "routing": "strict"});
+    let answer = world.submit(strict).await;
+    assert_eq!(answer.status, 201, "{answer:#?}");
+    world.eu.agent("ada", &["review"]).await;
+    let (task, attempt) = world.eu.claim_one("ada").await;
+    let said = json!({ "attempt": attempt, "reason": "no", "retryable": false });
+    let failed = world.eu.post(&format!("/api/v1/tasks/{task}/fail"), &said).await;
+    assert_eq!(failed.status, 200, "{failed:#?}");
+    // Who asks the other region finds no dead letter of it there, and redrives it where it is.
+    let none = world.us.get("/api/v1/dead-letters").await.json();
+    assert_eq!(none["items"], json!([]));
+    let place = format!("/api/v1/dead-letters/{task}/redrive");
+    send(world.us.call(Method::POST, &place).json(&json!({}))).await.assert_problem(404, "task_unknown");
+    let redriven = send(world.us.call(Method::POST, &format!("{place}?region=eu")).json(&json!({}))).await;
+    assert!(redriven.status.is_success(), "{redriven:#?}");
+    let (again, _) = world.eu.claim_one("ada").await;
+    assert_ne!(again, task);
+    assert_eq!(world.eu.get(&format!("/api/v1/tasks/{again}")).await.json()["payload"], json!(secret));
+    world.us.get(&format!("/api/v1/tasks/{again}")).await.assert_problem(404, "task_unknown");
+    world.us.node.stop().await;
+    assert!(!holds(&world.us.folder().join("data"), "only-for-eu-only-for-eu-"));
     world.stop().await;
 }

@@ -54,8 +54,8 @@ struct Inner {
     chance: Chance,
     /// Which task was offered where under which request, in order.
     offers: Vec<(Name, TaskId, RequestId)>,
-    /// Whether answers are held back for ever.
-    mute: bool,
+    /// Regions whose answers are held back for ever.
+    mute: BTreeSet<Name>,
     millis: u64,
 }
 
@@ -72,7 +72,7 @@ impl Abroad {
                 odds: (0, 0),
                 chance: Chance::new(7),
                 offers: Vec::new(),
-                mute: false,
+                mute: BTreeSet::new(),
                 millis: 0,
             }),
             offered: Notify::new(),
@@ -149,7 +149,7 @@ impl Regions for Abroad {
                     if fate == Fate::Answered { Ok(answer) } else { Err("the answer was lost".to_owned()) }
                 }
             };
-            (told, inner.mute)
+            (told, inner.mute.contains(region))
         });
         self.offered.notify_one();
         if mute {
@@ -320,7 +320,7 @@ async fn new_leader_goes_on_where_the_old_one_stopped_at_whichever_step() {
         let mut stage = stage(&abroad).await;
         match step {
             "noted" => abroad.set(|inner| inner.fates = vec![Fate::Lost]),
-            "taken" => abroad.set(|inner| inner.mute = true),
+            "taken" => abroad.set(|inner| inner.mute = [name("eu")].into()),
             _ => {}
         }
         let task = stage.keep(stage.for_anybody(), &["asia"]).await;
@@ -333,11 +333,29 @@ async fn new_leader_goes_on_where_the_old_one_stopped_at_whichever_step() {
         assert_eq!(stage.offered_to(task), Some("eu".to_owned()), "{step}");
         stage.system.step_down().await;
         stage.faults(|faults| *faults = Faults::default());
-        abroad.set(|inner| inner.mute = false);
+        abroad.set(|inner| inner.mute.clear());
         stage.lead_anew(2).await;
         assert_eq!(stage.until_forwarded(task).await, "eu", "{step}");
         assert_eq!(abroad.has(task), ["eu"], "{step}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_region_that_answers_nothing_does_not_hold_up_the_tasks_of_another() {
+    let abroad = Abroad::new(&["eu", "asia"]);
+    abroad.set(|inner| inner.mute = [name("eu")].into());
+    let stage = stage(&abroad).await;
+    for _ in 0..100 {
+        stage.keep(stage.for_anybody(), &[]).await;
+    }
+    abroad.offered.notified().await;
+    let spec = stage.for_anybody();
+    let task = spec.id;
+    let route = Route { region: name("asia"), fallbacks: Vec::new(), routing: Routing::Preferred };
+    stage.propose(Command::KeepForRegion { spec: Arc::new(spec), route }).await.unwrap();
+    assert_eq!(stage.until_forwarded(task).await, "asia");
+    let offered: BTreeSet<TaskId> = abroad.offers().into_iter().map(|(_, task)| task).collect();
+    assert!(offered.len() < 20, "{} tasks were set out with", offered.len());
 }
 
 fn one_of_four(chance: &mut Chance) -> usize {

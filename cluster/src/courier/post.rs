@@ -310,9 +310,10 @@ impl Courier {
         let body = encode(question).map_err(|error| Undelivered::Unreadable(error.to_string()))?;
         let answer =
             links.ask(node, Service::Courier, body.into(), left).await.map_err(|error| match error {
-                Error::Unreachable { .. } | Error::Refused { .. } | Error::Overloaded(_) => {
-                    gone(error.to_string())
-                }
+                Error::Unreachable { .. }
+                | Error::Refused { .. }
+                | Error::Another { .. }
+                | Error::Overloaded(_) => gone(error.to_string()),
                 Error::Late => Undelivered::NoAnswer,
                 Error::Lost(_) => Undelivered::Unknown(error.to_string()),
                 Error::TooLarge { size, limit } => Undelivered::TooLarge { size, limit },

@@ -24,7 +24,7 @@ use tokio::sync::Semaphore;
 use crate::identity::authority::{Authority, request_key};
 use crate::identity::certificate::not_after;
 use crate::identity::credentials::{Credentials, unix_time};
-use crate::identity::names::Named;
+use crate::identity::names::{Named, is_cluster};
 use crate::identity::throttle::Throttle;
 use crate::identity::token::hash_of;
 use crate::identity::verify::is_of;
@@ -81,11 +81,18 @@ pub trait Registrar: Send + Sync + 'static {
     /// With a text for whoever asks: why not.
     async fn admit(&self, spec: NodeSpec, role: NodeRole, token: TokenHash) -> Result<Admitted, String>;
 
-    /// Proposes that a region be let in with the token of this hash. The same founder may ask again for the same name.
+    /// Proposes that a region be let in with the token of this hash, and as which cluster, if its founder says that. The
+    /// same founder may ask again for the same name.
     ///
     /// # Errors
     /// With a text for whoever asks: why not.
-    async fn let_in(&self, region: Name, founder: NodeId, token: TokenHash) -> Result<LetIn, String>;
+    async fn let_in(
+        &self,
+        region: Name,
+        founder: NodeId,
+        token: TokenHash,
+        cluster: Option<Arc<str>>,
+    ) -> Result<LetIn, String>;
 }
 
 /// Answers [`Service::Admission`].
@@ -115,7 +122,7 @@ impl Admission {
     async fn decide(&self, caller: &Caller, bytes: &Bytes) -> Reply {
         let request = Request::read(bytes)?;
         let _place = match &request {
-            Request::Join(_) | Request::Return { .. } | Request::Found(_) => {
+            Request::Join(_) | Request::Return { .. } | Request::Found(_) | Request::FoundAs(..) => {
                 let place = self.places.try_acquire();
                 Some(place.or_else(|_| refused("too many ask at once; ask again in a moment"))?)
             }
@@ -160,7 +167,17 @@ impl Admission {
             Request::Found(found) => {
                 self.check_token(&found.secret)?;
                 match self.credentials.authority() {
-                    Some(authority) => self.let_in(&authority, *found).await,
+                    Some(authority) => self.let_in(&authority, *found, None).await,
+                    None => self.pass_on(caller, bytes).await,
+                }
+            }
+            Request::FoundAs(found, cluster) => {
+                self.check_token(&found.secret)?;
+                if !is_cluster(&cluster) || cluster == self.credentials.cluster() {
+                    return refused("it does not say which cluster it founds");
+                }
+                match self.credentials.authority() {
+                    Some(authority) => self.let_in(&authority, *found, Some(cluster.into())).await,
                     None => self.pass_on(caller, bytes).await,
                 }
             }
@@ -201,7 +218,7 @@ impl Admission {
     }
 
     /// Lets a region in. Its founder gets the key of the authority: it signs for its own nodes from here on.
-    async fn let_in(&self, authority: &Authority, found: FoundRequest) -> Reply {
+    async fn let_in(&self, authority: &Authority, found: FoundRequest, cluster: Option<Arc<str>>) -> Reply {
         let FoundRequest { secret, node, region } = found;
         match self.credentials.region() {
             Some(here) if here != region => {}
@@ -210,7 +227,7 @@ impl Admission {
             }
             None => return refused("this region has no name yet; ask again in a moment"),
         }
-        let let_in = self.registrar.let_in(region.clone(), node, hash_of(&secret)).await;
+        let let_in = self.registrar.let_in(region.clone(), node, hash_of(&secret), cluster).await;
         let let_in = let_in.map_err(|why| {
             tracing::warn!(%node, %region, why, "a region was not let in");
             Denied::Refused(why)

@@ -48,8 +48,10 @@ pub async fn federate(
     if let Some(Identity { node, cluster, .. }) = folder.load()? {
         return Err(Error::Exists { path: folder.path().to_owned(), node, cluster });
     }
+    let cluster = hex(&draw_bytes::<8>(entropy));
     let request = FoundRequest { secret: *token.secret(), node, region: region.clone() };
-    let request = Request::Found(Box::new(request));
+    // So that another cluster of that name, let in where nobody hears of this one, is not taken for it.
+    let request = Request::FoundAs(Box::new(request), cluster.clone());
     let grant = match ask_pinned(inner, address, token, node, clock.clone(), &request).await? {
         Granted::Founded(grant) => *grant,
         Granted::Joined(_) | Granted::Certificate(_) | Granted::Authority(_) | Granted::Holds(_) => {
@@ -62,7 +64,6 @@ pub async fn federate(
         let why = "the authority is not the token's".to_owned();
         return Err(Error::Nonsense { address: address.to_owned(), why });
     }
-    let cluster = hex(&draw_bytes::<8>(entropy));
     let authority_key = NodeKey::from_pem(&grant.authority_key)?;
     let authority = Authority::new(&cluster, certificate, authority_key.clone())?;
     let key = NodeKey::make(entropy);

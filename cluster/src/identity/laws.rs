@@ -63,7 +63,7 @@ struct Counting(AtomicU64);
 
 #[async_trait]
 impl Registrar for Counting {
-    async fn let_in(&self, _: Name, _: NodeId, _: TokenHash) -> Result<LetIn, String> {
+    async fn let_in(&self, _: Name, _: NodeId, _: TokenHash, _: Option<Arc<str>>) -> Result<LetIn, String> {
         self.0.fetch_add(1, Ordering::Relaxed);
         Ok(LetIn { ring: Keyring::default(), ring_number: 0, regions: BTreeMap::new() })
     }

@@ -94,8 +94,19 @@ pub(super) async fn secure(
     };
     let shaken = tokio::time::timeout(HANDSHAKE_PATIENCE, shaking).await;
     let stream = shaken.map_err(|_| unreachable(&to.address, &"it does not answer the handshake"))??;
-    if stream.get_ref().1.alpn_protocol() != Some(PROTOCOL) {
+    let session = stream.get_ref().1;
+    if session.alpn_protocol() != Some(PROTOCOL) {
         return Err(unreachable(&to.address, &"it is no node of synod"));
+    }
+    if let Some(wanted) = &to.cluster {
+        let leaf = session.peer_certificates().and_then(<[_]>::first);
+        let leaf = leaf.ok_or_else(|| unreachable(&to.address, &"it shows no certificate"))?;
+        let named = Named::of(leaf).map_err(|error| unreachable(&to.address, &error))?;
+        if *named.cluster != **wanted {
+            let why =
+                format!("its certificate is of cluster {}, and cluster {wanted} is wanted", named.cluster);
+            return Err(transport::Error::Another { address: to.address.clone(), why });
+        }
     }
     Ok(Box::new(stream))
 }

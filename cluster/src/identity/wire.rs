@@ -39,6 +39,8 @@ pub(super) enum Request {
     HoldsAuthority,
     /// Whoever has the secret of a token wants to found a region beside this one.
     Found(Box<FoundRequest>),
+    /// The same, of whoever says which cluster it founds.
+    FoundAs(Box<FoundRequest>, String),
 }
 
 /// See [`Request::Join`].
@@ -54,7 +56,7 @@ pub(super) struct JoinRequest {
     pub(super) request: Vec<u8>,
 }
 
-/// See [`Request::Found`].
+/// See [`Request::Found`] and [`Request::FoundAs`].
 #[derive(Serialize, Deserialize)]
 pub(super) struct FoundRequest {
     /// The secret of the token.
@@ -76,7 +78,7 @@ pub(super) enum Granted {
     Authority(String),
     /// To [`Request::HoldsAuthority`].
     Holds(bool),
-    /// To [`Request::Found`].
+    /// To [`Request::Found`] and [`Request::FoundAs`].
     Founded(Box<FoundGrant>),
 }
 

@@ -354,7 +354,11 @@ impl Asking {
         let deadline = until.saturating_duration_since(Instant::now());
         let heard = match self.parts.links.ask(node, Service::Journal, body, deadline).await {
             Ok(heard) => heard,
-            Err(transport::Error::Unreachable { .. } | transport::Error::Refused { .. }) => {
+            Err(
+                transport::Error::Unreachable { .. }
+                | transport::Error::Refused { .. }
+                | transport::Error::Another { .. },
+            ) => {
                 return Try::NotLeader;
             }
             Err(transport::Error::Overloaded(_)) => return Try::Failed(AskError::Overloaded),

@@ -53,6 +53,11 @@ pub trait AddressBook: Send + Sync + 'static {
     fn region_of(&self, _: NodeId) -> Option<Name> {
         None
     }
+
+    /// Returns which cluster that other region is, where that is known: nobody of another one is talked to then.
+    fn cluster_of(&self, _: NodeId) -> Option<Arc<str>> {
+        None
+    }
 }
 
 impl AddressBook for BTreeMap<NodeId, String> {
@@ -148,8 +153,8 @@ impl Reach for ByBook {
             let why = "its address is not known here".to_owned();
             return Err(Error::Unreachable { address: self.node.to_string(), why });
         };
-        let region = self.book.region_of(self.node);
-        self.network.connect(&Target { address, node: Some(self.node), region }).await
+        let (region, cluster) = (self.book.region_of(self.node), self.book.cluster_of(self.node));
+        self.network.connect(&Target { address, node: Some(self.node), region, cluster }).await
     }
 }
 

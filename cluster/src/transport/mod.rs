@@ -17,6 +17,8 @@ pub mod peer;
 pub mod serve;
 pub mod tcp;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use synod_domain::id::NodeId;
@@ -57,6 +59,14 @@ pub enum Error {
         /// What it said.
         why: String,
     },
+    /// Somebody is there who is genuine, and of another cluster than the one that is wanted.
+    #[error("{address} is not talked to: {why}")]
+    Another {
+        /// Where.
+        address: String,
+        /// Of which cluster it is, and which is wanted.
+        why: String,
+    },
     /// Too many requests wait for this peer.
     #[error("too many requests wait for {0}")]
     Overloaded(String),
@@ -84,12 +94,14 @@ pub struct Target {
     pub node: Option<NodeId>,
     /// The other region that it must be a voter of; `None` is this node's own cluster.
     pub region: Option<Name>,
+    /// Which cluster that region is, where that is known. Two may have been let in under one name.
+    pub cluster: Option<Arc<str>>,
 }
 
 impl Target {
     /// Leads to whoever is at `address`.
     pub fn anyone(address: &str) -> Self {
-        Self { address: address.to_owned(), node: None, region: None }
+        Self { address: address.to_owned(), node: None, region: None, cluster: None }
     }
 }
 

@@ -7,14 +7,14 @@ use synod_cluster::group::Peer;
 use synod_cluster::records::{Bookkeeping, Content, LogRecord, Members, PlaceRecord, VoteRecord};
 use synod_domain::capability::Capabilities;
 use synod_domain::command::{Command, Entry, Request};
-use synod_domain::federation::{Federation, KnownRegion, RegionToken};
+use synod_domain::federation::{Federation, Identified, KnownRegion, RegionToken, Rival};
 use synod_domain::id::{AgentId, NodeId, RequestId, TaskId, TokenId};
 use synod_domain::name::Name;
 use synod_domain::node::{GossipKey, GossipSecret, Keyring};
 use synod_domain::pause::{Pausable, Pause};
 use synod_domain::payload::Payload;
 use synod_domain::permission::Permissions;
-use synod_domain::region::{Arrival, Forwarding, Pointer, Route, Routing};
+use synod_domain::region::{Arrival, Declined, Forwarding, Pointer, Route, Routing};
 use synod_domain::retry::RetryPolicy;
 use synod_domain::row::{Meta, Row};
 use synod_domain::task::{Lane, MailboxId, TaskSpec, TaskStatus, Timeouts};
@@ -166,6 +166,7 @@ fn commands_and_rows_about_other_regions_keep_their_bytes() {
         ring_number: 2,
         tokens: BTreeMap::from([(id, token.clone())]),
         regions: BTreeMap::from([(region(), known)]),
+        clusters: BTreeMap::new(),
     };
     let commands = [
         Command::PutRegionToken { token },
@@ -190,6 +191,34 @@ fn commands_and_rows_about_other_regions_keep_their_bytes() {
     // Behind the version and the checksum, which other tests hold.
     let bodies: Vec<&str> = found.iter().map(|record| &record[10..]).collect();
     assert_eq!(bodies, expected);
+}
+
+#[test]
+fn what_was_added_about_regions_keeps_its_bytes() {
+    let (id, region, at) = (TaskId::from_raw(7), Name::new("eu").unwrap(), Timestamp::from_millis(3));
+    let founder = NodeId::from_raw(0xa1);
+    let commands = [
+        Command::RefuseOffered { task: id, from: region.clone(), why: "why".into() },
+        Command::AdmitRegionAs { region: region.clone(), founder, token: [7; 32], cluster: "c".into() },
+        Command::SeeRegion { region: region.clone(), cluster: "c".into() },
+        Command::LoseRegion { region: region.clone(), reason: "why".into() },
+    ];
+    let rival = Some(Rival { cluster: "d".into(), at });
+    let clusters = BTreeMap::from([(region.clone(), Identified { cluster: "c".into(), rival })]);
+    let rows = [Row::Declined(id, Declined { from: region, why: "why".into(), at }), Row::Clusters(clusters)];
+    let found: Vec<String> = commands.iter().map(bytes_of).chain(rows.iter().map(bytes_of)).collect();
+    let expected = [
+        "03c152c748340702657503776879",
+        concat!(
+            "03cf06377c35026575a10707070707070707070707070707070707070707070707070707070707070707",
+            "0163",
+        ),
+        "031ade0597360265750163",
+        "037c6bee693702657503776879",
+        "0393887de814070265750377687903",
+        "038e42ad001501026575016301016403",
+    ];
+    assert_eq!(found, expected);
 }
 
 #[test]

@@ -164,6 +164,43 @@ fn a_voter_becomes_a_worker_and_a_voter_again() {
 }
 
 #[test]
+fn whoever_has_no_vote_any_more_is_missed_by_nobody() {
+    killed(async || {
+        let mut table = grown().await;
+        admit(&table, 1, 4, NodeRole::Voter).await;
+        table.join(4).await;
+        accepted(table.at(1), 1_000_004, Command::StartNode { spec: spec(4), generation: 1 }).await;
+        for at in 1..=4 {
+            shows(&table, at, |members| voters(members) == [1, 2, 3, 4]).await;
+        }
+        let role = Command::SetNodeRole { node: id(4), role: NodeRole::Worker };
+        accepted(table.at(1), 4_000_000, role).await;
+        assert!(table.at(4).wait_voteless(PATIENCE).await, "{:#?}", table.at(4).group());
+        // The leader goes in the very next moment.
+        table.isolate(4);
+        table.isolate(1);
+        let second = table.leader_of(&[2, 3]).await;
+        table.write(second, 0..10).await;
+        table.agree(&[2, 3], 10).await;
+    });
+}
+
+#[test]
+fn a_vote_that_the_others_need_is_not_given_up() {
+    killed(async || {
+        let table = grown().await;
+        table.isolate(2);
+        let role = Command::SetNodeRole { node: id(3), role: NodeRole::Worker };
+        accepted(table.at(1), 4_000_000, role).await;
+        // Two of two are a majority, and one of them is not there.
+        assert!(!table.at(3).wait_voteless(std::time::Duration::from_secs(1)).await);
+        // When it is back, the vote can go.
+        table.reunite(2);
+        assert!(table.at(3).wait_voteless(PATIENCE).await);
+    });
+}
+
+#[test]
 fn a_change_that_a_partition_interrupts_is_finished_by_the_next_leader() {
     killed(async || {
         let mut table = grown().await;

@@ -83,7 +83,7 @@ async fn a_node_talks_to_nobody_but_the_node_it_wants() {
         ("corrupt", listen_plainly().await),
     ];
     for (why, address) in cases {
-        let target = Target { address, node: Some(wanted), region: None };
+        let target = Target { address, node: Some(wanted), region: None, cluster: None };
         let Err(error) = founder.network.connect(&target).await else { panic!("connected, not {why}") };
         assert!(
             matches!(error, Error::Unreachable { .. }) && error.to_string().contains(why),
@@ -92,7 +92,11 @@ async fn a_node_talks_to_nobody_but_the_node_it_wants() {
     }
     let genuine = listen(&TLS13, signed(ours, wanted, 3, now), OURS).await;
     assert!(
-        founder.network.connect(&Target { address: genuine, node: Some(wanted), region: None }).await.is_ok()
+        founder
+            .network
+            .connect(&Target { address: genuine, node: Some(wanted), region: None, cluster: None })
+            .await
+            .is_ok()
     );
     let Err(error) = founder.network.connect(&Target::anyone(&worker.address)).await else {
         panic!("anyone")
@@ -136,8 +140,10 @@ async fn clocks_a_day_apart_do_not_keep_nodes_apart() {
         }
         let shown = signed(&founder.identity, id(number), number, other.clock.now());
         let address = listen(&TLS13, shown, OURS).await;
-        let connected =
-            founder.network.connect(&Target { address, node: Some(id(number)), region: None }).await;
+        let connected = founder
+            .network
+            .connect(&Target { address, node: Some(id(number)), region: None, cluster: None })
+            .await;
         assert!(connected.is_ok(), "{:?}", connected.err());
     }
 }

@@ -150,7 +150,8 @@ async fn whoever_wants_one_region_does_not_talk_to_another() {
         assert!(matches!(asked, Err(Lost::Unreachable { .. })), "{region}: {asked:?}");
     }
     // Nor does a node of another region pass for one of this cluster.
-    let to = Target { address: two.here.address.clone(), node: Some(two.here.id()), region: None };
+    let to =
+        Target { address: two.here.address.clone(), node: Some(two.here.id()), region: None, cluster: None };
     assert!(two.there.network.connect(&to).await.is_err());
     assert_eq!(two.here.echoed.load(Ordering::Relaxed), 0);
 }

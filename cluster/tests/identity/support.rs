@@ -271,8 +271,15 @@ impl Registrar for TestRegistrar {
         Ok(Admitted { number, members, keyring: state.keyring().clone() })
     }
 
-    async fn let_in(&self, region: Name, founder: NodeId, token: TokenHash) -> Result<LetIn, String> {
-        let answer = self.group.propose(Command::AdmitRegion { region, founder, token });
+    async fn let_in(
+        &self,
+        region: Name,
+        founder: NodeId,
+        token: TokenHash,
+        cluster: Option<Arc<str>>,
+    ) -> Result<LetIn, String> {
+        let cluster = cluster.ok_or_else(|| "a founder says which cluster it founds".to_owned())?;
+        let answer = self.group.propose(Command::AdmitRegionAs { region, founder, token, cluster });
         answer.map_err(|refusal| refusal.to_string())?;
         let state = self.state.read();
         let federation = state.federation();

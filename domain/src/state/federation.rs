@@ -1,8 +1,10 @@
 //! Other regions: tokens that let one be founded, what is known of each, and the ring that all share.
 
+use std::sync::Arc;
+
 use crate::federation::{
-    Federation, KnownRegion, REGION_ADDRESS_BYTES_MAX, REGION_ADDRESSES_MAX, REGION_NAME_BYTES_MAX,
-    REGION_TOKENS_MAX, REGIONS_MAX, RegionToken,
+    CLUSTER_BYTES_MAX, Federation, Identified, KnownRegion, REGION_ADDRESS_BYTES_MAX, REGION_ADDRESSES_MAX,
+    REGION_NAME_BYTES_MAX, REGION_TOKENS_MAX, REGIONS_MAX, RegionToken, Rival,
 };
 use crate::id::{NodeId, TokenId};
 use crate::name::Name;
@@ -40,13 +42,14 @@ impl State {
     }
 
     /// Lets a region in. Its founder may ask again with its token until the region is heard of: the answer to its
-    /// first asking may have been lost.
+    /// first asking may have been lost, and the cluster that it began with it.
     pub(super) fn admit_region(
         &mut self,
         step: &Step,
         region: &Name,
         founder: NodeId,
         token: &TokenHash,
+        cluster: Option<&Arc<str>>,
     ) -> Answer {
         let refuse = |why: &str| Err(Refusal::JoinTokenRefused(why.to_owned()));
         let Some(found) = self.federation.tokens.values().find(|one| one.hash == *token) else {
@@ -60,8 +63,12 @@ impl State {
             return refuse("was used for another region");
         }
         check_name(region)?;
+        cluster.map_or(Ok(()), check_cluster)?;
         match (self.federation.regions.get(region), &found.used_by) {
-            (Some(known), Some(_)) if !known.heard && known.removed.is_none() => return Ok(Reply::Done),
+            (Some(known), Some(_)) if !known.heard && known.removed.is_none() => {
+                self.identify(region, cluster);
+                return Ok(Reply::Done);
+            }
             (Some(_), Some(_)) => return refuse("was used, and its region has been heard of since"),
             (Some(_), None) => return Err(Refusal::RegionNameTaken(region.clone())),
             (None, _) => {}
@@ -73,7 +80,49 @@ impl State {
         }
         let known = KnownRegion { addresses: Vec::new(), since: step.now, heard: false, removed: None };
         self.federation.regions.insert(region.clone(), known);
+        self.identify(region, cluster);
         self.changes.touch(RowKey::Federation);
+        Ok(Reply::Done)
+    }
+
+    /// Says which cluster a region is, for as long as nobody has seen it.
+    fn identify(&mut self, region: &Name, cluster: Option<&Arc<str>>) {
+        if let Some(cluster) = cluster {
+            let identified = Identified { cluster: cluster.clone(), rival: None };
+            self.federation.clusters.insert(region.clone(), identified);
+            self.changes.touch(RowKey::Clusters);
+        }
+    }
+
+    /// Notes which cluster has proven to be a region: the first is that region, and another one its rival.
+    pub(super) fn see_region(&mut self, step: &Step, region: &Name, cluster: &Arc<str>) -> Answer {
+        check_name(region)?;
+        check_cluster(cluster)?;
+        match self.federation.regions.get_mut(region) {
+            Some(known) if known.removed.is_some() => return Err(Refusal::RegionNotKnown(region.clone())),
+            Some(known) => {
+                if !known.heard {
+                    known.heard = true;
+                    self.changes.touch(RowKey::Federation);
+                }
+            }
+            None => {
+                self.check_room_for_regions()?;
+                let known =
+                    KnownRegion { addresses: Vec::new(), since: step.now, heard: true, removed: None };
+                self.federation.regions.insert(region.clone(), known);
+                self.changes.touch(RowKey::Federation);
+            }
+        }
+        match self.federation.clusters.get_mut(region) {
+            None => self.identify(region, Some(cluster)),
+            Some(known) if known.cluster == *cluster => {}
+            Some(known) if known.rival.as_ref().is_some_and(|rival| rival.cluster == *cluster) => {}
+            Some(known) => {
+                known.rival = Some(Rival { cluster: cluster.clone(), at: step.now });
+                self.changes.touch(RowKey::Clusters);
+            }
+        }
         Ok(Reply::Done)
     }
 
@@ -113,7 +162,9 @@ impl State {
         Ok(Reply::Done)
     }
 
-    pub(super) fn remove_region(&mut self, step: &Step, region: &Name) -> Answer {
+    /// Ends the trust in a region. No task goes there any more; one that was offered there waits for its answer, unless
+    /// the region is declared lost.
+    pub(super) fn remove_region(&mut self, step: &mut Step, region: &Name, lost: Option<&str>) -> Answer {
         let Some(known) = self.federation.regions.get_mut(region) else {
             return Err(Refusal::RegionNotKnown(region.clone()));
         };
@@ -122,6 +173,7 @@ impl State {
             known.addresses.clear();
             self.changes.touch(RowKey::Federation);
         }
+        self.take_off_routes(step, region, lost);
         Ok(Reply::Done)
     }
 
@@ -153,6 +205,14 @@ impl State {
     pub fn federation(&self) -> &Federation {
         &self.federation
     }
+}
+
+fn check_cluster(cluster: &Arc<str>) -> Result<(), Refusal> {
+    if !cluster.is_empty() && cluster.len() <= CLUSTER_BYTES_MAX {
+        return Ok(());
+    }
+    let why = format!("the id of a cluster has 1 to {CLUSTER_BYTES_MAX} bytes");
+    Err(Refusal::Invalid { field: "cluster".to_owned(), why })
 }
 
 fn check_name(region: &Name) -> Result<(), Refusal> {

@@ -10,7 +10,8 @@
 //!
 //! A task is kept, an ordinary task, or a pointer, and never two of them. While it is offered, only the region that it
 //! was offered to can say what becomes of it: nobody cancels it here and no time runs out. The rule of where it may go
-//! is [`Forwarding`](crate::region::Forwarding).
+//! is [`Forwarding`](crate::region::Forwarding). A region that is removed is off all routes, but a task that was offered
+//! to it waits all the same: it may run there. Only whoever declares that region lost lets it go elsewhere.
 
 use std::sync::Arc;
 
@@ -18,11 +19,14 @@ use crate::event::Event;
 use crate::id::TaskId;
 use crate::name::Name;
 use crate::refusal::Refusal;
-use crate::region::{Arrival, FALLBACKS_MAX, Forwarding, NoWay, Pointer, Route, Routing};
+use crate::region::{FALLBACKS_MAX, Forwarding, NoWay, Pointer, Route, Routing};
 use crate::reply::{Answer, Reply};
 use crate::row::RowKey;
-use crate::state::{State, Step, keys, submit};
+use crate::state::{State, Step, submit};
 use crate::task::{Outcome, Task, TaskSpec, TaskStatus, bounded_reason};
+
+/// Why no task goes to a region that was removed.
+const REMOVED: &str = "it was removed";
 
 impl State {
     pub(super) fn keep_for_region(&mut self, step: &mut Step, spec: &Arc<TaskSpec>, route: &Route) -> Answer {
@@ -32,9 +36,26 @@ impl State {
         submit::check_spec(spec, step.now)?;
         check_kept(spec, route)?;
         self.check_totals(spec)?;
-        let forwarding = Box::new(Forwarding::new(route.clone()));
+        let forwarding = Box::new(self.begin_forwarding(route));
+        if forwarding.no_way().is_some() {
+            return Err(Refusal::RegionNotKnown(route.region.clone()));
+        }
         self.accept(step, spec.clone(), TaskStatus::Kept { forwarding });
         Ok(Reply::Submitted { task: spec.id, duplicate: false })
+    }
+
+    /// Tells whether a route has a region that was not removed.
+    pub(super) fn leads_somewhere(&self, route: &Route) -> bool {
+        self.begin_forwarding(route).no_way().is_none()
+    }
+
+    /// Returns the way of a task on this route, without the regions that were removed.
+    fn begin_forwarding(&self, route: &Route) -> Forwarding {
+        let mut forwarding = Forwarding::new(route.clone());
+        for (region, _) in self.federation.removed() {
+            forwarding.strike(region, REMOVED.into());
+        }
+        forwarding
     }
 
     pub(super) fn offer_to_region(&mut self, step: &mut Step, id: TaskId, region: &Name) -> Answer {
@@ -42,6 +63,7 @@ impl State {
         if forwarding.offered.as_ref() == Some(region) {
             return Ok(Reply::Done);
         }
+        // One that was removed is off the route.
         if !forwarding.offer(region) {
             return Err(Refusal::TaskNotKept { task: id, region: region.clone() });
         }
@@ -69,7 +91,7 @@ impl State {
         let workspace = task.spec.workspace.clone();
         let pointer =
             Pointer { region: region.clone(), known_as, workspace: workspace.clone(), at: step.now };
-        self.pointers.insert(id, step.now, pointer);
+        self.pointers.insert(id, pointer);
         self.changes.touch(RowKey::Pointer(id));
         step.events.push(Event::TaskForwarded { task: id, workspace, region: region.clone() });
         Ok(Reply::Done)
@@ -112,49 +134,6 @@ impl State {
         }
     }
 
-    /// Takes a task that another region offers, as a submit, and remembers that it came.
-    pub(super) fn take_offered(&mut self, step: &mut Step, spec: &Arc<TaskSpec>, from: &Name) -> Answer {
-        if let Some(arrival) = self.arrivals.get(spec.id) {
-            return Ok(Reply::Submitted { task: arrival.known_as, duplicate: true });
-        }
-        let comes_back = match self.other_of_key(spec) {
-            // The same request was made in both regions. It went there as this task, so nobody else has it.
-            Some(other) if self.is_at(other, from, spec.id) => true,
-            // Each region keeps one for the other. If both took theirs for the other's, neither would be left.
-            Some(other) if other < spec.id && self.is_offered(other, from) => {
-                return Err(Refusal::TaskElsewhere { task: other, region: from.clone() });
-            }
-            Some(_) | None => false,
-        };
-        let answer = if comes_back { self.submit_new(step, spec)? } else { self.submit(step, spec)? };
-        if let Reply::Submitted { task, .. } = &answer {
-            self.arrivals.insert(
-                spec.id,
-                step.now,
-                Arrival { from: from.clone(), known_as: *task, at: step.now },
-            );
-            self.changes.touch(RowKey::Arrival(spec.id));
-        }
-        Ok(answer)
-    }
-
-    /// Returns the other task that was submitted here with the same key and content.
-    fn other_of_key(&self, spec: &TaskSpec) -> Option<TaskId> {
-        let usage = self.keys.get(&spec.workspace, spec.idempotency_key.as_ref()?)?;
-        (usage.digest == keys::digest(spec) && usage.task != spec.id).then_some(usage.task)
-    }
-
-    /// Tells whether a task went to a region and is that one there.
-    fn is_at(&self, id: TaskId, region: &Name, known_as: TaskId) -> bool {
-        self.pointers.get(id).is_some_and(|there| there.region == *region && there.known_as == known_as)
-    }
-
-    /// Tells whether a kept task is offered to a region.
-    fn is_offered(&self, id: TaskId, region: &Name) -> bool {
-        let offered = |task: &Arc<Task>| task.forwarding()?.offered.clone();
-        self.tasks.get(&id).and_then(offered).as_ref() == Some(region)
-    }
-
     /// Notes that a region does not take a task, and ends it if no other is left.
     fn note_refused(
         &mut self,
@@ -168,6 +147,21 @@ impl State {
         if !forwarding.refuse(region, reason.clone()) {
             return Err(Refusal::TaskNotKept { task: id, region: region.clone() });
         }
+        self.go_on_without(step, id, forwarding, region, reason)?;
+        // Its time may have run out while it was offered.
+        self.advance(step);
+        Ok(Reply::Done)
+    }
+
+    /// Stores that a region does not take a task, and ends it if no other is left.
+    fn go_on_without(
+        &mut self,
+        step: &mut Step,
+        id: TaskId,
+        forwarding: &Forwarding,
+        region: &Name,
+        reason: Arc<str>,
+    ) -> Result<(), Refusal> {
         let no_way = forwarding.no_way();
         let workspace = self.keep(id, forwarding.clone())?;
         step.events.push(Event::TaskRefusedThere { task: id, workspace, region: region.clone(), reason });
@@ -175,9 +169,37 @@ impl State {
             let reason = bounded_reason(&no_way.to_string());
             self.stop(step, id, Outcome::Failed { reason });
         }
-        // Its time may have run out while it was offered.
+        Ok(())
+    }
+
+    /// Takes a region that is removed off the routes of all kept tasks. One that was offered to it stays as it is, because
+    /// that region may have it, unless the region is `lost`: then it goes elsewhere.
+    pub(super) fn take_off_routes(&mut self, step: &mut Step, region: &Name, lost: Option<&str>) {
+        let kept: Vec<TaskId> = self.groups.kept().collect();
+        for id in kept {
+            let Some(mut forwarding) = self.tasks.get(&id).and_then(|task| task.forwarding()).cloned() else {
+                continue;
+            };
+            let offered = forwarding.offered.as_ref() == Some(region);
+            let reason = match lost {
+                Some(lost) if offered => {
+                    bounded_reason(&format!("{REMOVED} and declared lost, and may have done it: {lost}"))
+                }
+                None if offered => continue,
+                Some(_) | None => REMOVED.into(),
+            };
+            let off = if offered {
+                forwarding.refuse(region, reason.clone())
+            } else {
+                forwarding.strike(region, reason.clone())
+            };
+            if off {
+                // It is kept, and that is all that could be refused.
+                let _ = self.go_on_without(step, id, &forwarding, region, reason);
+            }
+        }
+        // The time of some may have run out while they were offered.
         self.advance(step);
-        Ok(Reply::Done)
     }
 
     /// Stores how far a kept task is; returns whose it is.

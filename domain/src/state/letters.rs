@@ -37,8 +37,11 @@ impl State {
         spec.run = None;
         spec.redriven_from = Some(task);
         let answer = match self.routes.get(&task).cloned() {
-            Some(route) => self.keep_for_region(step, &Arc::new(spec), &route)?,
-            None => self.submit(step, &Arc::new(spec))?,
+            Some(route) if self.leads_somewhere(&route) => {
+                self.keep_for_region(step, &Arc::new(spec), &route)?
+            }
+            // Names of regions never come back: where all of them are gone, whoever redrives it wants it here.
+            Some(_) | None => self.submit(step, &Arc::new(spec))?,
         };
         self.remove_dead_letter(step, task);
         Ok(answer)

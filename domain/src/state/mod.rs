@@ -10,6 +10,7 @@
 
 mod agents;
 mod answers;
+mod arriving;
 mod changes;
 mod claims;
 mod counts;
@@ -54,7 +55,7 @@ use crate::mailbox::{Mailbox, Weights};
 use crate::mutants::{Mutant, mutant};
 use crate::name::Name;
 use crate::node::{JoinToken, Keyring, Node};
-use crate::region::{Arrival, Pointer, Route};
+use crate::region::{Pointer, Route, Verdict};
 use crate::reply::{Answer, Applied};
 use crate::row::{Ending, Meta};
 use crate::run::Run;
@@ -100,7 +101,7 @@ pub struct State {
     keyring: Keyring,
     federation: Federation,
     pointers: passages::Passages<Pointer>,
-    arrivals: passages::Passages<Arrival>,
+    arrivals: passages::Passages<Verdict>,
     /// Of dead letters that were kept for other regions.
     routes: BTreeMap<TaskId, Route>,
     changes: changes::ChangeLog,
@@ -204,12 +205,12 @@ impl State {
             Command::BeginTerm { node, term } => self.begin_term(step, *node, *term),
             Command::PutRegionToken { token } => self.put_region_token(step, token),
             Command::AdmitRegion { region, founder, token } => {
-                self.admit_region(step, region, *founder, token)
+                self.admit_region(step, region, *founder, token, None)
             }
             Command::KnowRegion { region, addresses, heard } => {
                 self.know_region(step, region, addresses, *heard)
             }
-            Command::RemoveRegion { region, .. } => self.remove_region(step, region),
+            Command::RemoveRegion { region, .. } => self.remove_region(step, region, None),
             Command::ShareRing { ring, number } => self.share_ring(ring, *number),
             Command::KeepForRegion { spec, route } => self.keep_for_region(step, spec, route),
             Command::OfferToRegion { task, region } => self.offer_to_region(step, *task, region),
@@ -222,6 +223,12 @@ impl State {
             Command::ClaimOnce { key, agent, max, start, offered } => {
                 self.claim_once(step, *key, (*agent, *max, *start), offered.as_ref())
             }
+            Command::RefuseOffered { task, from, why } => self.refuse_offered(step, *task, from, why),
+            Command::AdmitRegionAs { region, founder, token, cluster } => {
+                self.admit_region(step, region, *founder, token, Some(cluster))
+            }
+            Command::SeeRegion { region, cluster } => self.see_region(step, region, cluster),
+            Command::LoseRegion { region, reason } => self.remove_region(step, region, Some(reason)),
         }
     }
 }

@@ -1,13 +1,15 @@
 //! What is remembered of tasks that went to other regions and of those that came from them.
 //!
 //! Pointers say where a task is that was forwarded from here. Arrivals make a task that another region offers again,
-//! because the answer was lost, the one that was taken before, however long ago it ended. Both are forgotten after
-//! [`PASSAGE_LIFE`], or as the oldest of more than [`PASSAGES_MAX`]. Cost: O(log n).
+//! because the answer was lost, the one that was taken before, however long ago it ended, or one that is refused as it was
+//! before. All are forgotten after [`PASSAGE_LIFE`], or as the oldest of more than [`PASSAGES_MAX`] of the same source.
+//! Cost: O(log n), and a look at each source for each entry.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::id::TaskId;
-use crate::region::{Arrival, PASSAGE_LIFE, PASSAGES_MAX, Pointer};
+use crate::name::Name;
+use crate::region::{Arrival, Declined, PASSAGE_LIFE, PASSAGES_MAX, Pointer, Verdict};
 use crate::row::RowKey;
 use crate::state::State;
 use crate::time::Timestamp;
@@ -15,23 +17,53 @@ use crate::time::Timestamp;
 /// How many of each kind one entry forgets at most, so that no entry pays for a whole day of them.
 const FORGOTTEN_AT_ONCE: usize = 64;
 
+/// A fact about a task.
+pub(super) trait Passage {
+    /// Returns whose it is: so many of each are remembered.
+    fn source(&self) -> Option<&Name>;
+
+    /// Returns since when it is known.
+    fn at(&self) -> Timestamp;
+}
+
+impl Passage for Pointer {
+    fn source(&self) -> Option<&Name> {
+        None
+    }
+
+    fn at(&self) -> Timestamp {
+        self.at
+    }
+}
+
+impl Passage for Verdict {
+    fn source(&self) -> Option<&Name> {
+        Some(self.from())
+    }
+
+    fn at(&self) -> Timestamp {
+        self.at()
+    }
+}
+
 /// Facts about tasks, and in which order they are forgotten.
 #[derive(Debug)]
 pub(super) struct Passages<P> {
     of_task: BTreeMap<TaskId, P>,
-    by_age: BTreeSet<(Timestamp, TaskId)>,
+    by_age: BTreeMap<Option<Name>, BTreeSet<(Timestamp, TaskId)>>,
 }
 
 impl<P> Default for Passages<P> {
     fn default() -> Self {
-        Self { of_task: BTreeMap::new(), by_age: BTreeSet::new() }
+        Self { of_task: BTreeMap::new(), by_age: BTreeMap::new() }
     }
 }
 
-impl<P> Passages<P> {
+impl<P: Passage> Passages<P> {
     /// Remembers something of a task of which nothing is remembered.
-    pub(super) fn insert(&mut self, task: TaskId, at: Timestamp, passage: P) {
-        self.by_age.insert((at, task));
+    pub(super) fn insert(&mut self, task: TaskId, passage: P) {
+        let source = passage.source().cloned();
+        self.by_age.entry(source).or_default().insert((passage.at(), task));
         self.of_task.insert(task, passage);
     }
 
@@ -50,13 +82,17 @@ impl<P> Passages<P> {
         range.map(|(task, passage)| (*task, passage))
     }
 
-    /// Forgets the oldest one that is older than `time`, or any when they are more than `most`.
+    /// Forgets the oldest one of a source that is older than `time`, or any of a source that has more than `most`.
     fn forget_one(&mut self, time: Timestamp, most: usize) -> Option<TaskId> {
-        let (at, task) = *self.by_age.first()?;
-        if at >= time && self.of_task.len() <= most {
-            return None;
+        let is_over = |ages: &BTreeSet<(Timestamp, TaskId)>| {
+            ages.len() > most || ages.first().is_some_and(|(at, _)| *at < time)
+        };
+        let (source, ages) = self.by_age.iter_mut().find(|(_, ages)| is_over(ages))?;
+        let (_, task) = ages.pop_first()?;
+        if ages.is_empty() {
+            let source = source.clone();
+            self.by_age.remove(&source);
         }
-        self.by_age.remove(&(at, task));
         self.of_task.remove(&task);
         Some(task)
     }
@@ -90,7 +126,18 @@ impl State {
 
     /// Returns what is known of a task that another region offered and that was taken here.
     pub fn arrival(&self, task: TaskId) -> Option<&Arrival> {
-        self.arrivals.get(task)
+        match self.arrivals.get(task)? {
+            Verdict::Taken(arrival) => Some(arrival),
+            Verdict::Declined(_) => None,
+        }
+    }
+
+    /// Returns what is known of a task that another region offered and that was refused here.
+    pub fn declined(&self, task: TaskId) -> Option<&Declined> {
+        match self.arrivals.get(task)? {
+            Verdict::Declined(declined) => Some(declined),
+            Verdict::Taken(_) => None,
+        }
     }
 }
 
@@ -98,12 +145,35 @@ impl State {
 mod tests {
     use super::*;
 
+    fn taken(from: &str, number: u8, at: u64) -> (TaskId, Verdict) {
+        let (task, from) = (TaskId::from_raw(u128::from(number)), Name::new(from).unwrap());
+        (task, Verdict::Taken(Arrival { from, known_as: task, at: Timestamp::from_millis(at) }))
+    }
+
+    #[test]
+    fn what_came_from_one_region_is_not_forgotten_for_what_comes_from_another() {
+        let mut passages = Passages::default();
+        let mut insert = |(task, verdict)| passages.insert(task, verdict);
+        insert(taken("us", 1, 1));
+        (2..=9).for_each(|number| insert(taken("eu", number, u64::from(number))));
+        let forgotten: Vec<TaskId> = std::iter::from_fn(|| passages.forget_one(Timestamp::ZERO, 3)).collect();
+        assert_eq!(
+            forgotten,
+            [2, 3, 4, 5, 6].map(TaskId::from_raw),
+            "the oldest of the one that has too many"
+        );
+        let old = Timestamp::from_millis(8);
+        let forgotten: BTreeSet<TaskId> = std::iter::from_fn(|| passages.forget_one(old, 3)).collect();
+        assert_eq!(forgotten, [1, 7].map(TaskId::from_raw).into(), "the old ones of both");
+        assert_eq!(passages.by_age.len(), 1, "a source of which nothing is known takes no room");
+    }
+
     #[test]
     fn the_oldest_are_forgotten_first_by_age_and_by_number() {
         let mut passages = Passages::default();
         for number in 1..=5_u8 {
-            let at = Timestamp::from_millis(u64::from(10 - number));
-            passages.insert(TaskId::from_raw(u128::from(number)), at, number);
+            let (task, verdict) = taken("us", number, u64::from(10 - number));
+            passages.insert(task, verdict);
         }
         let old = Timestamp::from_millis(7);
         assert_eq!(passages.forget_one(old, 10), Some(TaskId::from_raw(5)));

@@ -12,6 +12,7 @@ use crate::id::TaskId;
 use crate::mailbox::Turns;
 use crate::mutants::{Mutant, mutant};
 use crate::node::Keyring;
+use crate::region::Verdict;
 use crate::row::{Changes, Meta, Row, RowKey};
 use crate::state::changes::{ChangeLog, Origin};
 use crate::state::keys::KeyUse;
@@ -85,6 +86,7 @@ impl State {
         keys.extend(self.join_tokens.keys().copied().map(RowKey::JoinToken));
         keys.extend((self.keyring != Keyring::default()).then_some(RowKey::Keyring));
         keys.extend((self.federation != Federation::default()).then_some(RowKey::Federation));
+        keys.extend((!self.federation.clusters.is_empty()).then_some(RowKey::Clusters));
         keys.extend(self.pointers.tasks().map(RowKey::Pointer));
         keys.extend(self.arrivals.tasks().map(RowKey::Arrival));
         keys.extend(self.routes.keys().copied().map(RowKey::Route));
@@ -117,8 +119,12 @@ impl State {
             RowKey::JoinToken(token) => self.join_tokens.get(token).cloned().map(Row::JoinToken),
             RowKey::Keyring => Some(Row::Keyring(self.keyring.clone())),
             RowKey::Federation => Some(Row::Federation(self.federation.clone())),
+            RowKey::Clusters => Some(Row::Clusters(self.federation.clusters.clone())),
             RowKey::Pointer(task) => Some(Row::Pointer(*task, self.pointers.get(*task)?.clone())),
-            RowKey::Arrival(task) => Some(Row::Arrival(*task, self.arrivals.get(*task)?.clone())),
+            RowKey::Arrival(task) => Some(match self.arrivals.get(*task)?.clone() {
+                Verdict::Taken(arrival) => Row::Arrival(*task, arrival),
+                Verdict::Declined(declined) => Row::Declined(*task, declined),
+            }),
             RowKey::Route(task) => Some(Row::Route(*task, self.routes.get(task)?.clone())),
             RowKey::History(_) => None,
         }
@@ -175,9 +181,14 @@ impl State {
                     state.join_tokens.insert(token.id, token);
                 }
                 Row::Keyring(keyring) => state.keyring = keyring,
-                Row::Federation(federation) => state.federation = federation,
-                Row::Pointer(task, pointer) => state.pointers.insert(task, pointer.at, pointer),
-                Row::Arrival(task, arrival) => state.arrivals.insert(task, arrival.at, arrival),
+                Row::Federation(federation) => {
+                    let clusters = std::mem::take(&mut state.federation.clusters);
+                    state.federation = Federation { clusters, ..federation };
+                }
+                Row::Clusters(clusters) => state.federation.clusters = clusters,
+                Row::Pointer(task, pointer) => state.pointers.insert(task, pointer),
+                Row::Arrival(task, arrival) => state.arrivals.insert(task, Verdict::Taken(arrival)),
+                Row::Declined(task, declined) => state.arrivals.insert(task, Verdict::Declined(declined)),
                 Row::Route(task, route) => {
                     state.routes.insert(task, route);
                 }

@@ -56,12 +56,16 @@ impl State {
                 Err(Refusal::IdempotencyConflict { task: usage.task })
             });
         }
-        let known = self.tasks.contains_key(&spec.id)
-            || self.endings.get(&spec.id).is_some()
+        self.knows_task(spec.id).then_some(Err(Refusal::TaskExists(spec.id)))
+    }
+
+    /// Tells whether a task is here, was here until lately, or went from here to another region.
+    pub(super) fn knows_task(&self, id: TaskId) -> bool {
+        self.tasks.contains_key(&id)
+            || self.endings.get(&id).is_some()
             // More dead letters are kept than endings.
-            || self.dead_letters.contains_key(&spec.id)
-            || self.pointers.get(spec.id).is_some();
-        known.then_some(Err(Refusal::TaskExists(spec.id)))
+            || self.dead_letters.contains_key(&id)
+            || self.pointers.get(id).is_some()
     }
 
     pub(super) fn check_mailbox(&self, mailbox: &MailboxId) -> Result<(), Refusal> {

@@ -52,6 +52,10 @@ impl State {
                 fallbacks: forwarding.route.fallbacks.clone(),
                 offered: forwarding.offered.clone(),
                 refused: forwarding.refused.clone(),
+                removed: forwarding
+                    .offered
+                    .as_ref()
+                    .and_then(|region| self.federation.regions.get(region).and_then(|known| known.removed)),
             }),
         }
     }

@@ -98,8 +98,9 @@ impl fmt::Display for Why {
                 agents(*capable),
                 example.name,
             ),
-            Self::Kept { region, fallbacks, offered, refused } => {
-                kept(f, region, fallbacks, offered.as_ref(), refused)
+            Self::Kept { region, fallbacks, offered, refused, removed } => {
+                let offered = offered.as_ref().map(|offered| (offered, removed.is_some()));
+                kept(f, region, fallbacks, offered, refused)
             }
         }
     }
@@ -109,15 +110,22 @@ fn kept(
     f: &mut fmt::Formatter<'_>,
     region: &Name,
     fallbacks: &[Name],
-    offered: Option<&Name>,
+    offered: Option<(&Name, bool)>,
     refused: &BTreeMap<Name, Arc<str>>,
 ) -> fmt::Result {
     write!(f, "it is kept here for region {region}")?;
     match offered {
-        Some(offered) => {
+        Some((offered, false)) => {
             write!(
                 f,
                 ", was offered to {offered}, and waits for its answer: make {offered} reachable from here"
+            )?;
+        }
+        Some((offered, true)) => {
+            write!(
+                f,
+                ", was offered to {offered}, which was removed before it answered and may have done it: if {offered} \
+                 will never be back and it may run again, say so with `synod cluster regions remove {offered} --lost`"
             )?;
         }
         None => {

@@ -63,6 +63,26 @@ fn a_task_that_takes_its_agents_down_is_given_up_and_losses_are_not_failures() {
 }
 
 #[test]
+fn losses_and_failures_together_bound_how_often_a_task_is_given_out() {
+    let mut world = world_with(1);
+    let max_attempts = world.task(1).spec.retry.max_attempts;
+    for attempt in 1..LOSSES_MAX {
+        assert_eq!(world.claim(1, 1), [(task(1), attempt)]);
+        world.ask(standing(1, Standing::Failed)).unwrap();
+        world.ask(standing(1, Standing::Ready)).unwrap();
+    }
+    for attempt in LOSSES_MAX..LOSSES_MAX + max_attempts {
+        assert_eq!(world.phase(1), Phase::Pending);
+        world.pass(60_000);
+        assert_eq!(world.claim(1, 1), [(task(1), attempt)]);
+        world.ask(fail(1, attempt, true)).unwrap();
+    }
+    let ended = world.task(1);
+    assert_eq!(world.phase(1), Phase::Failed);
+    assert_eq!((ended.losses, ended.failures), (LOSSES_MAX - 1, max_attempts));
+}
+
+#[test]
 fn a_node_that_starts_gives_back_the_work_of_its_agents_under_the_next_attempt() {
     let mut world = world_with(1);
     world.claim(1, 1);

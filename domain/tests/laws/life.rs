@@ -275,6 +275,13 @@ fn histories_reach_every_event_every_refusal_and_every_reply() {
         "refused TakeHere",
         "accepted TakeOffered",
         "refused TakeOffered",
+        "accepted RefuseOffered",
+        "offer_declined",
+        "accepted AdmitRegionAs",
+        "accepted SeeRegion",
+        "refused SeeRegion",
+        "accepted LoseRegion",
+        "refused LoseRegion",
     ];
     let missing: Vec<_> = expected.iter().filter(|word| !seen.contains_key(**word)).collect();
     assert!(missing.is_empty(), "never seen: {missing:?}; seen: {seen:?}");

@@ -30,13 +30,20 @@ pub(super) fn command(state: &State, draw: &mut Draw, spec: &Arc<TaskSpec>) -> C
     let offered = state.task(id).and_then(|task| task.forwarding()?.offered.clone());
     let any = name(draw.pick(&["eu", "asia", HERE, "moon"]));
     let region = offered.filter(|_| !draw.one_in(6)).unwrap_or(any);
-    match draw.below(12) {
+    // Few, so that many are offered again.
+    let theirs = task(1_000_000 + u128::from(draw.below(6)));
+    match draw.below(14) {
         0..4 => keep(draw, spec),
         4..6 => Command::OfferToRegion { task: id, region },
         6 => Command::ForwardedTo { task: id, region, known_as: id },
         7..9 => Command::RegionRefused { task: id, region, why: "no such pool".into() },
         9 => Command::TakeHere { task: id, here: name(HERE) },
         10 => Command::Cancel { task: id, reason: "enough".into() },
+        11 => Command::RefuseOffered { task: theirs, from: region, why: "no such pool".into() },
+        12 => {
+            let spec = TaskSpec { id: theirs, idempotency_key: None, ..TaskSpec::clone(spec) };
+            Command::TakeOffered { spec: spec.into(), from: region }
+        }
         _ => Command::TakeOffered { spec: spec.clone(), from: region },
     }
 }
@@ -86,6 +93,7 @@ proptest! {
                     Command::ForwardedTo { task, region: by, .. } | Command::RegionRefused { task, region: by, .. } => {
                         *task == id && *by == region
                     }
+                    Command::LoseRegion { region: lost, .. } => *lost == region,
                     _ => false,
                 });
                 let still = state.task(id).and_then(|task| task.forwarding()?.offered.clone());

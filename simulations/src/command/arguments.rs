@@ -8,7 +8,9 @@ use std::str::FromStr;
 use clap::{Args, Parser};
 use synod_simulations::Settings;
 use synod_simulations::faults::Kinds;
+use synod_simulations::fleet::Kill;
 use synod_simulations::left_out::{LeftOut, Numbers};
+use synod_simulations::workload::Workloads;
 
 use super::length::Length;
 
@@ -20,11 +22,29 @@ const NODES: &str = "3";
 
 /// Runs real nodes in a simulated world made from a seed, and judges what happened.
 ///
+/// With a FILE: runs that fleet on them, with simulated agents, and says how long it takes, what it costs, what stands in
+/// its way and what happens when a node dies.
+///
 /// Same seed, same world, same trace, byte for byte. Exit code 0: every judge was content; 1: something broke, and the
 /// command that shows it again is printed; 2: the arguments or files are not valid.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "synod-simulate", bin_name = "synod simulate", version, max_term_width = 100)]
 pub(crate) struct Arguments {
+    /// A fleet file: YAML, JSON or TOML. Its section `simulation` says how its agents behave; without faults unless
+    /// --faults says otherwise.
+    #[arg(conflicts_with_all = ["ledger", "twice", "shrink", "until", "skip", "skip_operations", "workload"])]
+    pub(crate) file: Option<PathBuf>,
+    /// Sets an input of the fleet; may be given several times.
+    #[arg(long = "input", value_name = "KEY=VALUE", requires = "file")]
+    pub(crate) inputs: Vec<String>,
+    /// Lets what `synod event export` has recorded of a real node happen again, and compares; without faults unless
+    /// --faults says otherwise.
+    #[arg(
+        long,
+        value_name = "RECORDING",
+        conflicts_with_all = ["file", "seeds", "ledger", "twice", "shrink", "view", "until", "skip", "skip_operations", "workload"]
+    )]
+    pub(crate) replay: Option<PathBuf>,
     /// The source of everything random.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
@@ -55,6 +75,12 @@ pub(crate) struct Arguments {
     /// smallest command. With --seeds, of the first seed that breaks.
     #[arg(long, conflicts_with_all = ["trace", "view"])]
     pub(crate) shrink: bool,
+    /// Lives one world of a fleet only, for the process that asks for it.
+    #[arg(long, hide = true, requires = "file")]
+    pub(crate) alone: bool,
+    /// Lets a node die in it, as NODE@MILLISECONDS.
+    #[arg(long, hide = true, requires = "alone")]
+    pub(crate) kill: Option<Kill>,
 }
 
 /// What a world is made from besides its seed.
@@ -66,9 +92,12 @@ pub(crate) struct WorldArgs {
     /// How long faults and new work go on, in simulated time: 250ms, 30s, 10m; a number alone is seconds.
     #[arg(long, value_name = "TIME", default_value = DURATION)]
     pub(crate) duration: Length,
-    /// Which faults may come: all, none, or names with commas; a wrong name lists them.
-    #[arg(long, default_value = "all")]
-    pub(crate) faults: Kinds,
+    /// Which faults may come: all, none, or names with commas; a wrong name lists them [default: all; none with a FILE].
+    #[arg(long)]
+    pub(crate) faults: Option<Kinds>,
+    /// What clients ask for: all, of which each world draws some, or names with commas; a wrong name lists them.
+    #[arg(long, value_name = "NAMES", default_value = "all")]
+    pub(crate) workload: Workloads,
     /// Ends faults and new work at this time, although they were drawn for the whole duration.
     #[arg(long, value_name = "TIME", help_heading = "Less of the same world")]
     pub(crate) until: Option<Length>,
@@ -96,16 +125,18 @@ impl WorldArgs {
         for skip in &self.skip_operations {
             operations.entry(skip.client.clone()).or_default().0.extend(&skip.numbers.0);
         }
+        let all = Settings::new(seed);
         Settings {
             nodes: self.nodes,
             duration: self.duration.0,
-            faults: self.faults.clone(),
+            faults: self.faults.clone().unwrap_or(all.faults),
+            workloads: self.workload.clone(),
             left_out: LeftOut {
                 faults: self.skip.clone(),
                 operations,
                 after: self.until.map(|until| until.0),
             },
-            ..Settings::new(seed)
+            ..all
         }
     }
 
@@ -134,7 +165,8 @@ impl WorldArgs {
         };
         say("--nodes", self.nodes.to_string(), NODES);
         say("--duration", self.duration.to_string(), DURATION);
-        say("--faults", self.faults.to_string(), "all");
+        say("--faults", self.faults.as_ref().map_or_else(|| "all".to_owned(), ToString::to_string), "all");
+        say("--workload", self.workload.to_string(), "all");
         say("--until", self.until.map(|until| until.to_string()).unwrap_or_default(), "");
         say("--skip", self.skip.to_string(), "");
         for skip in &self.skip_operations {
@@ -208,7 +240,7 @@ mod tests {
     fn the_words_of_a_world_ask_for_the_same_world() {
         let texts = [
             "",
-            "--nodes 5 --duration 10m --faults crash,partition",
+            "--nodes 5 --duration 10m --faults crash,partition --workload submits,cancels",
             "--until 1500ms --skip 1-4,7 --skip-operations client-0:1-3 --skip-operations operator:2,9",
         ];
         for text in texts {

@@ -65,7 +65,12 @@ fn understood(output: &Output) -> Ended {
             Ok(_) | Err(_) => {}
         }
     }
+    Ended::Died(died(output))
+}
+
+/// Says how a process ended that gave no answer.
+pub(crate) fn died(output: &Output) -> String {
     let said = String::from_utf8_lossy(&output.stderr);
     let from = said.char_indices().rev().nth(LAST_WORDS).map_or(0, |(place, _)| place);
-    Ended::Died(format!("its process ended with {}: {}", output.status, said[from..].trim()))
+    format!("its process ended with {}: {}", output.status, said[from..].trim())
 }

@@ -8,11 +8,13 @@ mod arguments;
 mod child;
 mod entry;
 mod exit;
+mod fleet;
 mod ledger;
 mod length;
 mod one;
 mod print;
 mod reduce;
+mod replay;
 mod shrink;
 mod signals;
 mod sweep;
@@ -42,6 +44,12 @@ pub(crate) fn main() -> ExitCode {
     if let Some(error) = arguments.world.mutant.as_deref().and_then(|name| mutants::put_in(name).err()) {
         print::note(&format!("error: {error}"));
         return exit::USAGE.into();
+    }
+    if let Some(file) = &arguments.file {
+        return fleet::main(&arguments, file).into();
+    }
+    if let Some(file) = &arguments.replay {
+        return replay::main(&arguments, file).into();
     }
     let is_many = arguments.seeds.is_some() || arguments.ledger.is_some() || arguments.twice;
     if !is_many && !arguments.shrink {

@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 use synod_simulations::report::Report;
-use synod_simulations::{World, trace, view};
+use synod_simulations::{Settings, World, trace, view};
 use tokio::time::Instant;
 
 use super::arguments::Arguments;
@@ -38,10 +39,23 @@ pub(crate) struct Planned {
     pub(crate) what: String,
 }
 
+/// Makes a bar of so many simulated milliseconds; it is drawn on a terminal only.
+fn bar(millis: u64) -> ProgressBar {
+    let bar = ProgressBar::new(millis);
+    let template = "[{bar:40}] {percent} % of the simulated time, then what is left ends {elapsed}";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar
+}
+
 /// Runs it, writes what was asked for and returns the exit code.
 pub(crate) fn main(arguments: &Arguments) -> u8 {
     let begun = Instant::now();
-    let world = World::new(arguments.world.settings(arguments.seed));
+    let settings = arguments.world.settings(arguments.seed);
+    let bar = bar(millis(settings.duration));
+    let shown = bar.clone();
+    let world = World::new(settings.clone()).on_time(move |at| shown.set_position(millis(at)));
     let plan = world.plan().into_iter().map(|(at, fault)| Planned {
         at_ms: millis(at),
         kind: fault.kind().to_string(),
@@ -49,13 +63,18 @@ pub(crate) fn main(arguments: &Arguments) -> u8 {
     });
     let plan = plan.collect();
     let history = world.run();
+    bar.finish_and_clear();
     let text = trace::text(&history);
+    let mut report = Report::of(&history, &text);
+    let Settings { nodes, duration, left_out, .. } = &settings;
+    let drawn = settings.workloads.drawn(settings.seed);
+    report.broken.extend(drawn.missing(*nodes, millis(*duration), left_out, &history));
     let one = One {
         seed: arguments.seed,
         replay: arguments.world.replay(arguments.seed),
         real_ms: millis(begun.elapsed()),
         plan,
-        report: Report::of(&history, &text),
+        report,
     };
     let page = arguments.view.as_ref().map(|_| view::page(&history, &one.report, &one.replay)).transpose();
     let written = match page {
@@ -90,7 +109,8 @@ fn written(arguments: &Arguments, text: &str, page: Option<&str>, one: &One) -> 
     if arguments.json { print::envelope(KIND, one) } else { print::out(&said) }
 }
 
-fn write(what: &str, file: &Path, text: &str) -> Result<(), u8> {
+/// Writes a file that was asked for. The error is the exit code to stop with.
+pub(crate) fn write(what: &str, file: &Path, text: &str) -> Result<(), u8> {
     if file.as_os_str() == "-" {
         return print::out(&text);
     }

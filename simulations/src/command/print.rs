@@ -1,7 +1,7 @@
 //! Writing to a person or a program that may have gone away.
 
 use std::fmt::Display;
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 
 use serde::Serialize;
 
@@ -44,4 +44,11 @@ pub(crate) fn envelope<T: Serialize>(kind: &str, item: &T) -> Result<(), u8> {
 /// Writes a line to standard error, if somebody reads it.
 pub(crate) fn note(text: &dyn Display) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// Writes a line of progress to standard error, if that is a terminal.
+pub(crate) fn progress(text: &dyn Display) {
+    if std::io::stderr().is_terminal() {
+        note(text);
+    }
 }

@@ -123,7 +123,7 @@ impl Sweep<'_> {
         let mut left = (seeds.from..seeds.to.unwrap_or(u64::MAX)).filter(|seed| !known.contains_key(seed));
         let mut living = JoinSet::<Lived>::new();
         loop {
-            while living.len() < self.jobs()
+            while living.len() < jobs(self.arguments)
                 && let Some(seed) = left.next()
             {
                 let (world, scratch) =
@@ -144,11 +144,6 @@ impl Sweep<'_> {
                 }
             }
         }
-    }
-
-    fn jobs(&self) -> usize {
-        let asked = self.arguments.jobs.map(usize::from);
-        asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(JOBS, std::num::NonZero::get))
     }
 
     fn take(
@@ -182,6 +177,12 @@ impl Sweep<'_> {
         self.bar.set_message(format!("{broken} broken, {} simulated seconds per second", self.totals.rate()));
         Ok(())
     }
+}
+
+/// How many processes at a time.
+pub(crate) fn jobs(arguments: &Arguments) -> usize {
+    let asked = arguments.jobs.map(usize::from);
+    asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(JOBS, std::num::NonZero::get))
 }
 
 /// The kind of the envelope of one seed among many.

@@ -6,12 +6,21 @@ use std::time::Duration;
 use super::{Fault, Kind, Kinds, Part};
 use crate::chance::Stream;
 
+/// The least between two moments in which all nodes lose power, in milliseconds.
+const BLACKOUT_EVERY_MIN: u64 = 15_000;
+
 /// A day in milliseconds.
 const DAY: u64 = 86_400_000;
 
+/// The most machines that join a world that goes on: two of three replaced are a new cluster.
+const NEWCOMERS_MAX: u64 = 2;
+
 /// Draws which faults come when, in order. Not empty unless nothing that can be is asked for.
 pub fn draw(asked: &Kinds, nodes: u64, duration: Duration, stream: &mut Stream) -> Vec<(Duration, Fault)> {
-    let can = |kind: &Kind| *kind != Kind::LyingDisk && (nodes > 1 || !kind.needs_others());
+    let can = |kind: &Kind| {
+        let moves = matches!(kind, Kind::Join | Kind::StayOut);
+        *kind != Kind::LyingDisk && !moves && (nodes > 1 || !kind.needs_others())
+    };
     let survivable: Vec<Kind> = asked.0.iter().copied().filter(can).collect();
     // From a few of them to nearly all, run by run.
     let percent = stream.between(10, 80);
@@ -19,22 +28,58 @@ pub fn draw(asked: &Kinds, nodes: u64, duration: Duration, stream: &mut Stream) 
     if kinds.is_empty() {
         kinds.extend(stream.pick(&survivable));
     }
+    let drawn = kinds.is_empty();
     let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let mut plan = Vec::new();
     if asked.0.contains(&Kind::LyingDisk) {
         plan.push((Duration::ZERO, Fault::LyingDisk));
     }
     for kind in kinds {
-        // A fault every 4 to 30 seconds, and one at least.
+        // A fault every 4 to 30 seconds, and one at least; what stops everybody more rarely, or nothing gets done.
         let every = stream.between(4_000, 30_000);
+        let every = if kind == Kind::Blackout { every.max(BLACKOUT_EVERY_MIN) } else { every };
         for _ in 0..(millis / every).max(1) {
             // Not in the last moment: what nobody lives to see is not a fault.
             let at = stream.millis(millis / 20, millis - millis / 10);
             plan.push((at, one(kind, nodes, stream)));
         }
     }
+    // Last, so that what was drawn before does not depend on it.
+    move_machines(asked, nodes, millis, drawn, percent, stream, &mut plan);
     plan.sort_by_key(|(at, _)| *at);
     plan
+}
+
+/// Lets machines come that were not there, and others go for good: only while so many have come, and never the first
+/// one, on whose machine somebody governs.
+fn move_machines(
+    asked: &Kinds,
+    nodes: u64,
+    millis: u64,
+    must: bool,
+    percent: u64,
+    stream: &mut Stream,
+    plan: &mut Vec<(Duration, Fault)>,
+) {
+    let moves: Vec<Kind> =
+        [Kind::Join, Kind::StayOut].into_iter().filter(|kind| nodes > 1 && asked.0.contains(kind)).collect();
+    if moves.is_empty() || !(must || stream.happens(percent)) {
+        return;
+    }
+    let comes = stream.between(1, NEWCOMERS_MAX);
+    let mut goes: Vec<u64> = (2..=nodes).collect();
+    for number in 1..=comes {
+        let at = stream.between(millis / 20, millis / 2);
+        plan.push((Duration::from_millis(at), Fault::Join { node: nodes + number }));
+        if moves.contains(&Kind::StayOut) {
+            let place = usize::try_from(stream.between(0, goes.len() as u64 - 1)).unwrap_or(0);
+            let at = stream.millis(at, millis - millis / 10);
+            plan.push((at, Fault::StayOut { node: goes.swap_remove(place) }));
+        }
+        if goes.is_empty() {
+            return;
+        }
+    }
 }
 
 fn one(kind: Kind, nodes: u64, stream: &mut Stream) -> Fault {
@@ -46,13 +91,13 @@ fn one(kind: Kind, nodes: u64, stream: &mut Stream) -> Fault {
         Kind::Crash => Fault::Crash {
             node,
             down: stream.millis(1, 4_000),
-            // Often all or nothing, where most mistakes are.
-            keep_percent: if stream.happens(50) {
-                100 * stream.between(0, 1)
-            } else {
-                stream.between(0, 100)
-            },
+            keep_percent: keeps(stream),
             silent: stream.happens(50),
+        },
+        Kind::Blackout => Fault::Blackout {
+            down: stream.millis(1, 2_000),
+            apart: stream.millis(0, 1_500),
+            keep_percent: keeps(stream),
         },
         Kind::SlowDisk => {
             Fault::SlowDisk { node, lasts: stream.millis(100, 5_000), sync: stream.millis(20, 800) }
@@ -81,6 +126,8 @@ fn one(kind: Kind, nodes: u64, stream: &mut Stream) -> Fault {
         Kind::Restart => Fault::Restart { node },
         Kind::RollingRestart => Fault::RollingRestart,
         Kind::Leave => Fault::Leave { node },
+        Kind::Join => Fault::Join { node },
+        Kind::StayOut => Fault::StayOut { node },
         Kind::Partition => {
             let mut side: BTreeSet<u64> = (1..=nodes).filter(|_| stream.happens(40)).collect();
             if side.is_empty() || side.len() as u64 == nodes {
@@ -104,6 +151,11 @@ fn one(kind: Kind, nodes: u64, stream: &mut Stream) -> Fault {
     }
 }
 
+/// How many of a hundred unsynced writes survive: often all or none, where most mistakes are.
+fn keeps(stream: &mut Stream) -> u64 {
+    if stream.happens(50) { 100 * stream.between(0, 1) } else { stream.between(0, 100) }
+}
+
 #[cfg(test)]
 mod tests {
     use crate::chance::Streams;
@@ -118,10 +170,31 @@ mod tests {
             let plan = draw(&Kinds(Kind::ALL.to_vec()), nodes, Duration::from_secs(20), &mut stream);
             assert!(!plan.is_empty(), "seed {seed}");
             assert!(plan.iter().all(|(at, _)| *at < Duration::from_secs(20)), "seed {seed}");
-            let exists = |node: u64| (1..=nodes).contains(&node);
+            let joined = |node: u64| plan.iter().any(|(_, fault)| *fault == Fault::Join { node });
+            let exists = |node: u64| (1..=nodes).contains(&node) || joined(node);
             assert!(plan.iter().all(|(_, fault)| fault.node().is_none_or(exists)), "seed {seed}");
         }
         let mut stream = Streams::new(0).open("faults");
         assert_eq!(draw(&Kinds(Vec::new()), 3, Duration::from_secs(9), &mut stream), []);
+    }
+
+    #[test]
+    fn machines_go_for_good_only_after_others_have_come() {
+        for seed in 0..200 {
+            let kinds = Kinds(vec![Kind::Join, Kind::StayOut]);
+            let plan = draw(&kinds, 3, Duration::from_secs(20), &mut Streams::new(seed).open("faults"));
+            let mut there = 3;
+            for (_, fault) in &plan {
+                match fault {
+                    Fault::Join { node } => there += u64::from(*node > 3),
+                    Fault::StayOut { node } => {
+                        assert!(*node != 1 && there > 3, "seed {seed}: {plan:?}");
+                        there -= 1;
+                    }
+                    fault => panic!("seed {seed}: {fault}"),
+                }
+            }
+            assert!(!plan.is_empty(), "seed {seed}");
+        }
     }
 }

@@ -9,6 +9,8 @@ pub enum Kind {
     /// A node dies and comes back; what its disk had not synced is lost, or some of it. Its streams end, or nobody
     /// hears of it, as when the power is gone.
     Crash,
+    /// All nodes lose power at once, and come back one after the other: nobody is left who remembers what no disk has.
+    Blackout,
     /// Syncs take long for a while.
     SlowDisk,
     /// One sync fails.
@@ -31,6 +33,10 @@ pub enum Kind {
     RollingRestart,
     /// A node leaves the cluster, and its machine joins as another.
     Leave,
+    /// A machine that was not there joins, and stays.
+    Join,
+    /// A node leaves the cluster, and its machine stays out.
+    StayOut,
     /// Some nodes and the others do not reach each other for a while.
     Partition,
     /// Nothing gets through in one direction between two nodes for a while.
@@ -51,8 +57,9 @@ pub enum Kind {
 
 impl Kind {
     /// The faults that nodes must survive.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 22] = [
         Self::Crash,
+        Self::Blackout,
         Self::SlowDisk,
         Self::FailedSync,
         Self::FullDisk,
@@ -71,12 +78,15 @@ impl Kind {
         Self::HungPeer,
         Self::Datagrams,
         Self::Reconnect,
+        Self::Join,
+        Self::StayOut,
     ];
 
     /// Returns its word.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Crash => "crash",
+            Self::Blackout => "blackout",
             Self::SlowDisk => "slow-disk",
             Self::FailedSync => "failed-sync",
             Self::FullDisk => "full-disk",
@@ -88,6 +98,8 @@ impl Kind {
             Self::Restart => "restart",
             Self::RollingRestart => "rolling-restart",
             Self::Leave => "leave",
+            Self::Join => "join",
+            Self::StayOut => "stay-out",
             Self::Partition => "partition",
             Self::OneWay => "one-way",
             Self::Partial => "partial",
@@ -102,10 +114,13 @@ impl Kind {
     /// Tells whether it needs other nodes.
     pub const fn needs_others(self) -> bool {
         match self {
-            Self::BitFlip
+            Self::Blackout
+            | Self::BitFlip
             | Self::EmptyDisk
             | Self::RollingRestart
             | Self::Leave
+            | Self::Join
+            | Self::StayOut
             | Self::Partition
             | Self::OneWay
             | Self::Partial
@@ -127,7 +142,7 @@ impl Kind {
 
     /// Tells whether it may cost a node everything it knows.
     pub const fn is_destructive(self) -> bool {
-        matches!(self, Self::BitFlip | Self::EmptyDisk | Self::Leave)
+        matches!(self, Self::BitFlip | Self::EmptyDisk | Self::Leave | Self::StayOut)
     }
 }
 

@@ -22,6 +22,8 @@ pub use synod::node::storage::Part;
 pub enum Fault {
     /// See [`Kind::Crash`].
     Crash { node: u64, down: Duration, keep_percent: u64, silent: bool },
+    /// See [`Kind::Blackout`].
+    Blackout { down: Duration, apart: Duration, keep_percent: u64 },
     /// See [`Kind::SlowDisk`].
     SlowDisk { node: u64, lasts: Duration, sync: Duration },
     /// See [`Kind::FailedSync`].
@@ -44,6 +46,10 @@ pub enum Fault {
     RollingRestart,
     /// See [`Kind::Leave`].
     Leave { node: u64 },
+    /// See [`Kind::Join`].
+    Join { node: u64 },
+    /// See [`Kind::StayOut`].
+    StayOut { node: u64 },
     /// See [`Kind::Partition`].
     Partition { lasts: Duration, side: BTreeSet<u64> },
     /// See [`Kind::OneWay`].
@@ -69,6 +75,9 @@ impl fmt::Display for Fault {
                 let how = if *silent { "power loss" } else { "crash" };
                 write!(f, "{how} of n{node}, down {down:?}, keeps {keep_percent} %")
             }
+            Self::Blackout { down, apart, keep_percent } => {
+                write!(f, "blackout, down {down:?} and {apart:?} for each, keeps {keep_percent} %")
+            }
             Self::SlowDisk { node, lasts, sync } => {
                 write!(f, "slow-disk of n{node} for {lasts:?}, {sync:?} a sync")
             }
@@ -90,6 +99,8 @@ impl fmt::Display for Fault {
             Self::Restart { node } => write!(f, "restart of n{node}"),
             Self::RollingRestart => f.write_str("rolling-restart"),
             Self::Leave { node } => write!(f, "leave of n{node}"),
+            Self::Join { node } => write!(f, "join of n{node}"),
+            Self::StayOut { node } => write!(f, "stay-out of n{node}"),
             Self::Partition { lasts, side } => write!(f, "partition of {side:?} for {lasts:?}"),
             Self::OneWay { lasts, from, to } => write!(f, "one-way from n{from} to n{to} for {lasts:?}"),
             Self::Partial { lasts, one, other } => {
@@ -113,6 +124,7 @@ impl Fault {
     pub const fn kind(&self) -> Kind {
         match self {
             Self::Crash { .. } => Kind::Crash,
+            Self::Blackout { .. } => Kind::Blackout,
             Self::SlowDisk { .. } => Kind::SlowDisk,
             Self::FailedSync { .. } => Kind::FailedSync,
             Self::FullDisk { .. } => Kind::FullDisk,
@@ -124,6 +136,8 @@ impl Fault {
             Self::Restart { .. } => Kind::Restart,
             Self::RollingRestart => Kind::RollingRestart,
             Self::Leave { .. } => Kind::Leave,
+            Self::Join { .. } => Kind::Join,
+            Self::StayOut { .. } => Kind::StayOut,
             Self::Partition { .. } => Kind::Partition,
             Self::OneWay { .. } => Kind::OneWay,
             Self::Partial { .. } => Kind::Partial,
@@ -149,8 +163,11 @@ impl Fault {
             | Self::Pause { node, .. }
             | Self::Restart { node }
             | Self::Leave { node }
+            | Self::Join { node }
+            | Self::StayOut { node }
             | Self::HungPeer { node, .. } => Some(*node),
-            Self::RollingRestart
+            Self::Blackout { .. }
+            | Self::RollingRestart
             | Self::Partition { .. }
             | Self::OneWay { .. }
             | Self::Partial { .. }
@@ -176,12 +193,15 @@ impl Fault {
             | Self::HungPeer { lasts, .. }
             | Self::Datagrams { lasts, .. } => Some(*lasts),
             Self::Crash { .. }
+            | Self::Blackout { .. }
             | Self::FailedSync { .. }
             | Self::BitFlip { .. }
             | Self::EmptyDisk { .. }
             | Self::Restart { .. }
             | Self::RollingRestart
             | Self::Leave { .. }
+            | Self::Join { .. }
+            | Self::StayOut { .. }
             | Self::Reconnect { .. }
             | Self::LyingDisk => None,
         }

@@ -55,7 +55,9 @@ fn look(history: &[Record]) -> Verdict {
             Fact::Began { nodes, .. } => mailboxes.timed = *nodes == 1,
             Fact::Injected(fault) => mailboxes.timed &= !bends_time(fault.kind()),
             Fact::Starting { .. } => {
-                mailboxes = Mailboxes { timed: mailboxes.timed, ..Mailboxes::default() };
+                // What is paused stays so for the others, and is looked up before this one takes work.
+                let paused = std::mem::take(&mut mailboxes.paused);
+                mailboxes = Mailboxes { timed: mailboxes.timed, paused, ..Mailboxes::default() };
             }
             Fact::Paused(what) => mailboxes.paused = what.iter().filter_map(workspace).collect(),
             Fact::Happened { event: Event::TaskLeased { task, .. }, .. } => {
@@ -158,6 +160,14 @@ mod tests {
         assert!(look(&history(submitted().into_iter().chain([leased(3, 1, 1)]))).is_err());
         let paused = Fact::Paused(vec![Pausable::Workspace(Name::default())]);
         assert!(look(&history(submitted().into_iter().chain([paused, leased(3, 1, 1)]))).is_ok());
+    }
+
+    #[test]
+    fn what_is_paused_stays_so_when_another_node_starts() {
+        let paused = Fact::Paused(vec![Pausable::Workspace(Name::default())]);
+        let after = [submitted_in(1, 1, Lane::Critical), submitted_in(2, 2, Lane::Low), leased(3, 2, 1)];
+        let before = [paused, Fact::Starting { life: 2 }];
+        assert_eq!(look(&history(before.into_iter().chain(after))), Ok(1));
     }
 
     #[test]

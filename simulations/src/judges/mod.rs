@@ -6,16 +6,23 @@
 mod acknowledged_exists;
 mod acknowledged_tokens_open;
 mod all_work_ends;
+mod committed_stays;
+mod converges;
 mod ends_once;
 mod index_grows;
 mod lanes_in_order;
+mod linearizable;
+mod log_matching;
 mod no_stale_completion;
+mod nothing_foreign;
 mod one_key_one_task;
+mod one_leader_per_term;
 mod one_lease;
 mod one_submit_one_task;
 mod paused_is_not_given_out;
 mod slots_hold;
 mod something_happened;
+mod states_agree;
 mod stays_up;
 
 use synod::node::domain::id::TaskId;
@@ -48,21 +55,28 @@ pub struct Violation {
 }
 
 /// All judges, in the order in which they are asked.
-pub const ALL: [Judge; 14] = [
+pub const ALL: [Judge; 21] = [
     something_happened::JUDGE,
     stays_up::JUDGE,
+    one_leader_per_term::JUDGE,
+    log_matching::JUDGE,
+    committed_stays::JUDGE,
+    states_agree::JUDGE,
     index_grows::JUDGE,
     acknowledged_exists::JUDGE,
     one_key_one_task::JUDGE,
     one_submit_one_task::JUDGE,
+    nothing_foreign::JUDGE,
     one_lease::JUDGE,
     slots_hold::JUDGE,
     lanes_in_order::JUDGE,
     no_stale_completion::JUDGE,
     ends_once::JUDGE,
+    linearizable::JUDGE,
     paused_is_not_given_out::JUDGE,
     acknowledged_tokens_open::JUDGE,
     all_work_ends::JUDGE,
+    converges::JUDGE,
 ];
 
 fn broken<T>(record: usize, task: Option<TaskId>, what: impl Into<String>) -> Result<T, Violation> {
@@ -85,6 +99,14 @@ mod histories {
     pub(super) fn history(facts: impl IntoIterator<Item = Fact>) -> Vec<Record> {
         let record = |(place, fact)| Record { at: Duration::from_millis(place), node: Some(1), fact };
         (0..).zip(facts).map(record).collect()
+    }
+
+    pub(super) fn of(node: u64, fact: Fact) -> Record {
+        Record { at: Duration::ZERO, node: Some(node), fact }
+    }
+
+    pub(super) fn applied(node: u64, index: u64, term: u64, hash: u64) -> Record {
+        of(node, Fact::Applied { index, term, hash })
     }
 
     pub(super) fn task(number: u128) -> TaskId {

@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     fn submit(question: u64, content: u64, number: u128) -> [Fact; 2] {
-        let request = Request::Submit { key: Some("k".into()), content, pool: "p" };
+        let request = Request::Submit { key: Some("k".into()), content, pool: "p".into() };
         [asked(question, request), answered(question, Answer::Submitted(task(number)))]
     }
 
@@ -76,7 +76,7 @@ mod tests {
     fn a_key_that_somebody_else_has_used_is_found() {
         let refused = Answer::Refused { code: CONFLICT, text: String::new() };
         let other = |question, content| {
-            let request = Request::Submit { key: Some("k".into()), content, pool: "p" };
+            let request = Request::Submit { key: Some("k".into()), content, pool: "p".into() };
             [Fact::Asked { question, client: "other".into(), request }, answered(question, refused.clone())]
         };
         assert!(look(&history([submit(1, 7, 1), other(2, 8)].concat())).is_err());

@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     fn submit(question: u64, key: Option<&str>, number: u128) -> [Fact; 2] {
-        let request = Request::Submit { key: key.map(Into::into), content: 1, pool: "p" };
+        let request = Request::Submit { key: key.map(Into::into), content: 1, pool: "p".into() };
         [asked(question, request), answered(question, Answer::Submitted(task(number)))]
     }
 

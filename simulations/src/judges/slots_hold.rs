@@ -10,14 +10,17 @@ use synod::node::domain::id::{AgentId, TaskId};
 
 use crate::history::{Fact, Record, Request};
 use crate::judges::{Judge, Verdict, broken};
-use crate::workload::{SLOTS_INSIDE, SLOTS_OUTSIDE};
+use crate::workload::{INSIDE, OUTSIDE, SLOTS_INSIDE};
 
 pub(super) const JUDGE: Judge =
     Judge { name: "slots hold", says: "no agent holds more leases than it has slots", look };
 
 #[derive(Debug, Default)]
 struct Hands {
-    outside: BTreeSet<AgentId>,
+    /// How many slots those have that said so.
+    slots: BTreeMap<AgentId, u32>,
+    /// Agents of pools that are not the world's.
+    strangers: BTreeSet<AgentId>,
     held: BTreeMap<TaskId, AgentId>,
 }
 
@@ -27,8 +30,13 @@ fn look(history: &[Record]) -> Verdict {
     for (place, record) in history.iter().enumerate() {
         match &record.fact {
             Fact::Starting { .. } => hands.held.clear(),
-            Fact::Asked { request: Request::Register { agent }, .. } => {
-                hands.outside.insert(*agent);
+            Fact::Asked { request: Request::Register { agent, slots }, .. } => {
+                hands.slots.insert(*agent, *slots);
+            }
+            Fact::Happened { event: Event::AgentRegistered { agent, pool: Some(pool), .. }, .. }
+                if ![INSIDE, OUTSIDE].contains(&pool.as_str()) =>
+            {
+                hands.strangers.insert(*agent);
             }
             Fact::Stands(standing) => {
                 hands.held.remove(&standing.task);
@@ -38,7 +46,11 @@ fn look(history: &[Record]) -> Verdict {
                 checked += 1;
                 hands.held.insert(*task, *agent);
                 let has = hands.held.values().filter(|holder| *holder == agent).count();
-                let slots = if hands.outside.contains(agent) { SLOTS_OUTSIDE } else { SLOTS_INSIDE };
+                let slots = match hands.slots.get(agent) {
+                    Some(slots) => *slots,
+                    None if hands.strangers.contains(agent) => continue,
+                    None => SLOTS_INSIDE,
+                };
                 if u32::try_from(has).is_ok_and(|has| has > slots) {
                     return broken(
                         place,
@@ -61,6 +73,8 @@ fn look(history: &[Record]) -> Verdict {
 
 #[cfg(test)]
 mod tests {
+    use synod::node::domain::name::Name;
+
     use crate::judges::histories::*;
 
     use super::*;
@@ -75,9 +89,18 @@ mod tests {
     }
 
     #[test]
-    fn agents_outside_have_fewer() {
-        let registers = asked(1, Request::Register { agent: agent(9) });
-        let leases = (0..=u64::from(SLOTS_OUTSIDE)).map(|place| leased(place, u128::from(place), 1));
-        assert!(look(&history([registers].into_iter().chain(leases))).is_err());
+    fn agents_outside_have_as_many_as_they_said() {
+        let registers = || asked(1, Request::Register { agent: agent(9), slots: 2 });
+        let leases = |count| (0..count).map(|place| leased(place, u128::from(place), 1));
+        assert!(look(&history([registers()].into_iter().chain(leases(2)))).is_ok());
+        assert!(look(&history([registers()].into_iter().chain(leases(3)))).is_err());
+    }
+
+    #[test]
+    fn nothing_is_known_of_the_slots_of_an_embedders_agents() {
+        let (name, pool) = (Name::default(), Name::new("tellers").ok());
+        let registered = happened(0, Event::AgentRegistered { agent: agent(9), name, pool });
+        let leases = (1..9).map(|place| leased(place, u128::from(place), 1));
+        assert_eq!(look(&history([registered].into_iter().chain(leases))), Ok(8));
     }
 }

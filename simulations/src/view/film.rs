@@ -65,7 +65,9 @@ impl Film {
             Fact::Began { nodes, .. } => Some(*nodes),
             _ => None,
         });
-        let nodes = nodes.unwrap_or(1);
+        // Those that join later have their places, too.
+        let told = history.iter().filter_map(|record| record.node).max();
+        let nodes = nodes.max(told).unwrap_or(1);
         let count = usize::try_from(nodes).unwrap_or(1);
         let mut film = Self {
             replay: replay.to_owned(),

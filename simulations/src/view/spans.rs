@@ -94,6 +94,7 @@ fn wires(fault: &Fault, nodes: u64) -> Vec<(u64, u64, &'static str)> {
         Fault::SlowLink { one, other, .. } => vec![(*one, *other, "slow"), (*other, *one, "slow")],
         Fault::Datagrams { .. } => ways().map(|(from, to)| (from, to, "lossy")).collect(),
         Fault::Crash { .. }
+        | Fault::Blackout { .. }
         | Fault::SlowDisk { .. }
         | Fault::FailedSync { .. }
         | Fault::FullDisk { .. }
@@ -104,6 +105,8 @@ fn wires(fault: &Fault, nodes: u64) -> Vec<(u64, u64, &'static str)> {
         | Fault::Restart { .. }
         | Fault::RollingRestart
         | Fault::Leave { .. }
+        | Fault::Join { .. }
+        | Fault::StayOut { .. }
         | Fault::Reconnect { .. }
         | Fault::LyingDisk => Vec::new(),
     };

@@ -10,9 +10,9 @@ use crate::chance::Stream;
 use crate::history::{Answer, Request};
 use crate::machine::Machine;
 use crate::shared::Phase;
-use crate::workload::Keyed;
 use crate::workload::question::ask;
 use crate::workload::wish::Wish;
+use crate::workload::{Keyed, Workload};
 
 struct Client {
     node: Arc<Node>,
@@ -27,12 +27,20 @@ pub(super) async fn run(node: Arc<Node>, shared: Arc<Machine>, name: Arc<str>, l
     let mut client = Client { node, shared, name, stream };
     client.send_again().await;
     while client.shared.phase() == Phase::Busy {
-        match client.stream.between(0, 99) {
-            0..40 => client.submit().await,
-            40..60 => client.submit_with_key().await,
-            60..70 => client.repeat_key().await,
-            70..85 => client.cancel().await,
-            _ => client.wait(),
+        let lot = client.stream.between(0, 99);
+        let workload = match lot {
+            0..40 => Workload::Submits,
+            40..70 => Workload::Keys,
+            70..85 => Workload::Cancels,
+            _ => Workload::Waits,
+        };
+        match workload {
+            _ if !client.shared.has(workload) => {}
+            Workload::Keys if lot < 60 => client.submit_with_key().await,
+            Workload::Keys => client.repeat_key().await,
+            Workload::Cancels => client.cancel().await,
+            Workload::Waits => client.wait(),
+            _ => client.submit().await,
         }
         let pause = client.stream.millis(0, 400);
         tokio::time::sleep(pause).await;
@@ -74,8 +82,8 @@ impl Client {
     }
 
     async fn send(&self, key: Option<Arc<str>>, content: u64) {
-        let wish = Wish::of(content);
-        let request = Request::Submit { key: key.clone(), content, pool: wish.pool };
+        let wish = Wish::of(content, self.shared.has(Workload::Claims));
+        let request = Request::Submit { key: key.clone(), content, pool: wish.pool.into() };
         let submit = async {
             let task = wish.task()?.workspace(Name::new(&self.name)?);
             let task = match &key {

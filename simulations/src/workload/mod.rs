@@ -2,30 +2,39 @@
 //!
 //! Clients run in the node's host, as embedded callers. What they remember lies outside of it, so after a
 //! crash they go on: they send again what had no answer, and say results that nobody waits for any more.
+//! What kinds of things they ask is drawn for each world, [`Workloads`].
 
 mod client;
+mod impatient;
+mod kinds;
 mod operator;
 mod outside;
 mod question;
+mod reader;
+mod steward;
 mod wish;
 
+pub use kinds::{UnknownWorkload, Workload, Workloads};
 pub(crate) use operator::look;
+pub(crate) use question::ask;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use synod::node::domain::id::{TaskId, TokenId};
+use synod::node::domain::command::Command;
+use synod::node::domain::id::{RequestId, TaskId, TokenId};
 use synod::node::domain::token::TokenHash;
 use synod::node::{Error, Node, Pool};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::machine::Machine;
+use crate::story::Story;
 
-/// The pool of native agents.
-const INSIDE: &str = "inside";
-/// The pool of agents that claim and complete from outside.
-const OUTSIDE: &str = "outside";
+/// The pool of native agents, which do what the [`Script`](crate::script::Script) in a task's payload says.
+pub const INSIDE: &str = "inside";
+/// The pool of agents that register, claim and complete from outside.
+pub const OUTSIDE: &str = "outside";
 /// The name under which hosts register the native agent.
 pub(crate) const NATIVE: &str = "scripted";
 
@@ -36,8 +45,12 @@ pub(crate) const SLOTS_OUTSIDE: u32 = 2;
 
 /// Clients that submit, wait and cancel.
 const CLIENTS: usize = 3;
+/// Clients that do not wait long for an answer.
+const IMPATIENT: usize = 1;
 /// Who governs.
 const OPERATOR: &str = "operator";
+/// Who changes the cluster.
+const STEWARD: &str = "steward";
 /// Agents outside.
 const AGENTS: usize = 2;
 
@@ -48,6 +61,8 @@ pub(crate) struct Memory {
     keyed: Vec<Keyed>,
     /// How many keys it has used.
     keys: u64,
+    /// Submits under a request id that nobody has answered.
+    open: Vec<Open>,
     /// Tasks that the node acknowledged.
     acknowledged: Vec<TaskId>,
     /// Attempts that an agent has in hand.
@@ -63,6 +78,15 @@ struct Keyed {
     answered: bool,
 }
 
+/// A submit that may have been taken or not.
+#[derive(Debug, Clone)]
+struct Open {
+    request: RequestId,
+    command: Command,
+    content: u64,
+    pool: &'static str,
+}
+
 #[derive(Debug, Clone)]
 struct Held {
     task: TaskId,
@@ -73,6 +97,9 @@ struct Held {
     lively: bool,
     fails: bool,
 }
+
+/// The machine that never goes for good: whoever must be there to the end works with it.
+const FIRST: u64 = 1;
 
 /// The pause before pools are put again that could not be.
 const AGAIN: Duration = Duration::from_millis(200);
@@ -88,17 +115,31 @@ pub(crate) async fn start(node: Arc<Node>, machine: Arc<Machine>, life: u32) {
         let name = client_name(number).into();
         tasks.spawn(client::run(Arc::clone(&node), Arc::clone(&machine), name, life));
     }
-    if here(CLIENTS) {
+    let governs = machine.has(Workload::Pauses) || machine.has(Workload::Tokens);
+    if machine.node == FIRST && governs {
         tasks.spawn(operator::run(Arc::clone(&node), Arc::clone(&machine), life));
     }
-    for number in (0..AGENTS).filter(|number| here(CLIENTS + 1 + number)) {
-        let name = format!("agent-{number}").into();
-        tasks.spawn(outside::run(Arc::clone(&node), Arc::clone(&machine), name, life));
+    for number in (0..AGENTS).filter(|_| machine.has(Workload::Claims)) {
+        let home = machine.node_of(CLIENTS + 1 + number);
+        if machine.node == home || machine.node == FIRST {
+            let name = format!("agent-{number}").into();
+            tasks.spawn(outside::run(Arc::clone(&node), Arc::clone(&machine), name, home, life));
+        }
     }
+    for number in (0..IMPATIENT).filter(|number| here(CLIENTS + 2 + number) && machine.has(Workload::Retries))
+    {
+        let name = format!("{}{number}", kinds::IMPATIENT).into();
+        tasks.spawn(impatient::run(Arc::clone(&node), Arc::clone(&machine), name, life));
+    }
+    if machine.node == FIRST && machine.has(Workload::Membership) {
+        tasks.spawn(steward::run(Arc::clone(&node), Arc::clone(&machine), life));
+    }
+    // One beside each node: whoever reads through a node that led shall not see what was.
+    tasks.spawn(reader::run(Arc::clone(&node), Arc::clone(&machine), life));
     while tasks.join_next().await.is_some() {}
 }
 
-async fn put_pools(node: &Node) -> Result<(), Error> {
+pub(crate) async fn put_pools(node: &Node) -> Result<(), Error> {
     node.put_pool(Pool::native(INSIDE, NATIVE)?.size(4).concurrency(SLOTS_INSIDE)).await?;
     node.put_pool(Pool::external(OUTSIDE)?).await.map(drop)
 }
@@ -106,4 +147,14 @@ async fn put_pools(node: &Node) -> Result<(), Error> {
 /// The name of a client, and of the workspace in which it works.
 fn client_name(number: usize) -> String {
     format!("client-{number}")
+}
+
+impl Machine {
+    /// Tells whether clients of this world ask for such things.
+    fn has(&self, workload: Workload) -> bool {
+        match &self.story {
+            Story::Clients(workloads) => workloads.has(workload),
+            Story::Fleet(_) | Story::Replay(_) => false,
+        }
+    }
 }

@@ -19,7 +19,7 @@ use crate::history::{Answer, Fact, Request};
 use crate::machine::Machine;
 use crate::shared::Phase;
 use crate::workload::question::ask;
-use crate::workload::{CLIENTS, INSIDE, OPERATOR, OUTSIDE, client_name};
+use crate::workload::{CLIENTS, INSIDE, OPERATOR, OUTSIDE, Workload, client_name};
 
 /// The pause between two tries to resume what is left.
 const AGAIN: Duration = Duration::from_millis(500);
@@ -36,7 +36,10 @@ pub(super) async fn run(node: Arc<Node>, shared: Arc<Machine>, life: u32) {
     let stream = shared.streams.open(&format!("{OPERATOR} life {life}"));
     let mut operator = Operator { node, shared, name: OPERATOR.into(), stream };
     while operator.shared.phase() == Phase::Busy {
-        match operator.stream.between(0, 99) {
+        let lot = operator.stream.between(0, 99);
+        let workload = if lot < 65 { Workload::Pauses } else { Workload::Tokens };
+        match lot {
+            _ if !operator.shared.has(workload) => {}
             0..30 => operator.pause().await,
             30..65 => operator.resume().await,
             65..85 => operator.put_token().await,

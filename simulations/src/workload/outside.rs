@@ -35,9 +35,14 @@ struct Agent {
     stream: Stream,
 }
 
-/// Works until the world closes.
-pub(super) async fn run(node: Arc<Node>, shared: Arc<Machine>, name: Arc<str>, life: u32) {
-    let stream = shared.streams.open(&format!("{name} life {life}"));
+/// Works until the world closes: with its own node, and with another once the machine of that one has gone for good.
+pub(super) async fn run(node: Arc<Node>, shared: Arc<Machine>, name: Arc<str>, home: u64, life: u32) {
+    let is_home = shared.node == home;
+    while !is_home && shared.machines().contains(&home) {
+        tokio::time::sleep(LOOK).await;
+    }
+    let place = if is_home { "life" } else { "elsewhere, life" };
+    let stream = shared.streams.open(&format!("{name} {place} {life}"));
     let id = AgentId::from_raw(u128::from(shared.streams.seed_of(&name)));
     let mut agent = Agent { node, shared, name, id, stream };
     agent.register().await;
@@ -67,7 +72,9 @@ impl Agent {
             self.node.register_agent(spec).await
         };
         // A node that fails is started again, and then the agent registers again.
-        let _ = self.ask(Request::Register { agent: self.id }, register, |()| Answer::Done).await;
+        let _ = self
+            .ask(Request::Register { agent: self.id, slots: SLOTS_OUTSIDE }, register, |()| Answer::Done)
+            .await;
     }
 
     async fn claim(&mut self) {

@@ -9,7 +9,7 @@ use crate::machine::Machine;
 
 /// Asks, notes both sides, and returns what the node gave. A crash while it waits leaves no answer. What the world does
 /// without is not asked, and fails as on a node that stops.
-pub(super) async fn ask<T>(
+pub(crate) async fn ask<T>(
     shared: &Machine,
     client: &Arc<str>,
     request: Request,

@@ -26,10 +26,10 @@ pub(super) struct Wish {
 }
 
 impl Wish {
-    /// Draws the task of this content.
-    pub(super) fn of(content: u64) -> Self {
+    /// Draws the task of this content; for agents outside only where there are some.
+    pub(super) fn of(content: u64, outside: bool) -> Self {
         let mut stream = Streams::new(content).open("wish");
-        let pool = if stream.happens(25) { OUTSIDE } else { INSIDE };
+        let pool = if stream.happens(25) && outside { OUTSIDE } else { INSIDE };
         let silent = pool == OUTSIDE || stream.happens(50);
         // One limit at least, or an attempt that hangs would hang for ever.
         let limited = !silent || stream.happens(60);

@@ -97,6 +97,9 @@ impl Row for Line<'_> {
 }
 
 fn standing(node: &Node) -> Cell {
+    if node.lost_through.is_some() {
+        return Cell::toned("has lost its log: remove it and let it join anew", Tone::Bad);
+    }
     match (&*node.standing, &node.draining) {
         ("up", Some(_)) => Cell::toned("draining", Tone::Busy),
         ("up", None) => Cell::toned("up", Tone::Good),

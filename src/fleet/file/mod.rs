@@ -7,6 +7,7 @@
 mod for_each;
 mod input;
 mod pool;
+mod simulation;
 mod task;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ pub(super) use crate::period::Period;
 pub(super) use for_each::ForEach;
 pub(super) use input::Input;
 pub(super) use pool::{PoolShape, Restart, RuntimeKind, Spread};
+pub(super) use simulation::{BehaviourShape, DurationShape, SimulationShape, SpreadForm};
 pub(super) use task::{Retry, TaskShape};
 
 /// A fleet file: agents and the work for them.
@@ -39,4 +41,7 @@ pub(super) struct FleetShape {
     /// The work. Entries begin in this order unless `after` says otherwise.
     #[schemars(length(min = 1))]
     pub(super) tasks: Vec<TaskShape>,
+    /// What `synod simulate` assumes of the agents; `synod run` takes no notice of it.
+    #[serde(default)]
+    pub(super) simulation: Option<SimulationShape>,
 }

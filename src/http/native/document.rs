@@ -27,7 +27,8 @@ use crate::http::{Needs, Route, Routes};
 const DESCRIPTION: &str = "The API of a synod node: durable work for fleets of agents. Every request carries a \
     token as `Authorization: Bearer TOKEN`. Times are RFC 3339 in UTC; durations are whole milliseconds. What is \
     refused is answered as `application/problem+json` (RFC 9457) with a stable `code`, a hint and the request's id. \
-    An unknown field or query parameter is refused by its name.";
+    An unknown field or query parameter is refused by its name. Every route takes `region`: the region whose answer \
+    is wanted, when it is not the one that is asked; one that nobody knows is answered with 404 `region_unknown`.";
 
 #[derive(OpenApi)]
 #[openapi(
@@ -161,6 +162,8 @@ fn complete(operation: &mut Map<String, Value>, route: &Route, optional: &[Strin
         (400, "Invalid"),
         (401, "Unauthorized"),
         (403, "Forbidden"),
+        // Any of these routes can be asked for another region, and that region may not exist.
+        (404, "NotFound"),
         (408, "TooSlow"),
         (413, "TooLarge"),
         (429, "TooMany"),

@@ -19,7 +19,7 @@ mod pools;
 mod problems;
 mod read;
 mod runs;
-mod shown;
+pub(crate) mod shown;
 mod tasks;
 mod tokens;
 

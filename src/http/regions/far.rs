@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use synod_domain::id::TaskId;
 use synod_domain::name::Name;
 
+use super::escape::escaped;
 use super::{NATIVE, REGION};
 use crate::http::idempotency::IDEMPOTENCY_KEY;
 use crate::http::{Caller, Context, Problem};
@@ -74,6 +75,12 @@ pub(super) fn picked(headers: &HeaderMap, names: &[&str]) -> Vec<(String, String
     names.iter().filter_map(text).collect()
 }
 
+/// Says where something is that is at a place of another region.
+pub(in crate::http) fn located(place: &str, region: &str) -> String {
+    let joint = if place.contains('?') { '&' } else { '?' };
+    format!("{place}{joint}region={}", escaped(region))
+}
+
 /// Makes a response of what another region answered.
 fn shown(region: &Name, answer: HandedAnswer) -> Response {
     let Some(status) = StatusCode::from_u16(answer.status).ok().filter(|status| !status.is_informational())
@@ -87,7 +94,7 @@ fn shown(region: &Name, answer: HandedAnswer) -> Response {
             continue;
         }
         // Where something is in that region is found from here with its name.
-        let text = if name == header::LOCATION.as_str() { format!("{text}?region={region}") } else { text };
+        let text = if name == header::LOCATION.as_str() { located(&text, region.as_str()) } else { text };
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(text)) {
             headers.insert(name, value);
         }

@@ -15,6 +15,7 @@ use futures::future::join_all;
 use serde_json::Value;
 use synod_domain::name::Name;
 
+use super::escape::{escaped, unescaped};
 use super::far::{picked, principal, target_of};
 use super::wish::take;
 use crate::api;
@@ -123,11 +124,11 @@ fn everywhere(context: &Context) -> Vec<Place> {
     [node.region().clone()].into_iter().chain(node.known_regions()).map(|region| (region, None)).collect()
 }
 
-/// Reads a cursor: `region=cursor`, apart by commas. Neither holds one.
+/// Reads a cursor: `region=cursor`, apart by commas. Both are escaped, so neither holds one.
 fn read(cursor: &str) -> Result<Vec<Place>, Problem> {
     let place = |text: &str| {
         let (region, cursor) = text.split_once('=')?;
-        Some((Name::new(region).ok()?, Some(cursor.to_owned())))
+        Some((Name::new(&unescaped(region)?).ok()?, Some(unescaped(cursor)?)))
     };
     let places: Option<Vec<Place>> = cursor.split(',').map(place).collect();
     let known: Option<BTreeMap<Name, Option<String>>> = cursor.split(',').map(place).collect();
@@ -141,8 +142,8 @@ fn read(cursor: &str) -> Result<Vec<Place>, Problem> {
 fn at(target: &str, cursor: Option<&str>) -> String {
     match cursor {
         None => target.to_owned(),
-        Some(cursor) if target.contains('?') => format!("{target}&cursor={cursor}"),
-        Some(cursor) => format!("{target}?cursor={cursor}"),
+        Some(cursor) if target.contains('?') => format!("{target}&cursor={}", escaped(cursor)),
+        Some(cursor) => format!("{target}?cursor={}", escaped(cursor)),
     }
 }
 
@@ -162,7 +163,8 @@ impl Merged {
             return self.lacks(region, "what it answered is not a page of a list".to_owned());
         };
         self.items.extend(page.items);
-        self.cursors.extend(page.next_cursor.map(|cursor| format!("{region}={cursor}")));
+        let name = escaped(region.as_str());
+        self.cursors.extend(page.next_cursor.map(|cursor| format!("{name}={}", escaped(&cursor))));
     }
 
     fn lacks(&mut self, region: &Name, reason: String) {
@@ -200,6 +202,13 @@ mod tests {
         assert_eq!(merged.cursors, ["us=a"]);
         assert_eq!(read("us=a").expect("a cursor"), [(us, Some("a".to_owned()))]);
         assert!(read("a").is_err());
+        let mut merged = Merged::default();
+        let west = Name::new("eu/west").expect("a name");
+        merged.add(&west, br#"{"items":[],"next_cursor":"a b,c=d&e"}"#);
+        assert_eq!(merged.cursors, ["eu%2Fwest=a%20b%2Cc%3Dd%26e"]);
+        let place = (west, Some("a b,c=d&e".to_owned()));
+        assert_eq!(read(&merged.cursors[0]).expect("a cursor"), [place]);
+        assert_eq!(at("/x", Some("a b&c")), "/x?cursor=a%20b%26c");
         assert_eq!(at("/x?limit=1", Some("a")), "/x?limit=1&cursor=a");
     }
 

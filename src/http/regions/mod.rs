@@ -10,12 +10,13 @@
 //! concerns the native API alone. A request that was handed over is never handed on. Promises that whoever asks needs
 //! no token but the one of the region that they ask. Leaves the way to [`Elsewhere`](crate::node::elsewhere::Elsewhere).
 
+mod escape;
 mod far;
 mod gather;
 mod serving;
 mod wish;
 
-pub(super) use far::{About, ask, follow};
+pub(super) use far::{About, ask, follow, located};
 pub(super) use gather::{gather, refused};
 pub(super) use serving::{HandedOver, Served};
 pub(super) use wish::Wish;

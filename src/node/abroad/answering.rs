@@ -1,6 +1,7 @@
 //! The answering side: does what other regions wish, as any request of this region's own is done.
 //!
-//! Promises that nobody is answered who speaks for another region than its certificate names, that a large payload is
+//! Promises that nobody is answered who speaks for another region than its certificate names, or is of another cluster than
+//! that region is agreed to be, which the first is that comes under its name; that a large payload is
 //! on a majority of this region's voters before its task is proposed, and that a task is proposed under the request
 //! that the other region names, so that a second wish is no second task. Leaves what a task may do to the rules, and what a
 //! request of the API may do to whoever serves it.
@@ -9,16 +10,18 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use synod_actors::system::World;
-use synod_cluster::transport::hello::Caller;
+use synod_cluster::transport::hello::{Caller, Hello};
 use synod_cluster::transport::serve::Handler;
 use synod_domain::command::Command;
-use synod_domain::id::NodeId;
+use synod_domain::federation::Identified;
 use synod_domain::name::Name;
 use synod_domain::reply::{Answer, Applied};
 use synod_storage::{decode, encode};
+use tokio::time::Instant;
 
-use super::parcels::{PIECE_BYTES, Parcels};
+use super::parcels::{PIECE_BYTES, Parcels, Place};
 use super::wire::{Message, Question, Said, Wish, Word};
+use crate::node::PROPOSE_PATIENCE;
 use crate::node::elsewhere::Handed;
 use crate::node::regions::arrive;
 
@@ -39,12 +42,23 @@ impl Answering {
         Self { world, handed, parcels: Mutex::default() }
     }
 
-    async fn hear(&self, region: &Name, node: NodeId, question: Question) -> Word {
+    async fn hear(&self, region: &Name, hello: &Hello, question: Question) -> Word {
+        let node = hello.node;
+        if let Err(why) = self.identify(region, &hello.cluster).await {
+            tracing::warn!(%node, why, "a voter of another region was not heard");
+            return Word::Refused(why);
+        }
+        let mut place = None;
         let message = match question {
             Question::Whole(message) => message,
             Question::Piece { hash, size, offset, piece } => {
-                match self.parcels.lock().take((node, hash), size, offset, &piece) {
-                    Ok(Some(message)) => message,
+                let key = (node, hash);
+                let taken = self.parcels.lock().take(region, key, (size, offset), &piece, Instant::now());
+                match taken {
+                    Ok(Some(message)) => {
+                        place = Some(Place::of(&self.parcels, key));
+                        message
+                    }
                     Ok(None) => return Word::Taken,
                     Err(why) => return Word::Refused(why),
                 }
@@ -68,6 +82,7 @@ impl Answering {
             return Word::Refused(why);
         }
         let said = self.fulfil(region, message.wish).await;
+        drop(place);
         let said = match encode(&said) {
             Ok(said) => Bytes::from(said),
             Err(error) => return Word::Refused(error.to_string()),
@@ -76,7 +91,32 @@ impl Answering {
             return Word::Whole(said);
         }
         let size = said.len() as u64;
-        Word::Long { hash: self.parcels.lock().keep(node, said), size }
+        Word::Long { hash: self.parcels.lock().keep(region, node, said), size }
+    }
+
+    /// Holds that a caller is of the cluster that its region is agreed to be; the first one that comes is.
+    async fn identify(&self, region: &Name, cluster: &str) -> Result<(), String> {
+        let known = || self.world.read(|state| state.federation().clusters.get(region).cloned());
+        let is_noted = |known: &Identified| {
+            *known.cluster == *cluster || known.rival.as_ref().is_some_and(|rival| *rival.cluster == *cluster)
+        };
+        if !known().as_ref().is_some_and(is_noted) {
+            let see = Command::SeeRegion { region: region.clone(), cluster: cluster.into() };
+            match tokio::time::timeout(PROPOSE_PATIENCE, self.world.propose(see)).await {
+                Ok(Ok(answer)) => drop(answer.map_err(|refusal| refusal.to_string())?),
+                Ok(Err(error)) => return Err(format!("it is not agreed yet which cluster it is: {error}")),
+                Err(_) => return Err("no leader confirmed in time which cluster it is".to_owned()),
+            }
+        }
+        match known() {
+            Some(known) if *known.cluster == *cluster => Ok(()),
+            Some(known) => Err(format!(
+                "region {region} is cluster {} here, and this is cluster {cluster}: two were let in under one name; \
+                 found one of them anew under another name",
+                known.cluster
+            )),
+            None => Err("it is not agreed yet which cluster it is".to_owned()),
+        }
     }
 
     async fn fulfil(&self, region: &Name, wish: Wish) -> Said {
@@ -118,7 +158,7 @@ fn said(answered: Result<Answer, String>) -> Said {
 impl Handler for Answering {
     async fn answer(&self, caller: &Caller, request: Bytes) -> Option<Bytes> {
         let word = match (&caller.region, decode::<Question>(&request)) {
-            (Some(region), Ok(question)) => self.hear(region, caller.hello.node, question).await,
+            (Some(region), Ok(question)) => self.hear(region, &caller.hello, question).await,
             (Some(_), Err(error)) => Word::Refused(format!("the question is not understood: {error}")),
             (None, _) => Word::Refused("only voters of other regions may ask that".to_owned()),
         };

@@ -7,12 +7,14 @@
 //! ```
 //!
 //! Promises that nothing listens and nothing is sent before a ring is agreed, which a cluster of one region never has;
-//! that nobody but voters of the wanted region is talked to; that what may have been done and was not confirmed is
-//! said to be unknown. Leaves to the rules what a task may do, and who else is asked.
+//! that nobody but voters of the wanted region is talked to, and of the one cluster that this region is agreed to be;
+//! that rumours alone make no region known or reachable; that what may have been done and was not confirmed is said to be
+//! unknown. Leaves to the rules what a task may do, and who else is asked.
 
 mod answering;
 mod asking;
 mod book;
+mod large;
 mod parcels;
 mod wan;
 mod wire;
@@ -20,12 +22,13 @@ mod wire;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use synod_actors::ports::Blobs;
 use synod_cluster::gossip::{Counters, Gossip, Health, Member};
 use synod_cluster::transport::Network;
 use synod_cluster::transport::hello::Hello;
 use synod_cluster::transport::links::Links;
+use synod_domain::federation::REGION_NAME_BYTES_MAX;
 use synod_domain::id::NodeId;
 use synod_domain::name::Name;
 use synod_domain::state::State;
@@ -34,14 +37,21 @@ use tokio::sync::watch;
 pub(super) use answering::Answering;
 pub(super) use wan::{Ground, Wan};
 
-use book::Pages;
+use book::{FirstSight, Identified, Pages};
+use large::Large;
 
 /// The other regions, as this node reaches them.
 pub(super) struct OtherRegions {
     here: Name,
     state: Arc<RwLock<State>>,
     pages: Arc<Pages>,
+    /// To regions of which it is agreed which clusters they are.
     links: Links,
+    /// To those of which it is not.
+    first_sight: Links,
+    /// Nodes that turned out to be of another cluster than their region, by the start in which they did.
+    others: Mutex<BTreeMap<NodeId, u64>>,
+    large: Large,
     changes: watch::Sender<u64>,
     /// Where payloads of offered tasks come from, once there is such a place.
     blobs: std::sync::OnceLock<Arc<dyn Blobs>>,
@@ -55,10 +65,12 @@ impl OtherRegions {
         network: Arc<dyn Network>,
         hello: Hello,
     ) -> Arc<Self> {
-        let pages = Arc::<Pages>::default();
-        let links = Links::new(network, hello, pages.clone());
+        let pages = Arc::new(Pages::new(state.clone()));
+        let links = Links::new(network.clone(), hello.clone(), Arc::new(Identified(pages.clone())));
+        let first_sight = Links::new(network, hello, Arc::new(FirstSight(pages.clone())));
         let (changes, blobs) = (watch::Sender::new(0), std::sync::OnceLock::new());
-        Arc::new(Self { here, state, pages, links, changes, blobs })
+        let (others, large) = (Mutex::default(), Large::new());
+        Arc::new(Self { here, state, pages, links, first_sight, others, large, changes, blobs })
     }
 
     /// Says where payloads of offered tasks come from.
@@ -76,11 +88,14 @@ impl OtherRegions {
         self.gossip().map(|gossip| gossip.counters())
     }
 
-    /// Returns the members of each region, this one too, as gossip knows them; those of removed regions are none.
+    /// Returns the members of each region, this one too, as gossip knows them; those of removed regions are none, nor those
+    /// of names that no region has. Nobody has proven anything by that.
     pub(super) fn members(&self) -> BTreeMap<Name, Vec<Member>> {
         let mut members: BTreeMap<Name, Vec<Member>> = BTreeMap::new();
         for member in self.gossip().map(|gossip| gossip.members()).unwrap_or_default() {
-            members.entry(member.rumour.region.clone()).or_default().push(member);
+            if member.rumour.region.as_str().len() <= REGION_NAME_BYTES_MAX {
+                members.entry(member.rumour.region.clone()).or_default().push(member);
+            }
         }
         let state = self.state.read();
         members.retain(|region, _| !state.federation().is_removed(region));
@@ -90,17 +105,51 @@ impl OtherRegions {
     /// Returns the voters of a region that are alive, in order of id.
     fn alive(&self, region: &Name) -> Vec<NodeId> {
         let members = self.members().remove(region).unwrap_or_default();
-        let alive = members.into_iter().filter(|member| member.health == Health::Alive);
-        alive.map(|member| member.rumour.node).collect()
+        members.iter().filter(|member| self.is_there(member)).map(|member| member.rumour.node).collect()
     }
 
-    fn reachable_now(&self) -> BTreeSet<Name> {
-        let is_there = |members: &Vec<Member>| members.iter().any(|member| member.health == Health::Alive);
+    fn is_there(&self, member: &Member) -> bool {
+        let rumour = &member.rumour;
+        member.health == Health::Alive && self.others.lock().get(&rumour.node) != Some(&rumour.generation)
+    }
+
+    /// Returns the other regions that are heard; whether they are what they say is not known.
+    fn heard_now(&self) -> BTreeSet<Name> {
         let regions = self.members().into_iter();
         regions
-            .filter(|(name, members)| *name != self.here && is_there(members))
+            .filter(|(name, members)| {
+                *name != self.here && members.iter().any(|member| self.is_there(member))
+            })
             .map(|(name, _)| name)
             .collect()
+    }
+
+    /// Returns those of them of which it is agreed which clusters they are.
+    fn reachable_now(&self) -> BTreeSet<Name> {
+        let mut heard = self.heard_now();
+        let state = self.state.read();
+        heard.retain(|region| state.federation().cluster_of(region).is_some());
+        heard
+    }
+
+    fn is_identified(&self, region: &Name) -> bool {
+        self.state.read().federation().cluster_of(region).is_some()
+    }
+
+    /// Notes that a node is of another cluster than the region that it says: it is not tried again until it starts anew.
+    fn is_another(&self, region: &Name, node: NodeId, why: &str) {
+        let members = self.gossip().map(|gossip| gossip.members()).unwrap_or_default();
+        let mut others = self.others.lock();
+        others.retain(|known, _| members.iter().any(|member| member.rumour.node == *known));
+        let Some(member) = members.iter().find(|member| member.rumour.node == node) else { return };
+        if others.insert(node, member.rumour.generation) != Some(member.rumour.generation) {
+            tracing::warn!(
+                %region, %node, why,
+                "two clusters go by the name of one region; found one of them anew under another name"
+            );
+        }
+        drop(others);
+        self.changed();
     }
 
     /// Takes up the gossip between regions, or gives it up.
@@ -126,6 +175,7 @@ impl OtherRegions {
             gossip.stop();
             for member in gossip.members() {
                 self.links.forget(member.rumour.node);
+                self.first_sight.forget(member.rumour.node);
             }
         }
         self.know_gossip(None);

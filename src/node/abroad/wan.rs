@@ -6,12 +6,14 @@
 //! ```
 //!
 //! Each voter agrees on where it is itself, so that the others of its region find it; whoever leads agrees on where
-//! other regions are heard, and gives them the ring when it changed. Rests after each change that it proposes.
+//! other regions are heard that were let in or have proven who they are, and gives the ring to all when it changed: who
+//! has the key of gossip can make up names, and shall fill no table with them. Rests after each change that it proposes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join_all;
 use synod_actors::ids::Ids;
 use synod_cluster::consensus::Consensus;
 use synod_cluster::gossip::{self, Gossip, Health, Load, Profile, Rumour};
@@ -20,7 +22,7 @@ use synod_cluster::journal::Forwarder;
 use synod_cluster::offload::Offload;
 use synod_cluster::transport::Network;
 use synod_domain::command::Command;
-use synod_domain::federation::{Federation, REGION_ADDRESSES_MAX};
+use synod_domain::federation::{Federation, REGION_ADDRESSES_MAX, REGIONS_MAX};
 use synod_domain::name::Name;
 use synod_domain::node::{Keyring, NodeRole, NodeSpec};
 use synod_domain::sources::{Clock, Entropy};
@@ -210,8 +212,8 @@ impl Wan {
             let region = &member.rumour.region;
             let is_mine = *region == self.regions.here;
             let is_me = member.rumour.node == self.ground.spec.id;
-            if member.health == Health::Alive && !agreed.is_removed(region) && (is_me || (leads && !is_mine))
-            {
+            let is_known = agreed.regions.get(region).is_some_and(|known| known.removed.is_none());
+            if member.health == Health::Alive && (is_me || (leads && !is_mine && is_known)) {
                 let address = if is_me { gossip.address() } else { member.datagrams };
                 heard.entry(region.clone()).or_default().push(address);
             }
@@ -237,17 +239,23 @@ impl Wan {
             shared.clear();
             return false;
         }
-        let reachable = self.regions.reachable_now();
-        shared.retain(|region, _| reachable.contains(region));
-        let lacking: BTreeSet<Name> =
-            reachable.into_iter().filter(|region| shared.get(region) != Some(&agreed.ring)).collect();
-        for region in &lacking {
-            match self.regions.share(region, agreed.ring.clone(), agreed.ring_number).await {
-                Ok(()) => drop(shared.insert(region.clone(), agreed.ring.clone())),
+        let heard = self.regions.heard_now();
+        shared.retain(|region, _| heard.contains(region));
+        let lacking = heard.into_iter().filter(|region| shared.get(region) != Some(&agreed.ring));
+        // All at once: one that hangs holds up no other.
+        let sharing = lacking.take(REGIONS_MAX).map(|region| async {
+            let had = self.regions.share(&region, agreed.ring.clone(), agreed.ring_number).await;
+            (region, had)
+        });
+        let had = join_all(sharing).await;
+        let did = !had.is_empty();
+        for (region, had) in had {
+            match had {
+                Ok(()) => drop(shared.insert(region, agreed.ring.clone())),
                 Err(why) => tracing::info!(%region, why, "it was not given the ring between regions yet"),
             }
         }
-        !lacking.is_empty()
+        did
     }
 
     async fn propose(&self, command: Command) {

@@ -120,6 +120,8 @@ pub struct NodeStatus {
     pub matched: Option<u64>,
     /// By how many entries it is behind the leader; only the leader knows of the others.
     pub lag: Option<u64>,
+    /// Through where it had acknowledged the log and has lost it: its disk is an older copy. Only the leader knows.
+    pub lost: Option<u64>,
 }
 
 /// What gossip says of a node.

@@ -1,5 +1,6 @@
 //! A node's verbs about other regions: letting one be founded, seeing them, ending the trust in one, rotating keys.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use synod_cluster::gossip::{Counters, Health};
 use synod_cluster::identity::{self, Folder, JoinText};
 use synod_cluster::transport::tcp::Tcp;
 use synod_domain::command::Command;
-use synod_domain::federation::RegionToken;
+use synod_domain::federation::{RegionToken, Rival};
 use synod_domain::id::NodeId;
 use synod_domain::name::Name;
 use synod_domain::node::{GOSSIP_KEYS_MAX, GossipKey, Keyring};
@@ -34,6 +35,12 @@ pub struct RegionStatus {
     pub here: bool,
     /// Since when it is removed, if it is.
     pub removed: Option<Timestamp>,
+    /// Which cluster it is agreed to be, once that is known.
+    pub cluster: Option<Arc<str>>,
+    /// Another cluster that goes by its name, and is not talked to.
+    pub rival: Option<Rival>,
+    /// How many tasks are kept here that were offered to it and that it has not answered.
+    pub offered: usize,
     /// Its voters, as gossip between regions knows them.
     pub members: Vec<RegionSeen>,
     /// Where its voters gossip with other regions, as agreed for later starts.
@@ -108,8 +115,17 @@ impl Node {
     pub fn regions(&self) -> Vec<RegionStatus> {
         let here = self.region().clone();
         let mut seen = self.member.as_ref().map(|member| member.regions.members()).unwrap_or_default();
-        let known = self.read(|state| state.federation().regions.clone());
-        let mut names: Vec<Name> = known.keys().chain(seen.keys()).cloned().collect();
+        let (known, clusters, offered) = self.read(|state| {
+            let mut offered: BTreeMap<Name, usize> = BTreeMap::new();
+            for task in state.kept_tasks() {
+                if let Some(region) = task.forwarding().and_then(|forwarding| forwarding.offered.clone()) {
+                    *offered.entry(region).or_default() += 1;
+                }
+            }
+            (state.federation().regions.clone(), state.federation().clusters.clone(), offered)
+        });
+        // Names that are only rumoured are nobody's.
+        let mut names: Vec<Name> = known.keys().cloned().collect();
         names.push(here.clone());
         names.sort();
         names.dedup();
@@ -120,6 +136,12 @@ impl Node {
             RegionStatus {
                 here: name == here,
                 removed: known.and_then(|known| known.removed),
+                cluster: match &self.member {
+                    Some(member) if name == here => Some(member.who.cluster.as_str().into()),
+                    Some(_) | None => clusters.get(&name).map(|identified| identified.cluster.clone()),
+                },
+                rival: clusters.get(&name).and_then(|identified| identified.rival.clone()),
+                offered: offered.get(&name).copied().unwrap_or_default(),
                 addresses: known.map(|known| known.addresses.clone()).unwrap_or_default(),
                 members: members
                     .map(|member| RegionSeen {
@@ -142,17 +164,33 @@ impl Node {
     }
 
     /// Ends the trust in another region, for good: none of its nodes is let in from here on. Others do so by
-    /// themselves.
+    /// themselves. Tasks that were offered to it stay kept, because it may have done them.
     ///
     /// # Errors
     /// When there is no such region, or it is this one.
     pub async fn remove_region(&self, region: &Name, reason: &str) -> Result<(), Error> {
+        self.check_other(region)?;
+        let command = Command::RemoveRegion { region: region.clone(), reason: reason.into() };
+        self.propose(command).await.map(drop)
+    }
+
+    /// Removes another region, if it is not removed, and declares that it will never be back: tasks that were offered to it
+    /// go elsewhere from here on, although it may have done them.
+    ///
+    /// # Errors
+    /// When there is no such region, or it is this one.
+    pub async fn lose_region(&self, region: &Name, reason: &str) -> Result<(), Error> {
+        self.check_other(region)?;
+        let command = Command::LoseRegion { region: region.clone(), reason: reason.into() };
+        self.propose(command).await.map(drop)
+    }
+
+    fn check_other(&self, region: &Name) -> Result<(), Error> {
         self.member_of_regions()?;
         if region == self.region() {
             return Err(Error::Cluster(format!("{region} is this region; remove it where others are")));
         }
-        let command = Command::RemoveRegion { region: region.clone(), reason: reason.into() };
-        self.propose(command).await.map(drop)
+        Ok(())
     }
 
     /// Returns the keys of gossip between regions. Their secrets are not for people.

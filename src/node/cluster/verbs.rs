@@ -29,6 +29,12 @@ use crate::node::{Error, Node};
 /// How long a node that leaves waits for its agents to go; what they still have goes to others then.
 const LEAVE_PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long a node that leaves waits until the group does without its vote: some changes of leader.
+const VOTE_PATIENCE: Duration = Duration::from_secs(15);
+
+/// The pause between two tries of a node that could not leave to be what it was.
+const STAY_PAUSE: Duration = Duration::from_millis(200);
+
 /// A join token as it is told once.
 pub struct JoinTokenText {
     /// What it is called in lists.
@@ -77,6 +83,7 @@ impl Node {
                 votes: member.map(|member| member.voter),
                 matched: member.and_then(|member| member.matched),
                 lag: member.and_then(|member| member.lag),
+                lost: member.and_then(|member| member.lost),
                 node,
             }
         });
@@ -184,11 +191,11 @@ impl Node {
         super::backup::write(&*self.consensus()?, into).await
     }
 
-    /// Takes this node out of its cluster for good: drains its agents, hands leadership over, and is forgotten by
-    /// the others. What is left is to [stop](Node::stop) it.
+    /// Takes this node out of its cluster for good: drains its agents, hands leadership over, gives its vote up, and is
+    /// forgotten by the others. On return nothing is decided by its vote. What is left is to [stop](Node::stop) it.
     ///
     /// # Errors
-    /// When it is the last voter, or the others do not take note of it.
+    /// When it is the last voter, the others are too few to go on without it, or they do not take note of it. It stays.
     pub async fn leave(&self) -> Result<(), Error> {
         if self.member.is_none() {
             return Err(Error::Cluster("this node stands alone; there is nothing to leave".to_owned()));
@@ -206,7 +213,42 @@ impl Node {
             return Err(error);
         }
         self.wait_until_empty(LEAVE_PATIENCE).await;
-        self.remove_node(self.id(), "it has left").await
+        let role = self.read(|state| state.node(me).map(|node| node.role)).unwrap_or_default();
+        if let Err(error) = self.give_vote_up().await {
+            self.stay(role).await;
+            return Err(error);
+        }
+        self.remove_node(me, "it has left").await
+    }
+
+    /// Lets the others decide without this node while it is one of them. The table is ahead of the group: who is out of
+    /// the table and gone may still be needed for a majority.
+    async fn give_vote_up(&self) -> Result<(), Error> {
+        self.set_node_role(self.id(), NodeRole::Worker).await?;
+        if self.consensus()?.wait_voteless(VOTE_PATIENCE).await {
+            return Ok(());
+        }
+        let why = "the other voters do not agree without this node; it stays until more of them are there";
+        Err(Error::Cluster(why.to_owned()))
+    }
+
+    /// Takes back what a leaving that failed has begun.
+    async fn stay(&self, role: NodeRole) {
+        let me = self.id();
+        let back = async {
+            // A refusal is an answer: somebody else has decided about it meanwhile.
+            while !matches!(self.set_node_role(me, role).await, Ok(()) | Err(Error::Refused(_))) {
+                tokio::time::sleep(STAY_PAUSE).await;
+            }
+            let why = "it could not leave";
+            while !matches!(self.drain_node(me, false, why).await, Ok(()) | Err(Error::Refused(_))) {
+                tokio::time::sleep(STAY_PAUSE).await;
+            }
+        };
+        if tokio::time::timeout(LEAVE_PATIENCE, back).await.is_err() {
+            let hint = "let it leave again, or promote it";
+            tracing::warn!(hint, "the node could not leave, and is drained or without a vote");
+        }
     }
 
     /// Waits until no agents are put on this node any more, but no longer than this.

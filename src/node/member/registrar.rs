@@ -59,7 +59,13 @@ impl Registrar for Admitting {
         }
     }
 
-    async fn let_in(&self, region: Name, founder: NodeId, token: TokenHash) -> Result<LetIn, String> {
+    async fn let_in(
+        &self,
+        region: Name,
+        founder: NodeId,
+        token: TokenHash,
+        cluster: Option<Arc<str>>,
+    ) -> Result<LetIn, String> {
         let known = |state: &State| {
             let federation = state.federation();
             let regions =
@@ -75,7 +81,12 @@ impl Registrar for Admitting {
         if before.ring.used.is_none() || before.regions.is_empty() {
             return Err("this region does not listen for others yet; ask again in a moment".to_owned());
         }
-        let command = Command::AdmitRegion { region: region.clone(), founder, token };
+        let region = region.clone();
+        let command = match cluster {
+            Some(cluster) => Command::AdmitRegionAs { region, founder, token, cluster },
+            // A founder of a version that does not say it.
+            None => Command::AdmitRegion { region, founder, token },
+        };
         match self.propose(command).await? {
             Ok(_) => Ok(known(&self.state.read())),
             Err(refusal) => Err(format!("{refusal}; {}", refusal.hint())),

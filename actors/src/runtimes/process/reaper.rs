@@ -110,6 +110,10 @@ impl Reaper {
 impl State {
     fn tell(&mut self, line: &str) -> io::Result<()> {
         let shell = self.shell.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+        // A child of ours that is about to become another program still holds the end that a dead shell read from.
+        if shell.child.try_wait()?.is_some() {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
         // Lines are far shorter than PIPE_BUF, so a line is written whole or not at all.
         shell.lines.write_all(line.as_bytes())
     }

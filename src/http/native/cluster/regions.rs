@@ -16,6 +16,9 @@ use crate::node::Node;
 /// Why a region is removed, as the log has it.
 const REASON: &str = "an operator removed it";
 
+/// Why one is declared lost, as its tasks have it.
+const LOST: &str = "an operator declared that it will never be back";
+
 /// List the regions
 ///
 /// In order of name, the one of the node that is asked among them, with the voters of each as gossip between regions
@@ -41,12 +44,13 @@ pub(super) async fn list_regions(
 /// Remove a region
 ///
 /// For good: none of its nodes is let in from then on, and its name is not given out again. The other regions do so by
-/// themselves.
+/// themselves. Tasks that were offered to it and not answered stay kept, because it may have done them, until the same is
+/// asked with `lost`, of a region that is removed already too: then they go to the rest of their routes.
 #[utoipa::path(
     delete,
     path = "/api/v1/cluster/regions/{name}",
     tag = "cluster",
-    params(("name" = String, Path, description = "The region's name.", example = json!("eu"))),
+    params(("name" = String, Path, description = "The region's name.", example = json!("eu")), api::RemoveRegionQuery),
     responses(
         (status = 204, description = "It is trusted no more."),
         (status = 404, response = NotFound),
@@ -56,10 +60,13 @@ pub(super) async fn list_regions(
 pub(super) async fn remove_region(
     State(context): State<Context>,
     InPath(name): InPath<String>,
-    _: InQuery<Everything>,
+    InQuery(query): InQuery<api::RemoveRegionQuery>,
 ) -> Result<StatusCode, Problem> {
     let name = Name::new(&name).map_err(|error| Problem::bad_request("name", error.to_string()))?;
-    context.node().remove_region(&name, REASON).await?;
+    match query.lost {
+        true => context.node().lose_region(&name, LOST).await?,
+        false => context.node().remove_region(&name, REASON).await?,
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 

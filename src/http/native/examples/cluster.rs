@@ -23,6 +23,7 @@ pub(in crate::http::native) fn node() -> api::Node {
         term: 3,
         applied: 1042,
         lag: Some(0),
+        lost_through: None,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         generation: 2,
         uptime_ms: 86_400_000,
@@ -156,6 +157,9 @@ pub(in crate::http::native) fn region() -> api::Region {
         members: vec![seen],
         addresses: vec!["10.0.1.1:7501".to_owned()],
         removed_at: None,
+        cluster: Some("0123456789abcdef".to_owned()),
+        rival: None,
+        offered_tasks: 0,
     }
 }
 

@@ -34,7 +34,7 @@ pub(crate) fn nodes<'a>(node: &Node, status: &'a ClusterStatus) -> impl Iterator
 }
 
 fn shown(status: &ClusterStatus, one: &NodeStatus, agents: u64, now: Timestamp) -> api::Node {
-    let NodeStatus { node, seen, votes: _, matched, lag } = one;
+    let NodeStatus { node, seen, votes: _, matched, lag, lost } = one;
     let spec = &node.spec;
     let applied = if spec.id == status.node {
         status.applied
@@ -54,6 +54,7 @@ fn shown(status: &ClusterStatus, one: &NodeStatus, agents: u64, now: Timestamp) 
         term: status.term,
         applied: applied.unwrap_or(0),
         lag: *lag,
+        lost_through: *lost,
         version: spec.version.to_string(),
         generation: node.generation,
         uptime_ms: millis(now.since(node.started_at)),
@@ -182,6 +183,12 @@ pub(crate) fn region(region: &RegionStatus) -> api::Region {
         members: members.collect(),
         addresses: region.addresses.clone(),
         removed_at: region.removed.map(time),
+        cluster: region.cluster.as_ref().map(ToString::to_string),
+        rival: region
+            .rival
+            .as_ref()
+            .map(|rival| api::RegionRival { cluster: rival.cluster.to_string(), seen_at: time(rival.at) }),
+        offered_tasks: u64::try_from(region.offered).unwrap_or(u64::MAX),
     }
 }
 

@@ -12,6 +12,7 @@ use super::new::{new_tasks, read_task};
 use crate::api;
 use crate::http::native::examples;
 use crate::http::native::problems::{Conflict, NotFound};
+use crate::http::regions::located;
 use crate::http::{Context, Problem, RequestName, idempotency};
 use crate::node::{Node, Submission};
 
@@ -104,8 +105,10 @@ async fn submit(node: &Node, task: api::NewTask, pool: Option<&Name>) -> Result<
 fn answer(submitted: &api::Submitted) -> Response {
     let status = if submitted.duplicate { StatusCode::OK } else { StatusCode::CREATED };
     let mut response = (status, Json(submitted)).into_response();
-    let region = submitted.region.as_ref().map_or_else(String::new, |region| format!("?region={region}"));
-    let place = submitted.task_id.as_ref().map(|id| format!("/api/v1/tasks/{id}{region}"));
+    let place = submitted.task_id.as_ref().map(|id| {
+        let place = format!("/api/v1/tasks/{id}");
+        submitted.region.as_deref().map_or_else(|| place.clone(), |region| located(&place, region))
+    });
     if let Some(place) = place.and_then(|place| HeaderValue::try_from(place).ok()) {
         response.headers_mut().insert(header::LOCATION, place);
     }
