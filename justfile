@@ -44,7 +44,7 @@ chaos *args:
     cargo build --release --locked
     cargo run --release --locked --manifest-path tests/chaos/Cargo.toml -- run {{args}}
 
-# Shows that the judges of `just chaos` catch bugs: builds the tree with each of four in it, in a copy.
+# Shows that the judges of `just chaos` catch bugs: builds a copy of the tree with four in it, which wake by name.
 chaos-mutants:
     tests/chaos/mutants.sh
 

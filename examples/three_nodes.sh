@@ -1,7 +1,10 @@
 #!/bin/sh
 # Runs the audit fleet on three nodes of one cluster, all on this machine, and kills the leader midway.
 #
-#   examples/three_nodes.sh [ROOT]        ROOT is the tree to audit; by default this repository
+#   examples/three_nodes.sh [ROOT [TASKS]]
+#
+# ROOT is the tree to audit, by default this repository; it needs a Cargo.lock. The leader is killed when TASKS of its
+# tasks have ended, by default 100.
 #
 # Ends with exit code 0 and a line of figures if every task completed exactly once and the report is there. The program
 # is $SYNOD, or target/release/synod, or target/debug/synod. Needs Python 3 for the agents and for reading JSON.
@@ -9,6 +12,7 @@ set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "${1:-$here/..}" && pwd)
+kill_after=${2:-100}
 synod=${SYNOD:-}
 for built in "$here/../target/release/synod" "$here/../target/debug/synod"; do
     if [ -z "$synod" ] && [ -x "$built" ]; then synod=$built; fi
@@ -42,7 +46,7 @@ SYNOD_TOKEN_FILE=$(field 'd["token_file"]' "$work/nodes.json")
 export SYNOD_SERVER SYNOD_TOKEN_FILE
 
 # The leader is killed when so many tasks have ended. Ends early if the run does.
-"$synod" event --type task_ended --count 100 -q >/dev/null 2>"$work/event.log" &
+"$synod" event --type task_ended --count "$kill_after" -q >/dev/null 2>"$work/event.log" &
 events=$!
 
 {

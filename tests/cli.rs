@@ -10,10 +10,16 @@ mod support;
 mod cluster;
 #[path = "cli/continuing.rs"]
 mod continuing;
+#[cfg(unix)]
+#[path = "cli/dying.rs"]
+mod dying;
 #[path = "cli/embed.rs"]
 mod embed;
 #[path = "cli/looking.rs"]
 mod looking;
+#[cfg(unix)]
+#[path = "cli/members.rs"]
+mod members;
 #[path = "cli/orphans.rs"]
 mod orphans;
 #[path = "cli/refusing.rs"]
@@ -27,3 +33,9 @@ mod settings;
 #[cfg(unix)]
 #[path = "cli/simulate.rs"]
 mod simulate;
+#[cfg(unix)]
+#[path = "cli/strangers.rs"]
+mod strangers;
+#[cfg(unix)]
+#[path = "cli/three.rs"]
+mod three;

@@ -12,6 +12,10 @@ mod support;
 mod commands;
 #[path = "client/contexts.rs"]
 mod contexts;
+#[path = "client/exports.rs"]
+mod exports;
+#[path = "client/once.rs"]
+mod once;
 #[path = "client/printed.rs"]
 mod printed;
 #[path = "client/restarts.rs"]

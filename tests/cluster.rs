@@ -6,8 +6,12 @@
 #[allow(dead_code, reason = "it is shared with the tests of a single node")]
 mod support;
 
+#[path = "cluster/backup.rs"]
+mod backup;
 #[path = "cluster/closed.rs"]
 mod closed;
+#[path = "cluster/ending.rs"]
+mod ending;
 #[path = "cluster/failing.rs"]
 mod failing;
 #[path = "cluster/forming.rs"]
@@ -18,6 +22,8 @@ mod group;
 mod living;
 #[path = "cluster/parting.rs"]
 mod parting;
+#[path = "cluster/placing.rs"]
+mod placing;
 #[path = "cluster/regions.rs"]
 mod regions;
 #[path = "cluster/reverting.rs"]

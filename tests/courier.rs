@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use synod::clock::{SeededEntropy, SystemClock};
-use synod::courier::{Address, Courier, Error, Guest, Keeping, Letter, Undelivered};
-use synod::node::Node;
+use synod::courier::{Address, Courier, Error, Guest, Keeping, Letter, RestartPolicy, Undelivered};
+use synod::node::{Node, Pool};
 use synod_cluster::courier::{Courier as Post, Options, Others};
 use synod_cluster::transport::Network;
 use synod_cluster::transport::hello::{Hello, OpenDoor, PROTOCOL};
@@ -169,4 +169,29 @@ async fn node_keeps_guests_until_it_stops() {
     assert_eq!(courier.names(), []);
     let gone = courier.ask(&anywhere("sum"), &Add(1), PATIENCE).await;
     assert!(matches!(gone, Err(Error::Undelivered(Undelivered::UnknownName { .. }))), "{gone:?}");
+}
+
+#[tokio::test]
+async fn guest_that_stays_down_takes_neither_its_node_nor_another_guest_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = Node::builder().data(folder.path().join("data")).start().await.unwrap();
+    let courier = node.courier().clone();
+    register(&courier, "other", 10).await;
+    let restart = RestartPolicy { intensity: 0, ..RestartPolicy::default() };
+    let keeping = Keeping { restart, ..Keeping::default() };
+    let made = || Sum { total: 0, gate: Arc::new(Semaphore::new(0)) };
+    courier.register("sum", keeping, made).await.unwrap();
+    let killed = courier.ask(&anywhere("sum"), &Add(13), PATIENCE).await;
+    assert!(matches!(killed, Err(Error::Undelivered(Undelivered::Failed(_)))), "{killed:?}");
+    // What comes until its supervisor has judged it waits, and is refused then.
+    let refused = courier.ask(&anywhere("sum"), &Add(1), PATIENCE).await.unwrap_err().to_string();
+    assert!(refused.contains("has stopped"), "{refused}");
+    assert_eq!(courier.ask(&anywhere("other"), &Add(7), PATIENCE).await.unwrap(), 7);
+    node.put_pool(Pool::external("p").unwrap()).await.unwrap();
+    tokio::select! {
+        biased;
+        why = node.failed() => panic!("the node failed, too: {why}"),
+        () = std::future::ready(()) => {}
+    }
+    node.stop().await;
 }

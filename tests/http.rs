@@ -7,6 +7,8 @@ mod support;
 #[path = "http/work.rs"]
 mod work;
 
+#[path = "http/again.rs"]
+mod again;
 #[path = "http/agents.rs"]
 mod agents;
 #[path = "http/bulk.rs"]

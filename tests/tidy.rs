@@ -15,6 +15,8 @@ mod rust;
 mod arrows;
 #[path = "tidy/dependencies.rs"]
 mod dependencies;
+#[path = "tidy/figures.rs"]
+mod figures;
 #[path = "tidy/links.rs"]
 mod links;
 #[path = "tidy/mutants.rs"]

@@ -22,9 +22,10 @@ use synod_domain::mutants::{Mutant, mutant};
 use synod_domain::row::Changes;
 use synod_domain::time::Timestamp;
 use synod_storage::encode;
-use synod_storage::{Batch, RawSnapshot, SnapshotInfo, Snapshots, StateStore};
+use synod_storage::{Batch, SnapshotInfo, Snapshots, StateStore};
 use tokio_util::sync::CancellationToken;
 
+use crate::backup::{Backup, names_of};
 use crate::group::{Group, LogId};
 use crate::history::Retention;
 use crate::log_store::{FULL_DISK_PAUSE, LogMeter};
@@ -33,8 +34,9 @@ use crate::offload::Offload;
 use crate::records::{BOOKKEEPING_KEY, Bookkeeping, stored};
 use crate::snapshot::{SnapshotData, meta_of};
 
-/// The time between two checkpoints. Longer writes short-lived tasks less often and replays more at start.
-pub const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
+/// The time between two checkpoints. Longer writes short-lived tasks less often and replays more at start, which
+/// [`CHECKPOINT_ENTRIES`] bounds; ended tasks stay in memory for as long.
+pub const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Applied entries after which a checkpoint does not wait for the interval; it bounds the replay.
 pub const CHECKPOINT_ENTRIES: u64 = 16 * 1024;
@@ -299,12 +301,17 @@ impl Checkpointer {
         }))
     }
 
-    /// Makes a snapshot of everything applied and returns its raw form.
-    pub(crate) async fn backup(&self) -> Result<Arc<dyn RawSnapshot>, Error> {
-        match *self.build_snapshot().await?.snapshot {
-            SnapshotData::Stored(raw) if self.status.lock().broken.is_none() => Ok(raw),
-            SnapshotData::Stored(_) | SnapshotData::Received(_) | SnapshotData::Empty => Err(Error::Broken),
-        }
+    /// Makes a snapshot of everything applied and reads what it names.
+    pub(crate) async fn backup(&self) -> Result<Backup, Error> {
+        let snapshot = match *self.build_snapshot().await?.snapshot {
+            SnapshotData::Stored(raw) if self.status.lock().broken.is_none() => raw,
+            SnapshotData::Stored(_) | SnapshotData::Received(_) | SnapshotData::Empty => {
+                return Err(Error::Broken);
+            }
+        };
+        let read = Arc::clone(&snapshot);
+        let payloads = self.offload.run(move || names_of(&read)).await??;
+        Ok(Backup { snapshot, payloads })
     }
 
     /// Returns the latest snapshot.

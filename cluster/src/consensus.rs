@@ -14,19 +14,19 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use bytes::Bytes;
 use openraft::error::{InitializeError, RaftError};
 use openraft::{Config, SnapshotPolicy};
 use parking_lot::{Mutex, RwLock};
 use synod_domain::id::NodeId;
 use synod_domain::sources::{Clock, Entropy};
 use synod_domain::state::State;
-use synod_storage::{Log, RawSnapshot, Storage};
+use synod_storage::Storage;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::arrival::Arrivals;
+use crate::backup::Backup;
 use crate::checkpointer::{Checkpointer, MirrorStatus, Policy, adopt};
 use crate::clock::ClusterClock;
 use crate::forgetting::{FORGOT_NOTE, Memory, what_to_do};
@@ -34,9 +34,11 @@ use crate::group::{Peer, Raft};
 use crate::hearing::{Hearing, Here};
 use crate::history::History;
 use crate::keeper::Keeper;
+use crate::lasting::Lasting;
+use crate::life::watch_life;
 use crate::log_store::{LogMeter, LogStore};
 use crate::machine::{EventSink, Machine, StateMachine};
-use crate::network::{Colleagues, LEASE, RaftHandler, RaftPeers};
+use crate::network::{BATCHES_MAX, Colleagues, LEASE, RaftHandler, RaftPeers};
 use crate::offload::Offload;
 use crate::proposer::{Parts, Proposer};
 use crate::reads::Reads;
@@ -60,6 +62,8 @@ pub struct Timing {
     pub election: (Duration, Duration),
     /// How long a snapshot may take on its way.
     pub install_snapshot: Duration,
+    /// Batches that may be on their way to a member at once. With 1, each waits for the answer to the one before it.
+    pub batches_on_the_way: usize,
 }
 
 impl Default for Timing {
@@ -68,6 +72,7 @@ impl Default for Timing {
             heartbeat: Duration::from_millis(100),
             election: (Duration::from_millis(500), Duration::from_millis(1000)),
             install_snapshot: Duration::from_secs(60),
+            batches_on_the_way: BATCHES_MAX,
         }
     }
 }
@@ -253,6 +258,7 @@ impl Consensus {
             leading: here.leading.subscribe(),
             held: hold.subscribe(),
             in_hand: hand,
+            in_flight_max: options.timing.batches_on_the_way.clamp(1, BATCHES_MAX),
         };
         let (proposer, batching) = Proposer::start(parts);
         let (led, leadership) = watch::channel(None);
@@ -263,18 +269,22 @@ impl Consensus {
             // A stopped core makes no snapshots; there is nobody to tell.
             let _ = snapshotter.trigger().snapshot().await;
         });
+        // They end by themselves with the core, which is watched.
+        let lasting = Lasting::noticing_panics(died.clone());
+        let i = Arc::clone(&here);
         let part = || (raft.clone(), Arc::clone(&here));
         let ((a, b), (c, d), (e, f), (g, h)) = (part(), part(), part(), part());
         let mut tasks = vec![
-            batching,
-            tokio::spawn(checkpointing),
-            tokio::spawn(elections::run(a, b, colleagues.clone(), stop.clone())),
-            tokio::spawn(pulse::run(c, d, colleagues.clone(), log_end.clone(), stop.clone())),
-            tokio::spawn(leadership::announce(e, f, led, stop.clone())),
-            tokio::spawn(leadership::tell(g, h, known, stop.clone())),
-            tokio::spawn(watch_life(raft.clone(), Arc::clone(&here), Arc::clone(&log), died, stop.clone())),
+            lasting.watch("batching proposals", batching),
+            lasting.spawn("checkpointing", checkpointing),
+            lasting.spawn("standing for leader", elections::run(a, b, colleagues.clone(), stop.clone())),
+            lasting.spawn("leading", pulse::run(c, d, colleagues.clone(), log_end.clone(), stop.clone())),
+            lasting.spawn("announcing the lead", leadership::announce(e, f, led, stop.clone())),
+            lasting.spawn("telling who leads", leadership::tell(g, h, known, stop.clone())),
+            lasting
+                .spawn("watching the log", watch_life(raft.clone(), i, Arc::clone(&log), died, stop.clone())),
         ];
-        let reads = Reads::start(raft.clone(), options.timing.election.0);
+        let reads = Reads::start(raft.clone(), options.timing.election.0, &lasting);
         let transfer = Arc::new(Transfer {
             raft: raft.clone(),
             here: Arc::clone(&here),
@@ -290,7 +300,7 @@ impl Consensus {
             machine: Arc::clone(&machine),
             transfer: Arc::clone(&transfer),
         };
-        tasks.push(tokio::spawn(keeper.run(leadership.clone(), stop.clone())));
+        tasks.push(lasting.spawn("keeping the group", keeper.run(leadership.clone(), stop.clone())));
         let history = History::new(Arc::clone(&machine.state), store);
         let tasks = Mutex::new(tasks);
         Ok(Self {
@@ -442,7 +452,7 @@ impl Consensus {
     ///
     /// # Errors
     /// When the disk refuses, or nothing has been applied yet.
-    pub async fn backup(&self) -> Result<Arc<dyn RawSnapshot>, crate::checkpointer::Error> {
+    pub async fn backup(&self) -> Result<Backup, crate::checkpointer::Error> {
         self.checkpointer.backup().await
     }
 
@@ -533,59 +543,5 @@ async fn form(raft: &Raft, formation: Formation) -> Result<(), Error> {
     match raft.initialize(members).await {
         Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Ok(()),
         Err(error) => Err(Error::Group(error.to_string())),
-    }
-}
-
-/// Ends the part of a node that has lost what it had acknowledged, so that it votes on nothing more, and sees to it that it
-/// does not start again.
-async fn end_for_good(raft: &Raft, log: &dyn Log, through: u64, died: &watch::Sender<Option<String>>) {
-    let why = what_to_do(through);
-    tracing::error!(why, "this node must not go on");
-    // It has stopped or will: a core that panicked votes on nothing either.
-    let _ = raft.shutdown().await;
-    let (done, noted) = tokio::sync::oneshot::channel();
-    let note = Bytes::copy_from_slice(&through.to_be_bytes());
-    log.put_note(FORGOT_NOTE, note, Box::new(move |outcome| drop(done.send(outcome))));
-    if !matches!(noted.await, Ok(Ok(()))) {
-        tracing::warn!("that this node must not start again could not be noted on its disk");
-    }
-    died.send_replace(Some(why));
-}
-
-async fn watch_life(
-    raft: Raft,
-    here: Arc<Here>,
-    log: Arc<dyn Log>,
-    died: watch::Sender<Option<String>>,
-    stop: CancellationToken,
-) {
-    let mut metrics = raft.metrics();
-    let mut forgot = here.forgot.subscribe();
-    loop {
-        let lost = *forgot.borrow_and_update();
-        if let Some(through) = lost {
-            return end_for_good(&raft, &*log, through, &died).await;
-        }
-        let running = metrics.borrow_and_update().running_state.clone();
-        match running {
-            Ok(()) => {}
-            Err(openraft::error::Fatal::Stopped) if stop.is_cancelled() => return,
-            Err(fatal) => {
-                tracing::error!(error = %fatal, "the log has ended");
-                died.send_replace(Some(fatal.to_string()));
-                return;
-            }
-        }
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => return,
-            // Its sender is here.
-            _ = forgot.changed() => {}
-            // The sender is gone without a word when the core panicked.
-            changed = metrics.changed() => if changed.is_err() {
-                died.send_replace(Some("the core of the log has panicked".to_owned()));
-                return;
-            },
-        }
     }
 }

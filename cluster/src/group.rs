@@ -96,12 +96,15 @@ pub(crate) struct Ticket {
     settled: Arc<Notify>,
     /// Whether the batch got into the log of this node.
     written: AtomicBool,
+    /// Whether it got to the disk of this node.
+    synced: AtomicBool,
 }
 
 impl Ticket {
-    /// Makes a ticket; `settled` is notified once, when it is settled.
+    /// Makes a ticket; `settled` is notified when its batch is on the disk, and when it is settled.
     pub(crate) fn new(waiting: Vec<oneshot::Sender<Told>>, settled: Arc<Notify>) -> Self {
-        Self { waiting: Mutex::new(Some(waiting)), settled, written: AtomicBool::new(false) }
+        let waiting = Mutex::new(Some(waiting));
+        Self { waiting, settled, written: AtomicBool::new(false), synced: AtomicBool::new(false) }
     }
 
     /// Tells each caller its answer, by position, and the entry's index. Returns the answers when somebody
@@ -136,6 +139,17 @@ impl Ticket {
     /// Tells whether the batch ever stood in the log of this node.
     pub(crate) fn was_written(&self) -> bool {
         self.written.load(Ordering::Acquire)
+    }
+
+    /// Notes that the batch is on the disk of this node.
+    pub(crate) fn note_synced(&self) {
+        self.synced.store(true, Ordering::Release);
+        self.settled.notify_one();
+    }
+
+    /// Tells whether the batch is on the disk of this node.
+    pub(crate) fn is_synced(&self) -> bool {
+        self.synced.load(Ordering::Acquire)
     }
 
     /// Tells whether the outcome is known.

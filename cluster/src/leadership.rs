@@ -92,3 +92,18 @@ pub(crate) async fn tell(
     }
     known.send_replace(None);
 }
+
+/// Waits until this node no longer leads in the term it led in. What it knew stands in `term`, so that a loss is
+/// not missed while nobody waits.
+pub(crate) async fn lost(leading: &mut watch::Receiver<Option<u64>>, term: &mut Option<u64>) {
+    loop {
+        let now = *leading.borrow_and_update();
+        let before = std::mem::replace(term, now);
+        if before.is_some() && now != before {
+            return;
+        }
+        if leading.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+    }
+}

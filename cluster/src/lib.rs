@@ -18,6 +18,7 @@ pub mod journal;
 pub mod proposer;
 pub mod view;
 
+pub mod backup;
 pub mod checkpointer;
 pub mod group;
 pub mod history;
@@ -34,6 +35,7 @@ mod forgetting;
 mod hearing;
 mod keeper;
 mod leadership;
+mod life;
 mod network;
 mod notices;
 mod pulse;
@@ -45,5 +47,6 @@ pub mod courier;
 pub mod gossip;
 pub mod identity;
 
+pub mod lasting;
 pub mod offload;
 pub mod runtime;

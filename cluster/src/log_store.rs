@@ -25,7 +25,7 @@ use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::ahead::Ahead;
-use crate::group::{Group, LogEntry, LogId, Proposal, StorageError};
+use crate::group::{Group, LogEntry, LogId, Proposal, StorageError, Ticket};
 use crate::offload::Offload;
 use crate::records::{
     COMMITTED_NOTE, LogRecord, PURGED_NOTE, PlaceRecord, VOTE_NOTE, VoteRecord, logical, stored,
@@ -67,6 +67,25 @@ pub struct LogStore {
     stop: CancellationToken,
     inner: Arc<Mutex<Inner>>,
     ahead: Arc<Ahead>,
+    end: Arc<watch::Sender<End>>,
+}
+
+/// Where the log ends, as openraft was told, and by which vote it was written: what stands there may be sent to others.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct End {
+    vote: Option<Vote<u64>>,
+    last: Option<LogId>,
+}
+
+/// What the leader by some vote may send behind an entry.
+#[derive(Debug)]
+pub(crate) enum Led {
+    /// These, and how far the commits go.
+    Entries(Vec<LogEntry>, Option<LogId>),
+    /// Nothing yet.
+    Nothing,
+    /// Nothing any more: another vote stands, or the entries are gone.
+    Over,
 }
 
 #[derive(Default)]
@@ -83,7 +102,7 @@ struct Inner {
 }
 
 impl LogStore {
-    /// Reads the notes and the end of the log.
+    /// Reads the notes and the end of the log, and ends a purge that a crash has cut off.
     ///
     /// # Errors
     /// When one of them is damaged.
@@ -101,6 +120,7 @@ impl LogStore {
         let vote = log.note(VOTE_NOTE)?.map(|bytes| decode::<VoteRecord>(&bytes)).transpose()?;
         let purged = note(PURGED_NOTE)?.map(LogId::from);
         let committed = note(COMMITTED_NOTE)?.map(LogId::from);
+        finish_purge(&*log, purged)?;
         let last = match log.bounds().last {
             Some(number) => {
                 let found = log.read(number, number + 1, READ_BYTES_MAX)?;
@@ -109,15 +129,58 @@ impl LogStore {
             None => None,
         };
         let last = last.map(|record| PlaceRecord { term: record.term, index: record.index }.into());
+        let vote = vote.map(Vote::from);
+        let end = Arc::new(watch::Sender::new(End { vote, last: last.max(purged) }));
         let inner = Inner {
             last: last.max(purged),
             purged,
             committed_noted: committed.map_or(0, |id: LogId| id.index),
             committed,
-            vote: vote.map(Vote::from),
+            vote,
             ..Inner::default()
         };
-        Ok(Self { log, offload, meter, stop, inner: Arc::new(Mutex::new(inner)), ahead: Arc::default() })
+        Ok(Self { log, offload, meter, stop, inner: Arc::new(Mutex::new(inner)), ahead: Arc::default(), end })
+    }
+
+    /// Follows where the log ends.
+    pub(crate) fn end(&self) -> watch::Receiver<End> {
+        self.end.subscribe()
+    }
+
+    /// Tells where the log ends now. For the core of the log alone, whenever openraft is told of it.
+    fn tell_end(&self) {
+        let end = {
+            let inner = self.inner.lock();
+            End { vote: inner.vote, last: inner.last }
+        };
+        self.end.send_if_modified(|known| std::mem::replace(known, end) != end);
+    }
+
+    /// Returns what comes after an entry, as the leader by that vote may send it: no more than openraft may by now, and
+    /// about `bytes_max` at once.
+    ///
+    /// # Errors
+    /// When the disk does not give it, or a write was lost.
+    pub(crate) fn led_after(
+        &self,
+        vote: &Vote<u64>,
+        after: LogId,
+        bytes_max: usize,
+    ) -> Result<Led, synod_storage::Error> {
+        let end = self.end.borrow().last.map_or(0, |last| last.index + 1);
+        let next = after.index + 1;
+        let entries = if next < end { self.limited(next, end, bytes_max)? } else { Vec::new() };
+        // Another leader's entries come only after a vote for it: while this one stands, all of that was its leader's,
+        // and so is what is known to be committed.
+        let inner = self.inner.lock();
+        if !vote.committed || inner.vote.as_ref() != Some(vote) {
+            return Ok(Led::Over);
+        }
+        Ok(match entries.first() {
+            Some(first) if first.log_id.index == next => Led::Entries(entries, inner.committed),
+            None if next >= end => Led::Nothing,
+            Some(_) | None => Led::Over,
+        })
     }
 
     /// Returns the end of the log.
@@ -176,14 +239,15 @@ impl LogStore {
     }
 
     /// Writes records and returns at once; who must know when they are durable asks [`Ahead`].
-    fn write_ahead(&self, first: u64, records: Vec<Record>) {
+    fn write_ahead(&self, first: u64, records: Vec<Record>, tickets: Vec<Arc<Ticket>>) {
         self.ahead.begin(first);
         let (sender, done) = oneshot::channel();
-        let ahead = Arc::clone(&self.ahead);
+        let (ahead, synced) = (Arc::clone(&self.ahead), tickets.clone());
         // Told on the thread that syncs: those who wait are woken without another hand-over.
         let told = Box::new(move |result: Result<(), _>| {
             if result.is_ok() {
                 ahead.end(Ok(()));
+                synced.iter().for_each(|ticket| ticket.note_synced());
             }
             drop(sender.send(result));
         });
@@ -195,7 +259,9 @@ impl LogStore {
                 Err(error) if store.may_wait(&error).await => store.write(records).await,
                 Err(error) => Err(error),
             };
+            let is_synced = outcome.is_ok();
             store.ahead.end(outcome);
+            tickets.iter().filter(|_| is_synced).for_each(|ticket| ticket.note_synced());
         });
     }
 
@@ -231,7 +297,26 @@ impl LogStore {
         Err(StorageIOError::write_logs(error).into())
     }
 
-    fn read(&self, from: u64, to_exclusive: u64, all: bool) -> Result<Vec<LogEntry>, synod_storage::Error> {
+    /// Reads entries from `start` on, at least one and about `bytes_max` at once.
+    fn limited(&self, start: u64, end: u64, bytes_max: usize) -> Result<Vec<LogEntry>, synod_storage::Error> {
+        // Whoever sends entries to others asks here again and again, and so hears that the disk has failed.
+        self.ahead.check()?;
+        let (from, to) = self.range(&(start..end));
+        if from >= to {
+            return Ok(Vec::new());
+        }
+        // Recent entries are bounded in the same way as those from the disk.
+        let until = self.inner.lock().until(from, to, bytes_max);
+        self.read(from, until, bytes_max, false)
+    }
+
+    fn read(
+        &self,
+        from: u64,
+        to_exclusive: u64,
+        bytes_max: usize,
+        all: bool,
+    ) -> Result<Vec<LogEntry>, synod_storage::Error> {
         if let Some(entries) = self.inner.lock().recent(from, to_exclusive) {
             return Ok(entries);
         }
@@ -239,7 +324,7 @@ impl LogStore {
         let mut next = stored(from);
         let end = to_exclusive.saturating_add(1);
         while next < end {
-            let records = self.log.read(next, end, READ_BYTES_MAX)?;
+            let records = self.log.read(next, end, bytes_max)?;
             let Some(last) = records.last() else { break };
             next = last.index + 1;
             for record in &records {
@@ -270,7 +355,30 @@ impl LogStore {
     }
 }
 
+/// Removes what ends before the place through which the log is purged. That is what a crash between the note and the
+/// removal leaves behind a snapshot from elsewhere: the state has it, and no entry could ever follow it.
+fn finish_purge(log: &dyn Log, purged: Option<LogId>) -> Result<(), synod_storage::Error> {
+    let Some(through) = purged.map(|id| stored(id.index)) else { return Ok(()) };
+    match log.bounds().last {
+        Some(last) if last < through => log.purge_through(through),
+        Some(_) | None => Ok(()),
+    }
+}
+
 impl Inner {
+    /// Returns where a read from `from` ends, as far as recent entries tell, so that it has about `bytes_max`.
+    fn until(&self, from: u64, to: u64, bytes_max: usize) -> u64 {
+        let mut size = 0;
+        let wanted = self.recent.iter().map(|(entry, bytes)| (entry.log_id.index, *bytes));
+        for (index, bytes) in wanted.filter(|(index, _)| (from..to).contains(index)) {
+            size += bytes;
+            if size > bytes_max && index > from {
+                return index;
+            }
+        }
+        to
+    }
+
     /// Returns the entries of the range when all of them are at hand.
     fn recent(&self, from: u64, to_exclusive: u64) -> Option<Vec<LogEntry>> {
         let (first, _) = self.recent.front()?;
@@ -314,34 +422,12 @@ impl RaftLogReader<Group> for LogStore {
     ) -> Result<Vec<LogEntry>, StorageError> {
         self.ahead.check().map_err(writing)?;
         let (from, to) = self.range(&range);
-        if from >= to { Ok(Vec::new()) } else { self.read(from, to, true).map_err(reading) }
+        if from >= to { Ok(Vec::new()) } else { self.read(from, to, READ_BYTES_MAX, true).map_err(reading) }
     }
 
     async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<LogEntry>, StorageError> {
-        // Whoever sends entries to others asks here again and again, and so hears that the disk has failed.
         self.ahead.check().map_err(writing)?;
-        let (from, to) = self.range(&(start..end));
-        if from >= to {
-            return Ok(Vec::new());
-        }
-        let mut size = 0;
-        let recent = self
-            .inner
-            .lock()
-            .recent
-            .iter()
-            .map(|(entry, bytes)| (entry.log_id.index, *bytes))
-            .collect::<Vec<_>>();
-        // Recent entries are bounded in the same way as those from the disk.
-        let mut until = to;
-        for (index, bytes) in recent.into_iter().filter(|(index, _)| (from..to).contains(index)) {
-            size += bytes;
-            if size > READ_BYTES_MAX && index > from {
-                until = index;
-                break;
-            }
-        }
-        self.read(from, until, false).map_err(reading)
+        self.limited(start, end, READ_BYTES_MAX).map_err(reading)
     }
 }
 
@@ -360,6 +446,7 @@ impl RaftLogStorage<Group> for LogStore {
     async fn save_vote(&mut self, vote: &Vote<u64>) -> Result<(), StorageError> {
         if mutant(Mutant::ForgetTheVote) {
             self.inner.lock().vote = Some(*vote); // until the next start
+            self.tell_end();
             return Ok(());
         }
         // What comes after this vote finds a log as if nothing had ever run ahead.
@@ -369,6 +456,7 @@ impl RaftLogStorage<Group> for LogStore {
         let saved = self.note(VOTE_NOTE, bytes).await;
         saved.map_err(|error| StorageIOError::write_vote(AnyError::new(&error)))?;
         self.inner.lock().vote = Some(*vote);
+        self.tell_end();
         Ok(())
     }
 
@@ -408,11 +496,13 @@ impl RaftLogStorage<Group> for LogStore {
         self.ahead.settled().await.map_err(writing)?;
         let mut records = Vec::new();
         let mut kept = Vec::new();
+        let mut tickets = Vec::new();
         let mut changes_members = false;
         for entry in entries {
             changes_members |= matches!(entry.payload, EntryPayload::Membership(_));
             if let EntryPayload::Normal(Proposal { ticket: Some(ticket), .. }) = &entry.payload {
                 ticket.note_written();
+                tickets.push(Arc::clone(ticket));
             }
             let bytes = encode(&LogRecord::from(&entry)).map_err(writing)?;
             let size = bytes.len();
@@ -430,17 +520,23 @@ impl RaftLogStorage<Group> for LogStore {
             inner.needs_others
         };
         if let (true, Some(first)) = (runs_ahead, first) {
-            self.write_ahead(first, records);
+            self.write_ahead(first, records, tickets);
+            self.tell_end();
             callback.log_io_completed(Ok(()));
             return Ok(());
         }
         if mutant(Mutant::AcknowledgeBeforeSync) {
+            self.tell_end();
             callback.log_io_completed(Ok(())); // it is not on the disk
             self.log.append(records, Box::new(drop));
             return Ok(());
         }
         // Openraft waits for the callback anyway; waiting here is what lets a full disk be waited out.
         let result = self.write(records).await;
+        if result.is_ok() {
+            tickets.iter().for_each(|ticket| ticket.note_synced());
+            self.tell_end();
+        }
         callback.log_io_completed(result.map_err(|error| io::Error::other(error.to_string())));
         Ok(())
     }
@@ -448,9 +544,11 @@ impl RaftLogStorage<Group> for LogStore {
     async fn truncate(&mut self, log_id: LogId) -> Result<(), StorageError> {
         self.ahead.settled().await.map_err(writing)?;
         let last = match log_id.index.checked_sub(1) {
-            Some(index) => {
-                self.read(index, index + 1, false).map_err(reading)?.first().map(|entry| entry.log_id)
-            }
+            Some(index) => self
+                .read(index, index + 1, READ_BYTES_MAX, false)
+                .map_err(reading)?
+                .first()
+                .map(|entry| entry.log_id),
             None => None,
         };
         let log = Arc::clone(&self.log);
@@ -459,6 +557,8 @@ impl RaftLogStorage<Group> for LogStore {
         let mut inner = self.inner.lock();
         inner.forget_recent(|index| index < log_id.index);
         inner.last = last.max(inner.purged);
+        drop(inner);
+        self.tell_end();
         Ok(())
     }
 
@@ -484,6 +584,8 @@ impl RaftLogStorage<Group> for LogStore {
         inner.forget_recent(|index| index > log_id.index);
         inner.purged = Some(log_id);
         inner.last = inner.last.max(Some(log_id));
+        drop(inner);
+        self.tell_end();
         Ok(())
     }
 }

@@ -1,17 +1,19 @@
 //! Raft's messages over the transport.
 //!
 //! One message in each direction, encoded with the storage's codec and its checksum. Promises a deadline on
-//! every request. A snapshot travels in pieces, over the connection that heartbeats do not use. Leaves retrying to openraft.
+//! every request. A snapshot travels in pieces, over the connection that heartbeats do not use. Entries leave before
+//! openraft asks for them ([`pipeline`]); openraft is told what was answered. Leaves retrying to openraft.
 
+mod answering;
+mod installing;
 mod lost;
+mod pipeline;
+mod window;
 
-use std::cmp::Ordering;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use openraft::error::{
     Fatal, NetworkError, RPCError, RaftError, RemoteError, ReplicationClosed, StreamingError, Unreachable,
@@ -20,25 +22,24 @@ use openraft::network::{RPCOption, RaftNetwork, RaftNetworkFactory};
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, VoteRequest, VoteResponse,
 };
-use openraft::{AnyError, Snapshot, SnapshotMeta, Vote};
+use openraft::{Snapshot, SnapshotMeta, Vote};
 use serde::{Deserialize, Serialize};
 use synod_domain::id::NodeId;
 use synod_domain::mutants::{Mutant, mutant};
 use synod_domain::time::Timestamp;
 use synod_storage::{decode, encode};
-use tokio::sync::Semaphore;
-use tokio::time::Instant;
 
-use crate::arrival::{self, Arrivals};
-use crate::elections::{Canvass, would_vote};
-use crate::group::{Group, LogId, Peer as Member, Raft};
+use crate::elections::Canvass;
+use crate::group::{Group, LogId, Peer as Member};
 use crate::hearing::Here;
 use crate::log_store::LogStore;
 use crate::notices::Notices;
 use crate::transport::Error;
-use crate::transport::hello::Caller;
 use crate::transport::links::{Links, Service};
-use crate::transport::serve::Handler;
+
+pub(crate) use answering::RaftHandler;
+use pipeline::{Course, Stream};
+pub(crate) use window::BATCHES_MAX;
 
 /// Bytes of a snapshot in one message. Larger pieces hold up what else goes over their connection; smaller ones
 /// wait more often for an answer.
@@ -51,9 +52,8 @@ const BACKOFF: Duration = Duration::from_millis(100);
 /// a connection that is gone is noticed by the transport, and sooner.
 pub(crate) const APPEND_PATIENCE: Duration = Duration::from_secs(30);
 
-/// Questions of all connections together that may wait in the core. A member asks one at a time, and after a lost
-/// connection again; while the core waits for its disk, each of them holds the entries it brought.
-const IN_CORE_MAX: usize = 16;
+/// How long the last of several batches on their way may take: a disk that takes its time takes it for each.
+const STREAM_PATIENCE: Duration = Duration::from_secs(4 * 30);
 
 /// How long openraft refuses votes after a word of a leader, whatever the handler thinks of it.
 pub(crate) const LEASE: Duration = Duration::from_millis(2);
@@ -149,8 +149,23 @@ impl Colleagues {
 
     async fn ask(&self, node: NodeId, question: &Question, deadline: Duration) -> Result<Reply, Error> {
         let encoded = encode(question).map_err(|error| Error::Lost(error.to_string()))?;
-        let answer = self.links()?.ask(node, Service::Agreement, encoded.into(), deadline).await?;
+        self.ask_encoded(node, encoded.into(), deadline).await
+    }
+
+    async fn ask_encoded(&self, node: NodeId, encoded: Bytes, deadline: Duration) -> Result<Reply, Error> {
+        let answer = self.links()?.ask(node, Service::Agreement, encoded, deadline).await?;
         decode(&answer).map_err(|error| Error::Lost(error.to_string()))
+    }
+
+    /// Returns how many bytes an append takes, and what sends it when it is first polled and waits for the answer.
+    fn append(
+        &self,
+        node: NodeId,
+        rpc: AppendEntriesRequest<Group>,
+    ) -> Result<(usize, impl Future<Output = Result<Reply, Error>> + Send + 'static), Error> {
+        let encoded = encode(&Question::Append(rpc)).map_err(|error| Error::Lost(error.to_string()))?;
+        let (bytes, colleagues) = (encoded.len(), self.clone());
+        Ok((bytes, async move { colleagues.ask_encoded(node, encoded.into(), STREAM_PATIENCE).await }))
     }
 
     /// Asks over the connection on which no heartbeat waits.
@@ -223,6 +238,7 @@ impl RaftNetworkFactory<Group> for RaftPeers {
             here: Arc::clone(&self.here),
             log: self.log.clone(),
             notices: Notices::to(self.colleagues.clone(), node.node),
+            stream: None,
             node: node.node,
         }
     }
@@ -234,6 +250,8 @@ pub(crate) struct RaftPeer {
     here: Arc<Here>,
     log: LogStore,
     notices: Notices,
+    /// What leaves before openraft asks for it, once the member has said what it has.
+    stream: Option<Stream>,
     node: NodeId,
 }
 
@@ -276,47 +294,25 @@ impl RaftNetwork<Group> for RaftPeer {
         rpc: AppendEntriesRequest<Group>,
         _: RPCOption,
     ) -> Result<AppendEntriesResponse<u64>, RpcError> {
-        if let Some(answer) = self.ask_what_it_has(rpc.vote).await {
-            return answer;
+        if self.here.memory.lost(self.node, rpc.vote).is_some() {
+            // What a stream knows of it may be of the disk that it lost.
+            self.stream = None;
+            if let Some(answer) = self.ask_what_it_has(rpc.vote).await {
+                return answer;
+            }
         }
         if self.notices.take_over(&rpc) {
             return Ok(AppendEntriesResponse::Success);
         }
-        self.notices.leaves(&rpc);
-        let prev = rpc.prev_log_id;
-        let (vote, last) = (rpc.vote, rpc.entries.last().map(|entry| entry.log_id).or(rpc.prev_log_id));
-        match self.ask(&Question::Append(rpc), APPEND_PATIENCE).await {
-            Ok(Reply::Append(Ok(answer))) => {
-                // This node counts itself among those who have it: it shall be true before another's word can
-                // make a quorum with its own.
-                let synced = self.log.synced_through(last).await;
-                synced.map_err(|error| failed(&Error::Lost(error.to_string())))?;
-                let through = match &answer {
-                    AppendEntriesResponse::Success => {
-                        self.notices.has(vote, last);
-                        last
-                    }
-                    AppendEntriesResponse::PartialSuccess(through) => *through,
-                    AppendEntriesResponse::Conflict => {
-                        // openraft hears of it too, so that it counts none of these entries as held there. The
-                        // member is told with the next question, for this answer may not wait for that one.
-                        self.note_what_it_lacks(vote, prev);
-                        None
-                    }
-                    AppendEntriesResponse::HigherVote(_) => None,
-                };
-                if let Some(through) = through {
-                    self.here.memory.has(self.node, vote, through);
-                }
-                Ok(answer)
-            }
-            // Silence is taken for consent.
-            Err(_) if mutant(Mutant::AcknowledgeBeforeQuorum) => Ok(AppendEntriesResponse::Success),
-            Ok(Reply::Append(Err(error))) => Err(RemoteError::new(0, error).into()),
-            Ok(Reply::Busy) => Err(failed(&busy())),
-            Ok(_) => Err(failed(&odd())),
-            Err(error) => Err(failed(&error)),
+        if let Some((through, answer)) = self.streamed(&rpc).await {
+            self.take_in(rpc.vote, through).await?;
+            return Ok(answer);
         }
+        let answer = self.append(rpc).await;
+        if answer.is_err() {
+            self.stream = None;
+        }
+        answer
     }
 
     async fn vote(&mut self, rpc: VoteRequest<u64>, _: RPCOption) -> Result<VoteResponse<u64>, RpcError> {
@@ -358,204 +354,100 @@ impl RaftNetwork<Group> for RaftPeer {
 }
 
 impl RaftPeer {
-    async fn send_snapshot(
-        &self,
-        vote: Vote<u64>,
-        snapshot: Snapshot<Group>,
-        deadline: Duration,
-    ) -> Result<SnapshotResponse<u64>, StreamingError<Group, Fatal<u64>>> {
-        let mut offset = 0_u64;
-        // Nothing is sent before the other has said what it has.
-        let mut size = 0;
-        let mut begun = Instant::now();
-        loop {
-            if self.here.memory.lost(self.node, vote).is_some() {
-                return Err(StreamingError::Unreachable(Unreachable::new(&forgetful())));
-            }
-            let piece = snapshot.snapshot.read_at(offset, size);
-            let piece = piece.map_err(|error| {
-                let signature = Some(snapshot.meta.signature());
-                let error = openraft::StorageIOError::read_snapshot(signature, AnyError::new(&error));
-                StreamingError::StorageError(error.into())
-            })?;
-            let last = piece.len() < size;
-            let meta = snapshot.meta.clone();
-            let question = Question::Snapshot(Piece { vote, meta, offset, bytes: piece.to_vec(), last });
-            match self.colleagues.ask_apart(self.node, &question, deadline).await {
-                Ok(Reply::Snapshot(Ok(Taken::Done(done)))) => {
-                    if let Some(through) = snapshot.meta.last_log_id.filter(|_| done.vote == vote) {
-                        self.here.memory.has(self.node, vote, through);
+    /// Waits for what a stream has sent already of what openraft asks, and says what the member has answered; `None` when
+    /// openraft's own request is to go.
+    async fn streamed(
+        &mut self,
+        rpc: &AppendEntriesRequest<Group>,
+    ) -> Option<(LogId, AppendEntriesResponse<u64>)> {
+        let last = rpc.entries.last()?.log_id;
+        let prev = rpc.prev_log_id?;
+        let stream = self.stream.as_mut().filter(|stream| stream.goes_on(rpc.vote, prev))?;
+        self.notices.tell_beside(rpc, stream.told());
+        let has = stream.has_more_than(prev).await?;
+        // The log of the leader with a vote has one entry in each place: what comes before another is had with it.
+        Some(if has < last {
+            (has, AppendEntriesResponse::PartialSuccess(Some(has)))
+        } else {
+            (last, AppendEntriesResponse::Success)
+        })
+    }
+
+    /// Sends openraft's own request.
+    async fn append(
+        &mut self,
+        rpc: AppendEntriesRequest<Group>,
+    ) -> Result<AppendEntriesResponse<u64>, RpcError> {
+        let has_entries = !rpc.entries.is_empty();
+        if has_entries {
+            // It has ended, or never was for this.
+            self.stream = None;
+        }
+        self.notices.leaves(&rpc);
+        let prev = rpc.prev_log_id;
+        let (vote, last) = (rpc.vote, rpc.entries.last().map(|entry| entry.log_id).or(rpc.prev_log_id));
+        match self.ask(&Question::Append(rpc), APPEND_PATIENCE).await {
+            Ok(Reply::Append(Ok(answer))) => {
+                let through = match &answer {
+                    AppendEntriesResponse::Success => last,
+                    AppendEntriesResponse::PartialSuccess(through) => *through,
+                    AppendEntriesResponse::Conflict | AppendEntriesResponse::HigherVote(_) => None,
+                };
+                match through {
+                    Some(through) => {
+                        self.take_in(vote, through).await?;
+                        // A sign of life may be the only word of a connection that was made for it.
+                        if has_entries {
+                            self.send_on(vote, through);
+                        }
                     }
-                    return Ok(done);
+                    None => self.stream = None,
                 }
-                Ok(Reply::Snapshot(Ok(Taken::Wants(wanted)))) => {
-                    if wanted > offset {
-                        begun = Instant::now();
-                    }
-                    if begun.elapsed() > deadline {
-                        return Err(StreamingError::Unreachable(Unreachable::new(&Error::Late)));
-                    }
-                    if size > 0 && wanted <= offset {
-                        // Its disk refuses, or it has forgotten what it had.
-                        tokio::time::sleep(BACKOFF).await;
-                    }
-                    (offset, size) = (wanted, PIECE_BYTES);
+                if matches!(answer, AppendEntriesResponse::Conflict) {
+                    // openraft hears of it too, so that it counts none of these entries as held there. The
+                    // member is told with the next question, for this answer may not wait for that one.
+                    self.note_what_it_lacks(vote, prev);
                 }
-                Ok(Reply::Snapshot(Err(fatal))) => {
-                    return Err(StreamingError::RemoteError(RemoteError::new(0, fatal)));
-                }
-                Ok(_) => {
-                    return Err(StreamingError::Unreachable(Unreachable::new(&odd())));
-                }
-                Err(error) => return Err(StreamingError::Unreachable(Unreachable::new(&error))),
+                Ok(answer)
             }
-        }
-    }
-}
-
-/// Answers what other members ask.
-pub(crate) struct RaftHandler {
-    raft: Raft,
-    here: Arc<Here>,
-    arrivals: Arc<Arrivals>,
-    log: LogStore,
-    in_core: Semaphore,
-}
-
-impl RaftHandler {
-    /// Answers for that group.
-    pub(crate) fn new(raft: Raft, here: Arc<Here>, arrivals: Arc<Arrivals>, log: LogStore) -> Self {
-        Self { raft, here, arrivals, log, in_core: Semaphore::new(IN_CORE_MAX) }
-    }
-
-    /// Takes a piece of a snapshot, and installs the whole once it has come.
-    async fn take(&self, piece: Piece) -> Result<Taken, Fatal<u64>> {
-        let known = self.known_vote();
-        if !matches!(piece.vote.partial_cmp(&known), Some(Ordering::Equal | Ordering::Greater)) {
-            // Its sender leads no more, and steps down by this answer.
-            return Ok(Taken::Done(SnapshotResponse::new(known)));
-        }
-        let Piece { vote, meta, offset, bytes, last } = piece;
-        match self.arrivals.take(meta, offset, bytes, last).await {
-            Ok(arrival::Taken::Wants(offset)) => Ok(Taken::Wants(offset)),
-            Ok(arrival::Taken::Whole(snapshot)) => {
-                self.raft.install_full_snapshot(vote, snapshot).await.map(Taken::Done)
-            }
-            Err(error) => {
-                tracing::warn!(%error, "a snapshot that arrives cannot be kept");
-                Ok(Taken::Wants(0))
-            }
+            // Silence is taken for consent.
+            Err(_) if mutant(Mutant::AcknowledgeBeforeQuorum) => Ok(AppendEntriesResponse::Success),
+            Ok(Reply::Append(Err(error))) => Err(RemoteError::new(0, error).into()),
+            Ok(Reply::Busy) => Err(failed(&busy())),
+            Ok(_) => Err(failed(&odd())),
+            Err(error) => Err(failed(&error)),
         }
     }
 
-    /// Notes a word of a leader, unless this node knows a newer one.
-    fn hear(&self, vote: Vote<u64>) -> bool {
-        let known = self.raft.server_metrics().borrow().vote;
-        vote >= known && self.here.hearing.note(vote)
+    async fn synced_through(&self, last: Option<LogId>) -> Result<(), RpcError> {
+        let synced = self.log.synced_through(last).await;
+        synced.map_err(|error| failed(&Error::Lost(error.to_string())))
     }
 
-    /// Votes, if this node misses a leader or the leader itself wishes the election.
-    async fn vote(
-        &self,
-        rpc: VoteRequest<u64>,
-        appointed: bool,
-    ) -> Result<VoteResponse<u64>, RaftError<u64>> {
-        if !appointed && !self.here.misses_a_leader() {
-            let (vote, last) = (self.known_vote(), self.raft.data_metrics().borrow().last_log);
-            return Ok(VoteResponse::new(vote, last, false));
+    /// Notes that the member has the log through there, before openraft hears of it.
+    async fn take_in(&mut self, vote: Vote<u64>, through: LogId) -> Result<(), RpcError> {
+        // This node counts itself among those who have it: it shall be true before another's word can
+        // make a quorum with its own.
+        self.synced_through(Some(through)).await?;
+        self.notices.has(vote, through);
+        self.here.memory.has(self.node, vote, through);
+        Ok(())
+    }
+
+    /// Sends what comes after that before openraft asks for it.
+    fn send_on(&mut self, vote: Vote<u64>, has: LogId) {
+        let batches_max = self.here.timing.batches_on_the_way.min(BATCHES_MAX);
+        if batches_max < 2 || self.stream.as_ref().is_some_and(|stream| stream.goes_on(vote, has)) {
+            return;
         }
-        let mut answer = self.raft.vote(rpc.clone()).await;
-        let leased = answer.as_ref().is_ok_and(|answer| {
-            !answer.vote_granted && answer.vote < rpc.vote && answer.last_log_id <= rpc.last_log_id
-        });
-        if appointed && leased {
-            // It has just heard the leader who wishes this.
-            tokio::time::sleep(2 * LEASE).await;
-            answer = self.raft.vote(rpc).await;
-        }
-        if answer.as_ref().is_ok_and(|answer| answer.vote_granted) {
-            self.here.hearing.give_way();
-        }
-        answer
-    }
-
-    /// Votes, unless too much waits in the core.
-    async fn counted_vote(&self, rpc: VoteRequest<u64>, appointed: bool) -> Reply {
-        let Ok(_place) = self.in_core.try_acquire() else { return Reply::Busy };
-        Reply::Vote(self.vote(rpc, appointed).await)
-    }
-
-    fn known_vote(&self) -> Vote<u64> {
-        self.raft.server_metrics().borrow().vote
-    }
-
-    fn canvassed(&self, canvass: Canvass) -> Canvassed {
-        let mine = self.raft.data_metrics().borrow().last_log;
-        let granted = would_vote(self.here.misses_a_leader(), mine, canvass);
-        Canvassed { granted, at: self.here.clock.told() }
-    }
-
-    /// Stands for leader because the leader wishes it.
-    async fn take_over(&self, vote: Vote<u64>) -> bool {
-        if vote != self.known_vote() || *self.here.retires.borrow() {
-            return false;
-        }
-        self.here.appointed.store(vote.leader_id.term + 1, atomic::Ordering::Release);
-        self.here.hearing.give_way();
-        self.raft.trigger().elect().await.is_ok()
-    }
-
-    /// Ends this node's part if it lacks what it had acknowledged to the leader of that vote. Nobody has taken anything of
-    /// its log away since: that would have been a later leader, whom it would know.
-    fn forgot(&self, vote: Vote<u64>, has: LogId) -> bool {
-        let forgot = vote.committed && vote == self.known_vote() && self.log.last() < Some(has);
-        if forgot {
-            self.here.forgot.send_replace(Some(has.index));
-        }
-        forgot
-    }
-
-    async fn reply(&self, question: Question) -> Reply {
-        match question {
-            Question::Append(rpc) => {
-                self.hear(rpc.vote);
-                let Ok(_place) = self.in_core.try_acquire() else { return Reply::Busy };
-                let last = rpc.entries.last().map(|entry| entry.log_id);
-                let answer = self.raft.append_entries(rpc).await;
-                // The log of one that follows does not run ahead of its disk. This costs nothing then, and what the
-                // whole group counts on shall not hang on one flag.
-                match self.log.synced_through(last).await {
-                    Ok(()) => Reply::Append(answer),
-                    Err(_) => Reply::Busy,
-                }
-            }
-            Question::Vote(rpc) => self.counted_vote(rpc, false).await,
-            Question::AppointedVote(rpc) => self.counted_vote(rpc, true).await,
-            Question::Canvass(canvass) => Reply::Canvass(self.canvassed(canvass)),
-            Question::Pulse { vote, at } => {
-                if self.hear(vote) {
-                    self.here.clock.heard(at);
-                }
-                Reply::Pulse { vote: self.known_vote() }
-            }
-            Question::TakeOver { vote } => Reply::TakeOver(self.take_over(vote).await),
-            Question::Snapshot(piece) => Reply::Snapshot(self.take(piece).await),
-            Question::Forgot { vote, has } => Reply::Forgot(self.forgot(vote, has)),
-        }
-    }
-}
-
-#[async_trait]
-impl Handler for RaftHandler {
-    async fn answer(&self, _: &Caller, request: Bytes) -> Option<Bytes> {
-        let question = match decode::<Question>(&request) {
-            Ok(question) => question,
-            Err(error) => {
-                tracing::warn!(%error, "a message of another member cannot be read");
-                return None;
-            }
+        let course = Course {
+            colleagues: self.colleagues.clone(),
+            here: Arc::clone(&self.here),
+            log: self.log.clone(),
+            node: self.node,
+            vote,
         };
-        encode(&self.reply(question).await).ok().map(Bytes::from)
+        self.stream = Some(Stream::begin(course, has, batches_max));
     }
 }
 

@@ -5,7 +5,8 @@
 //! go on. Promises that the newest word goes out, that at most one is on its way, and that entries which carry it
 //! make it unnecessary. A word that is lost is said again by openraft's next sign of life, which nobody takes over:
 //! this only takes what says something new to a member that has everything it was sent. Whether the member follows
-//! yet is told by that sign and by every entry, not here.
+//! yet is told by that sign and by every entry, not here. While entries leave before openraft asks for them
+//! (`network/pipeline.rs`) they carry the newest commits, and what they have not said is said here.
 
 use openraft::Vote;
 use openraft::raft::AppendEntriesRequest;
@@ -40,6 +41,21 @@ impl Notices {
         if !word.entries.is_empty() || !known || word.leader_commit <= self.told {
             return false;
         }
+        self.say(word.clone());
+        true
+    }
+
+    /// Tells what a message says is committed, when that is news: its entries have left before, and may have said it too
+    /// if they say `said`.
+    pub(crate) fn tell_beside(&mut self, word: &Word, said: Option<LogId>) {
+        if word.leader_commit <= self.told.max(said) {
+            return;
+        }
+        let &Word { vote, prev_log_id, leader_commit, .. } = word;
+        self.say(Word { vote, prev_log_id, leader_commit, entries: Vec::new() });
+    }
+
+    fn say(&mut self, word: Word) {
         self.told = word.leader_commit;
         let (colleagues, node) = (&self.colleagues, self.node);
         let words = self.words.get_or_insert_with(|| {
@@ -47,8 +63,7 @@ impl Notices {
             tokio::spawn(pass_on(colleagues.clone(), node, newest));
             words
         });
-        words.send_replace(Some(word.clone()));
-        true
+        words.send_replace(Some(word));
     }
 
     /// Notes that a message with this in it leaves: what it says need not be said beside it.
@@ -66,8 +81,8 @@ impl Notices {
     }
 
     /// Notes that the member has the log through there.
-    pub(crate) fn has(&mut self, vote: Vote<u64>, last: Option<LogId>) {
-        self.has = last.map(|last| (vote, last));
+    pub(crate) fn has(&mut self, vote: Vote<u64>, last: LogId) {
+        self.has = Some((vote, last));
     }
 }
 
@@ -113,7 +128,7 @@ mod tests {
     async fn only_news_to_a_member_that_has_everything_leaves_on_its_own() {
         let mut notices = member();
         assert!(!notices.take_over(&word(5, 5)), "it has not answered yet");
-        notices.has(vote(), Some(id(5)));
+        notices.has(vote(), id(5));
         assert!(!notices.take_over(&word(4, 4)), "it looks for what the member has");
         let entries = vec![Entry { log_id: id(6), payload: EntryPayload::Blank }];
         assert!(!notices.take_over(&Word { entries, ..word(5, 5) }), "it carries entries");
@@ -123,15 +138,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_entries_that_left_before_have_not_said_is_said_beside_them() {
+        let mut notices = member();
+        let pending = |notices: &Notices| {
+            let words = notices.words.as_ref()?.borrow();
+            words.as_ref().map(|word| (word.prev_log_id, word.leader_commit, word.entries.len()))
+        };
+        let entries = vec![Entry { log_id: id(6), payload: EntryPayload::Blank }];
+        notices.tell_beside(&Word { entries: entries.clone(), ..word(5, 4) }, Some(id(4)));
+        assert_eq!(pending(&notices), None, "the entries said it");
+        notices.tell_beside(&Word { entries: entries.clone(), ..word(5, 5) }, Some(id(4)));
+        assert_eq!(pending(&notices), Some((Some(id(5)), Some(id(5)), 0)));
+        notices.leaves(&word(5, 5));
+        notices.tell_beside(&Word { entries, ..word(5, 5) }, None);
+        assert_eq!(pending(&notices), None, "it is said twice");
+    }
+
+    #[tokio::test]
     async fn what_leaves_with_entries_is_not_said_beside_them() {
         let mut notices = member();
-        notices.has(vote(), Some(id(5)));
+        notices.has(vote(), id(5));
         assert!(notices.take_over(&word(5, 5)));
         notices.leaves(&word(5, 5));
         let pending = notices.words.as_ref().is_some_and(|words| words.borrow().is_some());
         assert!(!pending, "it is said twice");
         assert!(!notices.take_over(&word(5, 6)), "the entries are not answered yet");
-        notices.has(vote(), Some(id(6)));
+        notices.has(vote(), id(6));
         assert!(!notices.take_over(&word(6, 5)), "the entries said it");
         assert!(notices.take_over(&word(6, 6)));
     }

@@ -4,13 +4,16 @@
 //!  propose ─┐
 //!  propose ─┼─► queue ─► one task ─► entry of the log ─► flush ─► apply ─► every caller its answer
 //!  tick ────┘              ▲                                        │
-//!                          └── up to IN_FLIGHT_MAX batches ◄────────┘
+//!                          └── a few batches on their way ◄─────────┘
 //! ```
 //!
-//! Whatever queues up while earlier batches are on their way becomes the next entry; there is no timer.
+//! Whatever queues up while earlier batches are on their way becomes the next entry, which leaves when they are answered,
+//! or have waited long for other members ([`turns`]).
 //! Promises that a caller is answered only after its command is durable and applied, that the queue is
 //! bounded, and that a caller who goes away changes nothing. Leaves judging to `State::apply` and
 //! retrying to the caller, who keeps the request id.
+
+mod turns;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -27,9 +30,12 @@ use synod_domain::sources::{Clock, Entropy};
 use synod_storage::{Log, Room};
 use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 use crate::clock::ClusterClock;
 use crate::group::{Group, Proposal, Raft, Ticket, Told};
+use crate::leadership::lost;
+use crate::proposer::turns::Stage;
 
 /// Commands in one entry. More makes each sync cheaper, but a reader of the state waits while an entry is
 /// applied: 4096 commands are some milliseconds.
@@ -38,13 +44,6 @@ pub const BATCH_COMMANDS_MAX: usize = 4096;
 /// Bytes in one entry, roughly; the last command may pass it by its own size. A frame between nodes must
 /// hold an entry, see [`crate::transport::FRAME_BYTES_MAX`].
 pub const BATCH_BYTES_MAX: usize = 4 << 20;
-
-/// Batches on their way at once. One: openraft flushes one entry at a time, so a second only splits what
-/// the first would have carried.
-///
-/// Measured with 64 callers on a busy disk: some 60 commands an entry with 1, some 20 with 2 and with 3, and
-/// about twice the commands a second with 1. On a quiet disk only 2 has been measured.
-pub const IN_FLIGHT_MAX: usize = 1;
 
 /// Commands that may wait. A higher number answers "overloaded" later, and makes those who wait wait longer.
 pub const QUEUE_COMMANDS_MAX: usize = 16 * 1024;
@@ -114,7 +113,8 @@ impl Proposer {
             clock: parts.clock,
             entropy: parts.entropy,
             settled: Arc::new(Notify::new()),
-            in_flight: Vec::with_capacity(IN_FLIGHT_MAX),
+            in_flight: Vec::with_capacity(parts.in_flight_max),
+            in_flight_max: parts.in_flight_max,
             crowded: false,
             leading: parts.leading,
             held: parts.held,
@@ -183,6 +183,8 @@ pub(crate) struct Parts {
     pub(crate) held: watch::Receiver<bool>,
     /// Told how many batches are on their way.
     pub(crate) in_hand: watch::Sender<usize>,
+    /// Batches that may be on their way at once: more than may be on their way to a member would only wait.
+    pub(crate) in_flight_max: usize,
 }
 
 struct Batcher {
@@ -195,6 +197,7 @@ struct Batcher {
     entropy: Arc<dyn Entropy>,
     settled: Arc<Notify>,
     in_flight: Vec<InFlight>,
+    in_flight_max: usize,
     /// Whether the last batch was of several callers: then more of them are likely to be on their way.
     crowded: bool,
     leading: watch::Receiver<Option<u64>>,
@@ -210,6 +213,7 @@ type Outcome = oneshot::Receiver<ClientWriteResult<Group>>;
 struct InFlight {
     ticket: Arc<Ticket>,
     outcome: Outcome,
+    stage: Stage,
 }
 
 impl Batcher {
@@ -235,7 +239,7 @@ impl Batcher {
         }
         tokio::select! {
             biased;
-            () = self.wait_for_slot(0) => {}
+            () = self.wait_for_all() => {}
             // Nobody can say any more what came of it.
             () = lost(&mut leading, &mut term) => self.fail_all(),
         }
@@ -259,25 +263,26 @@ impl Batcher {
     ///
     /// Dropping it between two awaits loses nothing: what was taken stands in `ready`.
     async fn next(&mut self) -> bool {
-        self.wait_for_slot(IN_FLIGHT_MAX - 1).await;
         while self.ready.is_empty() {
+            self.look();
             tokio::select! {
                 biased;
                 first = self.queue.recv() => match first {
                     Some(first) => self.ready.push_back(first),
                     None => return false,
                 },
+                () = self.settled.notified() => {}
                 () = conclude_one(&mut self.in_flight) => {}
             }
         }
+        self.wait_for_turn().await;
         if self.crowded {
             // Callers that are about to ask run first and share the entry and its sync. This waits for no timer
             // and for no more than what is ready to run.
             tokio::task::yield_now().await;
         }
         loop {
-            // Nobody holds any more when the sender is gone.
-            let gone = self.held.wait_for(|held| !held).await.is_err();
+            let gone = self.wait_while_held().await;
             // Said before it is looked at again: whoever holds afterwards waits for this batch. Nothing is awaited
             // from here until it is sent.
             self.in_hand.send_modify(|in_hand| *in_hand += 1);
@@ -294,19 +299,66 @@ impl Batcher {
         true
     }
 
-    /// Waits until the outcome of at most `most` batches is open.
-    async fn wait_for_slot(&mut self, most: usize) {
+    /// Waits until nothing is held back, and looks on meanwhile: whoever holds waits for the batches on their way. Returns
+    /// whether nobody can hold any more.
+    async fn wait_while_held(&mut self) -> bool {
+        while *self.held.borrow_and_update() {
+            self.look();
+            tokio::select! {
+                biased;
+                changed = self.held.changed() => if changed.is_err() { return true },
+                () = self.settled.notified() => {}
+                () = conclude_one(&mut self.in_flight) => {}
+            }
+        }
+        false
+    }
+
+    /// Looks how far the batches on their way have come; returns how many are open.
+    fn look(&mut self) -> usize {
+        self.in_flight.retain_mut(|batch| !batch.is_over());
+        let mut open = 0;
+        for batch in self.in_flight.iter_mut().filter(|batch| !batch.ticket.is_settled()) {
+            open += 1;
+            if batch.ticket.is_synced() {
+                batch.stage.note_synced();
+            }
+        }
+        self.in_hand.send_if_modified(|in_hand| std::mem::replace(in_hand, open) != open);
+        open
+    }
+
+    /// Waits until the outcome of every batch is known.
+    async fn wait_for_all(&mut self) {
+        while self.look() > 0 {
+            tokio::select! {
+                biased;
+                () = self.settled.notified() => {}
+                () = conclude_one(&mut self.in_flight) => {}
+            }
+        }
+    }
+
+    /// Waits until another batch may leave.
+    async fn wait_for_turn(&mut self) {
         loop {
-            self.in_flight.retain_mut(|batch| !batch.is_over());
-            let open = self.in_flight.iter().filter(|batch| !batch.ticket.is_settled()).count();
-            self.in_hand.send_if_modified(|in_hand| std::mem::replace(in_hand, open) != open);
-            if open <= most {
+            let open = self.look();
+            if open == 0 {
+                return;
+            }
+            let newest = self.in_flight.iter().rev().find(|batch| !batch.ticket.is_settled());
+            // One that is on the disk has those before it there.
+            let turn =
+                newest.filter(|_| open < self.in_flight_max).and_then(|batch| batch.stage.gives_way_at());
+            let now = Instant::now();
+            if turn.is_some_and(|turn| turn <= now) {
                 return;
             }
             tokio::select! {
                 biased;
                 () = self.settled.notified() => {}
                 () = conclude_one(&mut self.in_flight) => {}
+                () = tokio::time::sleep_until(turn.unwrap_or(now)), if turn.is_some() => {}
             }
         }
     }
@@ -350,29 +402,16 @@ impl Batcher {
         let entry = Entry { at: self.clock.now(), seed: self.entropy.draw(), commands };
         let ticket = Arc::new(Ticket::new(callers, Arc::clone(&self.settled)));
         let proposal = Proposal { entry: Arc::new(entry), ticket: Some(Arc::clone(&ticket)) };
-        // Sending waits for nothing: openraft's queue is unbounded, and the bound is IN_FLIGHT_MAX.
+        // Sending waits for nothing: openraft's queue is unbounded, and the bound is `in_flight_max`.
         match self.raft.client_write_ff(proposal).now_or_never() {
-            Some(Ok(outcome)) => self.in_flight.push(InFlight { ticket, outcome }),
+            Some(Ok(outcome)) => {
+                self.in_flight.push(InFlight { ticket, outcome, stage: Stage::leaving() });
+            }
             // The core is gone; it never saw this batch.
             Some(Err(_)) | None => {
                 ticket.fail(&ProposeError::Stopped);
                 self.in_hand.send_modify(|in_hand| *in_hand -= 1);
             }
-        }
-    }
-}
-
-/// Waits until this node no longer leads in the term it led in. What it knew stands in `term`, so that a loss is
-/// not missed while nobody waits.
-async fn lost(leading: &mut watch::Receiver<Option<u64>>, term: &mut Option<u64>) {
-    loop {
-        let now = *leading.borrow_and_update();
-        let before = std::mem::replace(term, now);
-        if before.is_some() && now != before {
-            return;
-        }
-        if leading.changed().await.is_err() {
-            return std::future::pending().await;
         }
     }
 }

@@ -11,6 +11,7 @@ use synod_domain::mutants::{Mutant, mutant};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::group::Raft;
+use crate::lasting::Lasting;
 
 /// Callers that may wait for the next round; one that comes later is told to try again.
 const WAITING_MAX: usize = 16 * 1024;
@@ -36,9 +37,9 @@ pub(crate) struct Reads {
 
 impl Reads {
     /// Starts the task that asks; it ends with the last handle.
-    pub(crate) fn start(raft: Raft, patience: Duration) -> Self {
+    pub(crate) fn start(raft: Raft, patience: Duration, lasting: &Lasting) -> Self {
         let (waiting, mut callers) = mpsc::channel::<oneshot::Sender<Told>>(WAITING_MAX);
-        tokio::spawn(async move {
+        lasting.spawn("confirming reads", async move {
             let mut round = Vec::new();
             while callers.recv_many(&mut round, WAITING_MAX).await > 0 {
                 let told = ask(&raft, patience).await;

@@ -7,10 +7,12 @@
 //! Promises that nothing of the backup counts before all of it was checked, and that what the node will write comes
 //! behind everything the backup holds. Leaves the folder and who the node is to the caller.
 
+use std::sync::Arc;
+
 use openraft::Vote;
 use openraft::storage::RaftLogStorage as _;
 use synod_domain::id::NodeId;
-use synod_storage::{Batch, Storage, encode};
+use synod_storage::{Batch, Spool, Storage, encode};
 
 use crate::checkpointer::{adopt, save};
 use crate::group::{Membership, Peer};
@@ -18,6 +20,7 @@ use crate::log_store::LogStore;
 use crate::machine::read_mirror;
 use crate::offload::Offload;
 use crate::records::{BOOKKEEPING_KEY, Bookkeeping, stored};
+use crate::snapshot::SnapshotData;
 
 /// The number of the only voter.
 const FOUNDER: u64 = 1;
@@ -39,14 +42,13 @@ pub enum Error {
     Log(String),
 }
 
-/// Restores a backup for the node `me`, and returns through which index of the old log it goes.
+/// Restores the snapshot of a backup for the node `me`, and returns through which index of the old log it goes.
 ///
 /// # Errors
 /// When the backup is damaged or the disk refuses; the storage is to be thrown away then.
-pub async fn restore(storage: &Storage, backup: &[u8], me: NodeId) -> Result<u64, Error> {
+pub async fn restore(storage: &Storage, backup: Arc<dyn Spool>, me: NodeId) -> Result<u64, Error> {
     let (store, snapshots) = (&*storage.state, &*storage.snapshots);
-    let mut reader = backup;
-    snapshots.receive(&mut reader)?;
+    snapshots.receive(&mut SnapshotData::Received(backup).reader())?;
     adopt(store, snapshots)?;
     let (mut state, place) = read_mirror(store)?;
     let applied = place.applied.ok_or(Error::Empty)?;

@@ -19,8 +19,9 @@ use rand_chacha::rand_core::{RngCore as _, SeedableRng as _};
 
 /// The least that openraft waits for an answer of another member. It takes the heartbeat's interval for an append
 /// and the least election timeout for a vote, and would send everything again to a disk that is slower. The
-/// network keeps a deadline of its own on every request, and a shorter one than this.
-const REQUEST_PATIENCE: Duration = Duration::from_secs(60);
+/// network keeps a deadline of its own on every request, and all that one may come to are shorter than this: a question
+/// about what was lost, a wait for what was sent ahead, the request itself.
+const REQUEST_PATIENCE: Duration = Duration::from_secs(240);
 
 thread_local! {
     /// What [`ThreadRandom`] draws from; replaced by [`seed_thread`].

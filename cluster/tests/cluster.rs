@@ -20,6 +20,7 @@ mod cluster {
     mod history;
     mod membership;
     mod mirror;
+    mod pipeline;
     mod purge;
     mod restart;
     mod snapshots;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{NodeId, TokenId};
 use crate::name::Name;
+use crate::spread::ZONE_LABEL;
 use crate::time::Timestamp;
 use crate::token::TokenHash;
 
@@ -102,6 +103,12 @@ impl NodeSpec {
             capacity: CAPACITY_DEFAULT,
             version: env!("CARGO_PKG_VERSION").into(),
         }
+    }
+
+    /// Returns in which zone it is, if it says so.
+    pub fn zone(&self) -> Option<&str> {
+        let mut labels = self.labels.iter();
+        labels.find(|(label, _)| label.as_str() == ZONE_LABEL).map(|(_, zone)| &**zone)
     }
 }
 

@@ -45,6 +45,14 @@ impl Payload {
         }
     }
 
+    /// Returns the name of its content in the blob store; `None` when it is not there.
+    pub const fn blob(&self) -> Option<[u8; 32]> {
+        match self {
+            Self::Inline(_) => None,
+            Self::Blob { hash, .. } => Some(*hash),
+        }
+    }
+
     /// Returns how many bytes it takes in memory and in the log.
     pub fn weight(&self) -> usize {
         match self {

@@ -33,13 +33,21 @@ pub enum Manner {
     Even,
     /// On as few nodes as possible; nobody moves to make it fewer.
     Packed,
+    /// As many in each zone as in any other, and within a zone as [`Manner::Even`] does; the loss of a zone costs the
+    /// least. Zones are told apart by the label [`ZONE_LABEL`].
+    Zones,
 }
+
+/// The label that says in which zone a node is: what may be lost at once, such as a rack, a room, a power line. All
+/// nodes without it are one zone.
+pub const ZONE_LABEL: &str = "zone";
 
 impl fmt::Display for Manner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Even => "even",
             Self::Packed => "packed",
+            Self::Zones => "zones",
         })
     }
 }
@@ -156,6 +164,8 @@ pub enum Lack {
 pub struct Place {
     /// Which node.
     pub node: NodeId,
+    /// In which zone; the same number is the same zone.
+    pub zone: u32,
     /// How many it has.
     pub present: u32,
     /// How many it may have.
@@ -173,6 +183,7 @@ pub fn spread(manner: Manner, target: u32, places: &[Place]) -> BTreeMap<NodeId,
     let mut shares = match manner {
         Manner::Even => even(target, places),
         Manner::Packed => packed(target, places),
+        Manner::Zones => zoned(target, places),
     };
     shares.retain(|_, share| *share > 0);
     shares
@@ -202,6 +213,36 @@ fn even(target: u32, places: &[Place]) -> BTreeMap<NodeId, u32> {
         shares.insert(place.node, level + 1);
     }
     shares
+}
+
+/// Fills the zones as if each were one place, and then the places of each.
+fn zoned(target: u32, places: &[Place]) -> BTreeMap<NodeId, u32> {
+    let mut zones: BTreeMap<u32, Vec<Place>> = BTreeMap::new();
+    for place in places {
+        zones.entry(place.zone).or_default().push(*place);
+    }
+    let wholes: Vec<Place> = zones.values().filter_map(|zone| together(zone)).collect();
+    let shares = even(target, &wholes);
+    let of_zone = |zone: &Vec<Place>| {
+        let whole = together(zone)?;
+        Some(even(shares.get(&whole.node).copied().unwrap_or(0), zone))
+    };
+    zones.values().filter_map(of_zone).flatten().collect()
+}
+
+/// Returns the places of a zone as one, under the least of their names; `None` of none.
+fn together(zone: &[Place]) -> Option<Place> {
+    zone.iter().copied().reduce(|whole, place| Place {
+        node: whole.node.min(place.node),
+        zone: place.zone,
+        present: whole.present.saturating_add(place.present),
+        room: whole.room.saturating_add(place.room),
+        favour: whole.favour.saturating_add(place.favour),
+        burden: (
+            whole.burden.0.saturating_add(place.burden.0),
+            whole.burden.1.saturating_add(place.burden.1),
+        ),
+    })
 }
 
 /// Keeps what is there. More goes to the places that have the most already; less is taken from those that have the

@@ -5,17 +5,25 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use synod::native::{AgentError, Context, NativeAgent};
 
+use crate::chance::Streams;
 use crate::history::{Fact, History};
 use crate::script::{Act, Script};
+use crate::spending;
 
 /// The words with which scripted panics begin, so that they are told from real ones.
 pub(crate) const SCRIPTED_PANIC: &str = "scripted: ";
 
+/// Why scripted failures fail.
+pub(crate) const SCRIPTED_FAILURE: &str = "the script says so";
+
 /// How often a working agent says that it lives; tasks allow two seconds of silence.
 const HEARTBEAT: Duration = Duration::from_millis(500);
 
+/// Bytes of a result that is large: more than stands in the log itself.
+const LARGE: usize = 80 * 1024;
+
 /// Follows the script and notes each attempt.
-pub(crate) struct ScriptedAgent(pub(crate) History);
+pub(crate) struct ScriptedAgent(pub(crate) History, pub(crate) Streams);
 
 impl NativeAgent for ScriptedAgent {
     type Input = Script;
@@ -33,21 +41,31 @@ impl NativeAgent for ScriptedAgent {
             context.heartbeat();
             left -= part;
         }
+        if matches!(step.act, Act::Succeed | Act::Fail | Act::Refuse) {
+            let used = spending::drawn(self.1, task, attempt, 0);
+            self.0.note(Fact::Uses { task, attempt, usage: spending::sum(&used) });
+            used.into_iter().for_each(|usage| context.usage(usage, None));
+        }
         match step.act {
-            Act::Succeed => Ok(result(attempt)),
-            Act::Fail => Err(AgentError::retry("the script says so")),
+            Act::Succeed => Ok(result(attempt, script.is_long())),
+            Act::Fail => Err(AgentError::retry(SCRIPTED_FAILURE)),
             Act::Refuse => Err(AgentError::fail("the script says for good")),
             Act::Hang => {
                 context.cancelled().await;
                 Err(AgentError::retry("it hung"))
             }
-            Act::HangDeaf => std::future::pending().await,
+            // Whoever kills its machine has told so, and does not live to do anything else.
+            Act::HangDeaf | Act::Kill => std::future::pending().await,
             Act::Panic => panic!("{SCRIPTED_PANIC}attempt {attempt}"),
         }
     }
 }
 
-/// Makes the result of an attempt: it says whose it is, so that a judge can tell.
-pub(crate) fn result(attempt: u32) -> Value {
-    json!({ "attempt": attempt })
+/// Makes the result of an attempt: it says whose it is, so that a judge can tell. A large one is a blob.
+pub(crate) fn result(attempt: u32, large: bool) -> Value {
+    if large {
+        json!({ "attempt": attempt, "padding": "x".repeat(LARGE) })
+    } else {
+        json!({ "attempt": attempt })
+    }
 }

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::chance::Stream;
 use crate::disk::Disk;
-use crate::faults::{Fault, Kind};
+use crate::faults::{Fault, Kind, Part};
 use crate::history::Fact;
 use crate::host;
 use crate::machine::{Machine, Order};
 use crate::net::ip_of;
+use crate::probe;
 use crate::scenario::Schedule;
 use crate::shared::{Phase, Shared};
 use crate::world::Settings;
@@ -38,6 +40,8 @@ pub(crate) struct Site {
     pub(crate) back_at: Option<Duration>,
     /// Whether something on the disk is not what was written.
     pub(crate) flipped: bool,
+    /// The fault that comes with the next write.
+    pub(crate) cut: Option<Fault>,
     /// Whether the disk does nothing.
     pub(crate) frozen: bool,
     /// Whether the machine goes for good once its node has left.
@@ -57,6 +61,8 @@ pub(crate) struct Driver<'a> {
     pub(crate) going_on: Vec<(Duration, Fault)>,
     /// Which nodes are still to be restarted, one after the other.
     pub(crate) rolling: VecDeque<u64>,
+    /// In which order.
+    pub(crate) orders: Stream,
     /// The latency of a healthy link: least and most.
     pub(crate) latency: (Duration, Duration),
     /// When work was last seen unfinished.
@@ -114,6 +120,7 @@ impl Driver<'_> {
         if let Some(hear) = &self.shared.on_time {
             hear(now);
         }
+        self.strike(now);
         // Whoever ends before all have stood at one place is missed there.
         let may_stay_away = self.shared.phase() == Phase::Closing && self.shared.has_rested();
         for place in 0..self.sites.len() {
@@ -128,7 +135,8 @@ impl Driver<'_> {
             let machine = &self.sites[place].machine;
             let is_coming = machine.nodes > 1 && machine.identity.lock().is_none();
             let is_going = machine.order() != Order::None;
-            if is_down || is_coming || is_going || machine.unfinished.load(Ordering::Relaxed) > 0 {
+            let is_busy = machine.unfinished.load(Ordering::Relaxed) > 0 || probe::is_due(machine);
+            if is_down || is_coming || is_going || is_busy {
                 self.busy_at = now;
             }
         }
@@ -151,14 +159,8 @@ impl Driver<'_> {
         self.shared.wires.refuse(site.machine.node, true);
         match site.machine.order() {
             Order::Stop => {}
-            Order::Leave => {
-                site.empty(false);
-                if site.stays_out {
-                    (site.back_at, site.gone) = (None, true);
-                    site.machine.now_is_there(site.machine.node, false);
-                    site.machine.note(Fact::Gone);
-                }
-            }
+            Order::Leave => site.leave(),
+            Order::None if site.machine.has_left() => site.leave(),
             Order::None => {
                 site.lose_power(0);
                 if site.flipped {
@@ -179,9 +181,46 @@ impl Driver<'_> {
             if let Some((_, fault)) = self.plan.pop_front()
                 && self.may_be(&fault)
             {
-                self.shared.note(Fact::Injected(fault.clone()));
-                self.perform(now, fault);
+                self.begin(now, fault);
             }
+        }
+    }
+
+    /// Lets a fault come, unless there is nothing for it to hit. One that comes in a write comes with the next one.
+    fn begin(&mut self, now: Duration, fault: Fault) {
+        let Some(fault) = self.aim(&fault) else { return self.shared.note(Fact::Missed(fault)) };
+        if let Fault::CutWrite { node, part, counts, .. } = fault {
+            if let Some(site) = self.site_mut(node) {
+                site.disk.memory().cut_next_write(Some((part, counts)));
+                let before = site.cut.replace(fault);
+                before.map(Fact::Missed).into_iter().for_each(|missed| self.shared.note(missed));
+            }
+            return;
+        }
+        self.shared.note(Fact::Injected(fault.clone()));
+        self.perform(now, fault);
+    }
+
+    /// Aims at something that is stored: at a bit that there is, in another part if the drawn one is empty.
+    fn aim(&self, fault: &Fault) -> Option<Fault> {
+        let mut aimed = fault.clone();
+        if let Fault::BitFlip { node, part, position } | Fault::LostFile { node, part, position, .. } =
+            &mut aimed
+        {
+            let disk = self.site(*node)?.disk.memory();
+            let parts = [*part, Part::Log, Part::State, Part::Snapshots, Part::Blobs];
+            *part = parts.into_iter().find(|part| disk.bits(*part) > 0)?;
+            *position %= disk.bits(*part);
+        }
+        Some(aimed)
+    }
+
+    /// Crashes those whose power went in a write of the last step.
+    fn strike(&mut self, now: Duration) {
+        let struck = |site: &mut Site| site.cut.take_if(|_| site.disk.memory().has_lost_power());
+        for fault in self.sites.iter_mut().filter_map(struck).collect::<Vec<_>>() {
+            self.shared.note(Fact::Injected(fault.clone()));
+            self.perform(now, fault);
         }
     }
 
@@ -196,8 +235,7 @@ impl Driver<'_> {
             if now < step.at + CRASH_PATIENCE && self.waits_for_more(&fault) {
                 self.schedule.put_back(step);
             } else if self.can_be(&fault) {
-                self.shared.note(Fact::Injected(fault.clone()));
-                self.perform(now, fault);
+                self.begin(now, fault);
             } else {
                 self.shared.note(Fact::Missed(fault));
             }
@@ -237,6 +275,10 @@ impl Driver<'_> {
                 && site.machine.voters.load(Ordering::Relaxed) == count
         };
         if fault.kind().is_destructive() && !there.iter().all(is_whole) {
+            return false;
+        }
+        // The other of two is no majority: nobody could agree on a new member in its place.
+        if matches!(fault.kind(), Kind::BitFlip | Kind::LostFile | Kind::EmptyDisk) && count == 2 {
             return false;
         }
         // Fewer than it began with would survive less than it did.
@@ -282,8 +324,14 @@ impl Driver<'_> {
         for (_, fault) in std::mem::take(&mut self.going_on) {
             self.end(&fault);
         }
-        let (lost, doubled) = self.shared.wires.counts();
-        self.shared.note(Fact::Datagrams { lost, doubled });
+        for site in &mut self.sites {
+            let disk = site.disk.memory();
+            disk.fail_next_read(None);
+            disk.cut_next_write(None);
+            site.cut.take().map(Fact::Missed).into_iter().for_each(|missed| self.shared.note(missed));
+        }
+        let (lost, doubled, late) = self.shared.wires.counts();
+        self.shared.note(Fact::Datagrams { lost, doubled, late });
         self.shared.note(Fact::FaultsEnded);
         *self.shared.phase.lock() = Phase::Settling;
     }
@@ -301,11 +349,13 @@ impl Driver<'_> {
             }
         });
         self.shared.now_is_there(node, true);
+        self.nodes().into_iter().for_each(|other| self.lay_link(node, other));
         self.sites.push(Site {
             machine,
             disk,
             back_at: None,
             flipped: false,
+            cut: None,
             frozen: false,
             stays_out: false,
             gone: false,
@@ -324,9 +374,20 @@ impl Site {
         self.machine.note(Fact::Lost { unsynced: loss.unsynced, kept: loss.kept });
     }
 
+    /// Makes the machine one without a node: it joins as another, or goes for good.
+    fn leave(&mut self) {
+        self.empty(false);
+        if self.stays_out {
+            (self.back_at, self.gone) = (None, true);
+            self.machine.now_is_there(self.machine.node, false);
+            self.machine.note(Fact::Gone);
+        }
+    }
+
     /// Puts an empty disk in. Whoever it was is still a member of the cluster, or has left it.
     pub(crate) fn empty(&mut self, is_member: bool) {
         self.disk.empty();
+        self.cut.take().map(Fact::Missed).into_iter().for_each(|missed| self.machine.note(missed));
         self.flipped = false;
         self.machine.replace_disk(self.disk.memory(), is_member);
     }

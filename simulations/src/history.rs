@@ -11,12 +11,18 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use synod::node::domain::event::Event;
 use synod::node::domain::id::{AgentId, NodeId, TaskId, TokenId};
+use synod::node::domain::name::Name;
+use synod::node::domain::node::NodeRole;
 use synod::node::domain::pause::Pausable;
-use synod::node::domain::task::Phase;
+use synod::node::domain::task::{Lane, Phase, Usage};
+use synod::node::domain::time::Timestamp;
 
 use crate::clock::SimulatedClock;
 use crate::faults::Fault;
 use crate::script::Act;
+
+/// What a node says that the others have removed, in its own words.
+pub(crate) const WAS_REMOVED: &str = "it was removed";
 
 /// One fact and when it was noted.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,6 +66,8 @@ pub enum Fact {
         lost: u64,
         /// How many came twice on purpose.
         doubled: u64,
+        /// How many were held back until another had come.
+        late: u64,
     },
     /// No fault and no new work from here on.
     FaultsEnded,
@@ -92,6 +100,17 @@ pub enum Fact {
         /// Of its bytes.
         hash: u64,
     },
+    /// The node's log had an entry at its start that its state did not have: it may never be decided.
+    Stored {
+        /// Its place.
+        index: u64,
+        /// The term of the leader who proposed it.
+        term: u64,
+        /// Of its bytes.
+        hash: u64,
+    },
+    /// The node passed over entries of which nobody has told anything: what they brought about is looked up.
+    Skipped,
     /// The node's state after an entry.
     State {
         /// The last entry in it.
@@ -136,6 +155,13 @@ pub enum Fact {
     },
     /// How a task stands in the node's state or history, looked up.
     Stands(Standing),
+    /// The node could not read how a task stands, and said so.
+    Unread {
+        /// Which.
+        task: TaskId,
+        /// What it said.
+        why: String,
+    },
     /// Everything that is paused, looked up.
     Paused(Vec<Pausable>),
     /// A token that was acknowledged, looked up.
@@ -149,6 +175,8 @@ pub enum Fact {
     Happened {
         /// The entry of the log that brought it about.
         index: u64,
+        /// The time of that entry.
+        at: Timestamp,
         /// The event.
         event: Event,
     },
@@ -161,6 +189,24 @@ pub enum Fact {
         /// What it is going to do.
         act: Act,
     },
+    /// An attempt is about to say what it used, with its end. Whether that is taken is said elsewhere.
+    Uses {
+        /// Which task.
+        task: TaskId,
+        /// Under which attempt.
+        attempt: u32,
+        /// What it says.
+        usage: Usage,
+    },
+    /// What the node says that all attempts of a task used, looked up at the end.
+    Used {
+        /// Which task.
+        task: TaskId,
+        /// In all.
+        usage: Usage,
+    },
+    /// The dead letters that wait for somebody to decide about them, looked up at the end.
+    Letters(Vec<TaskId>),
     /// A client asked something of the node.
     Asked {
         /// Pairs it with its answer.
@@ -281,6 +327,58 @@ pub enum Request {
         /// Which.
         token: TokenId,
     },
+    /// To submit a dead letter again.
+    Redrive {
+        /// Which.
+        letter: TaskId,
+        /// As which task.
+        task: TaskId,
+    },
+    /// To drop a dead letter.
+    Purge {
+        /// Which.
+        letter: TaskId,
+    },
+    /// To let a pool have so many agents.
+    Scale {
+        /// Which pool.
+        pool: Name,
+        /// How many.
+        target: u32,
+    },
+    /// To let a pool finish its work and be gone.
+    Retire {
+        /// Which pool.
+        pool: Name,
+    },
+    /// To create a pool, or to change it.
+    PutPool {
+        /// Which pool.
+        pool: Name,
+    },
+    /// To move a task to another lane.
+    SetLane {
+        /// Which task.
+        task: TaskId,
+        /// Which lane.
+        lane: Lane,
+    },
+    /// To take a lease back that was not used.
+    Release {
+        /// Of which task.
+        task: TaskId,
+        /// Of which attempt.
+        attempt: u32,
+    },
+    /// To give a node a vote, or to take it.
+    SetRole {
+        /// Which node.
+        node: NodeId,
+        /// What it is to be.
+        role: NodeRole,
+    },
+    /// To let another node lead.
+    Transfer,
     /// To let a node give its agents away, or to keep them again.
     Drain {
         /// Which.
@@ -363,9 +461,13 @@ impl Fact {
     pub fn concerns(&self, task: TaskId) -> bool {
         match self {
             Self::Stands(standing) => standing.task == task,
-            Self::Acts { task: of, .. } => *of == task,
+            Self::Unread { task: of, .. } => *of == task,
+            Self::Acts { task: of, .. } | Self::Uses { task: of, .. } | Self::Used { task: of, .. } => {
+                *of == task
+            }
+            Self::Letters(letters) => letters.contains(&task),
             Self::Happened { event, .. } => event.task() == Some(task),
-            Self::Asked { request, .. } => request.task() == Some(task),
+            Self::Asked { request, .. } => request.concerns(task),
             Self::Answered { answer: Answer::Submitted(of), .. } => *of == task,
             Self::Answered { answer: Answer::Claimed(leases), .. } => {
                 leases.iter().any(|(of, _)| *of == task)
@@ -381,6 +483,8 @@ impl Fact {
             | Self::Admitted { .. }
             | Self::Leads { .. }
             | Self::Applied { .. }
+            | Self::Stored { .. }
+            | Self::Skipped
             | Self::State { .. }
             | Self::Rests { .. }
             | Self::NodeFailed { .. }
@@ -399,7 +503,7 @@ impl Fact {
 }
 
 impl Request {
-    /// Returns the task it is about.
+    /// Returns the task it is about. A dead letter is one no more.
     pub const fn task(&self) -> Option<TaskId> {
         match self {
             Self::Wait { task }
@@ -407,7 +511,9 @@ impl Request {
             | Self::Cancel { task }
             | Self::Heartbeat { task, .. }
             | Self::Complete { task, .. }
-            | Self::Fail { task, .. } => Some(*task),
+            | Self::Fail { task, .. }
+            | Self::Release { task, .. }
+            | Self::SetLane { task, .. } => Some(*task),
             Self::Submit { .. }
             | Self::Register { .. }
             | Self::Claim { .. }
@@ -416,7 +522,23 @@ impl Request {
             | Self::PutToken { .. }
             | Self::RotateToken { .. }
             | Self::RevokeToken { .. }
+            | Self::Redrive { .. }
+            | Self::Purge { .. }
+            | Self::Scale { .. }
+            | Self::Retire { .. }
+            | Self::PutPool { .. }
+            | Self::SetRole { .. }
+            | Self::Transfer
             | Self::Drain { .. } => None,
+        }
+    }
+
+    /// Tells whether a task is named in it.
+    fn concerns(&self, task: TaskId) -> bool {
+        match self {
+            Self::Redrive { letter, task: new } => [letter, new].contains(&&task),
+            Self::Purge { letter } => *letter == task,
+            other => other.task() == Some(task),
         }
     }
 }

@@ -14,10 +14,10 @@ use crate::admission::{admit, come_in};
 use crate::history::Fact;
 use crate::machine::{Machine, Order};
 use crate::net::{Net, address_of};
-use crate::observer::{Observer, close, follow_the_lead};
+use crate::observer::{Observer, close, follow_the_lead, note_tail};
 use crate::shared::{Phase, name_of};
 use crate::story::Story;
-use crate::{disk, fleet, replay, workload};
+use crate::{disk, fleet, probe, replay, workload};
 
 /// How long agents may finish when the node stops: shorter than their longest work, so that some of it is given back.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -34,6 +34,9 @@ pub(crate) const AGEING: Duration = Duration::from_secs(3);
 /// Entries between two snapshots: a world writes some thousands, so its log is cut off often.
 pub(crate) const SNAPSHOT_ENTRIES: u64 = 100;
 
+/// The time between two checkpoints: short, so that what follows on one comes as often as the rest.
+pub(crate) const CHECKPOINTS: Duration = Duration::from_secs(1);
+
 /// Lives once, to a crash, a failure, an order to stop or the end of the world.
 pub(crate) async fn live(machine: Arc<Machine>) {
     let life = machine.next_life();
@@ -43,7 +46,7 @@ pub(crate) async fn live(machine: Arc<Machine>) {
     let mut tasks = JoinSet::new();
     let node = match begin(&machine, life, &mut tasks).await {
         Ok(node) => node,
-        Err(error) => return machine.note(Fact::NodeFailed { reason: error.to_string() }),
+        Err(error) => return machine.has_failed(error.to_string()),
     };
     let mut looks = 0_u32;
     while machine.phase() != Phase::Closing {
@@ -66,7 +69,7 @@ pub(crate) async fn live(machine: Arc<Machine>) {
             reason = node.failed() => {
                 // What it was told and has not begun, it has not done.
                 machine.tell(Order::None);
-                return machine.note(Fact::NodeFailed { reason });
+                return machine.has_failed(reason);
             }
             () = sleep(machine.pace.look) => {}
         }
@@ -75,7 +78,7 @@ pub(crate) async fn live(machine: Arc<Machine>) {
     if machine.phase() == Phase::Closing && machine.order() != Order::Leave {
         tokio::select! {
             biased;
-            reason = node.failed() => return machine.note(Fact::NodeFailed { reason }),
+            reason = node.failed() => return machine.has_failed(reason),
             () = close(&machine, &node) => {}
         }
     }
@@ -105,7 +108,7 @@ async fn begin(machine: &Arc<Machine>, life: u32, tasks: &mut JoinSet<()>) -> Re
     if let Some(repair) = opened.repaired {
         machine.note(Fact::Repaired { reason: repair.reason });
     }
-    let log = opened.storage.log.clone();
+    note_tail(machine, opened.storage.state.applied());
     let builder = Node::builder().clock(machine.clock.clone()).entropy(machine.entropy.clone()).drain(DRAIN);
     let builder = machine.story.equip(machine, builder)?;
     let builder = machine.cast.equip(builder, machine)?;
@@ -121,7 +124,7 @@ async fn begin(machine: &Arc<Machine>, life: u32, tasks: &mut JoinSet<()>) -> Re
     };
     let node = Arc::new(builder.storage(opened.storage).begin().await?);
     // Nothing happens between these two, for nobody waits: what is not in the state is heard.
-    let observer = Observer::new(machine.clone(), &node, log);
+    let observer = Observer::new(machine.clone(), &node);
     tasks.spawn(follow_the_lead(machine.clone(), node.clone()));
     tasks.spawn(observer.run(node.clone(), life));
     tasks.spawn(work(machine.clone(), node.clone(), life));
@@ -147,7 +150,8 @@ async fn work(machine: Arc<Machine>, node: Arc<Node>, life: u32) {
     }
     let clients = machine.cast.start(node.clone(), machine.clone(), life);
     let ordinary = people(node.clone(), machine.clone(), life);
-    tokio::join!(admit(machine.clone(), node.clone()), ordinary, clients);
+    let probed = probe::run(node.clone(), machine.clone());
+    tokio::join!(admit(machine.clone(), node.clone()), ordinary, clients, probed);
 }
 
 /// Lets those at it who belong to the world's story.

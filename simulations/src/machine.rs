@@ -11,7 +11,7 @@ use synod::node::domain::id::NodeId;
 use synod::node::storage::MemoryDisk;
 
 use crate::clock::NodeClock;
-use crate::history::{Fact, History};
+use crate::history::{Fact, History, WAS_REMOVED};
 use crate::shared::Shared;
 
 /// What a node is told to do from outside.
@@ -45,7 +45,13 @@ pub(crate) struct Machine {
     /// How many tasks the node last said are unfinished.
     pub(crate) unfinished: AtomicU64,
     order: Mutex<Order>,
+    /// Whether it was told to leave since it was admitted, in whatever life.
+    leaves: AtomicBool,
+    /// Whether it has left without having heard so: the others refused it as one who was removed.
+    has_left: AtomicBool,
     takes_work: AtomicBool,
+    /// Whether a submit was acknowledged after the last fault.
+    serves: AtomicBool,
     /// How many voters the node last said the group has.
     pub(crate) voters: AtomicU64,
     lives: AtomicU32,
@@ -72,7 +78,10 @@ impl Machine {
             was: Mutex::new(None),
             unfinished: AtomicU64::new(0),
             order: Mutex::new(Order::None),
+            leaves: AtomicBool::new(false),
+            has_left: AtomicBool::new(false),
             takes_work: AtomicBool::new(false),
+            serves: AtomicBool::new(false),
             voters: AtomicU64::new(0),
             lives: AtomicU32::new(0),
             shared,
@@ -98,7 +107,24 @@ impl Machine {
 
     /// Tells the node what to do.
     pub(crate) fn tell(&self, order: Order) {
+        self.leaves.fetch_or(order == Order::Leave, Ordering::Relaxed);
         *self.order.lock() = order;
+    }
+
+    /// Takes note that the node has failed. Whoever was told to leave and is refused as removed has left.
+    pub(crate) fn has_failed(&self, reason: String) {
+        // Who has no power says nothing.
+        if self.disk().has_lost_power() {
+            return;
+        }
+        let was_removed = reason.contains(WAS_REMOVED) && self.leaves.load(Ordering::Relaxed);
+        self.has_left.store(was_removed, Ordering::Relaxed);
+        self.note(Fact::NodeFailed { reason });
+    }
+
+    /// Tells whether the node had left when it failed.
+    pub(crate) fn has_left(&self) -> bool {
+        self.has_left.load(Ordering::Relaxed)
     }
 
     /// Returns what the node was told in this life.
@@ -115,9 +141,20 @@ impl Machine {
         self.takes_work.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn now_serves(&self) {
+        self.serves.store(true, Ordering::Relaxed);
+    }
+
+    /// Tells whether the node has acknowledged a submit after the last fault.
+    pub(crate) fn serves(&self) -> bool {
+        self.serves.load(Ordering::Relaxed)
+    }
+
     /// Puts an empty disk in, and forgets who the node was; `is_member` when the cluster does not.
     pub(crate) fn replace_disk(&self, with: MemoryDisk, is_member: bool) {
         *self.disk.lock() = with;
+        self.leaves.store(false, Ordering::Relaxed);
+        self.has_left.store(false, Ordering::Relaxed);
         if let Some(identity) = self.identity.lock().take() {
             *self.was.lock() = is_member.then_some(identity.node);
         }

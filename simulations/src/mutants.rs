@@ -32,8 +32,15 @@ impl Seeded {
     /// Returns the only faults of the worlds in which it is looked for, where all kinds together bring it about too
     /// rarely; `None` for all.
     pub const fn faults(&self) -> Option<&'static str> {
-        // It shows between the election of another and the moment in which a leader that was cut off lets go.
-        if matches!(self.mutant, Mutant::StaleRead) { Some("partition") } else { None }
+        if matches!(self.mutant, Mutant::StaleRead) {
+            // It shows between the election of another and the moment in which a leader that was cut off lets go.
+            Some("partition")
+        } else if matches!(self.mutant, Mutant::PurgeTooEarly) {
+            // It shows when the power goes between the purge of what was on its way and the next write of the mirror.
+            Some("crash,slow-disk")
+        } else {
+            None
+        }
     }
 }
 
@@ -77,7 +84,7 @@ pub const ALL: [Seeded; 21] = [
     Seeded {
         mutant: Mutant::PurgeTooEarly,
         breaks: "a restart misses what the log has forgotten and no snapshot has",
-        notices: Notices::Alone("committed stays"),
+        notices: Notices::Alone("stays up"),
     },
     Seeded {
         mutant: Mutant::ForgetTheVote,

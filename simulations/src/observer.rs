@@ -11,26 +11,24 @@ use serde_json::Value;
 use synod::node::domain::id::TaskId;
 use synod::node::domain::task::Task;
 use synod::node::events::{Happening, Heard, Subscription};
-use synod::node::storage::{Log, decode, encode};
-use synod::node::{LogRecord, Node};
+use synod::node::storage::{MemoryDisk, Record, decode, encode};
+use synod::node::{Error, LogRecord, Node};
 use tokio::task::unconstrained;
 use tokio::time::sleep;
 
 use crate::history::{Answer, Fact, Standing};
 use crate::machine::Machine;
+use crate::story::Story;
 use crate::{trace, workload};
 
 /// The pause between two looks whether a node has caught up.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// Bytes of the log that are read at a time.
-const READ_BYTES: usize = 1 << 20;
-
 /// Observes one life of a node.
 pub(crate) struct Observer {
     machine: Arc<Machine>,
     events: Subscription,
-    log: Arc<dyn Log>,
+    disk: MemoryDisk,
     /// The last entry whose application was noted.
     noted: u64,
     /// The entry after which the state was hashed last.
@@ -38,8 +36,8 @@ pub(crate) struct Observer {
 }
 
 impl Observer {
-    pub(crate) fn new(machine: Arc<Machine>, node: &Node, log: Arc<dyn Log>) -> Self {
-        Self { machine, events: node.events(), log, noted: applied(node), hashed: 0 }
+    pub(crate) fn new(machine: Arc<Machine>, node: &Node) -> Self {
+        Self { events: node.events(), disk: machine.disk(), machine, noted: applied(node), hashed: 0 }
     }
 
     pub(crate) async fn run(mut self, node: Arc<Node>, life: u32) {
@@ -90,7 +88,12 @@ impl Observer {
     /// Passes over what came at once instead of entry by entry; what the log has there may be about to be cut off. Returns
     /// that nobody has looked since.
     fn skips(&mut self, node: &Node) -> bool {
-        self.noted = self.noted.max(applied(node));
+        let applied = applied(node);
+        self.noted = self.noted.max(applied);
+        // What another has told of them is known; of the rest nobody will tell anything any more.
+        if applied > self.machine.last_told() {
+            self.machine.note(Fact::Skipped);
+        }
         false
     }
 
@@ -100,7 +103,8 @@ impl Observer {
             return;
         }
         for event in &happening.events {
-            self.machine.note(Fact::Happened { index: happening.index, event: event.clone() });
+            let (index, at, event) = (happening.index, happening.at, event.clone());
+            self.machine.note(Fact::Happened { index, at, event });
         }
     }
 
@@ -113,15 +117,14 @@ impl Observer {
         let applied = applied(node);
         while self.noted < applied {
             // The storage numbers records from 1, Raft from 0.
-            let records = self.log.read(self.noted + 2, applied + 2, READ_BYTES).unwrap_or_default();
+            let records = self.disk.peek(self.noted + 2, applied + 2);
             if records.is_empty() {
                 // They were purged, or the disk is lost.
                 self.noted = applied;
             }
             for record in records {
-                let index = record.index - 1;
-                let term = decode::<LogRecord>(&record.bytes).map_or(0, |entry| entry.term);
-                self.machine.note(Fact::Applied { index, term, hash: trace::hash(&record.bytes) });
+                let (index, term, hash) = entry(&record);
+                self.machine.note(Fact::Applied { index, term, hash });
                 self.noted = index;
             }
         }
@@ -133,6 +136,20 @@ impl Observer {
         }
         self.machine.note(Fact::State { index: applied, hash: hash_of(node) });
         self.hashed = applied;
+    }
+}
+
+/// Returns where an entry stands, its term, and the hash of its bytes.
+fn entry(record: &Record) -> (u64, u64, u64) {
+    let term = decode::<LogRecord>(&record.bytes).map_or(0, |entry| entry.term);
+    (record.index - 1, term, trace::hash(&record.bytes))
+}
+
+/// Notes the entries that the log has at a start and the state does not: they may be decided, or not.
+pub(crate) fn note_tail(machine: &Machine, applied: u64) {
+    for record in machine.disk().peek(applied + 1, u64::MAX) {
+        let (index, term, hash) = entry(&record);
+        machine.note(Fact::Stored { index, term, hash });
     }
 }
 
@@ -200,12 +217,19 @@ async fn look_last(machine: &Arc<Machine>, node: &Arc<Node>) {
         sleep(LOOK).await;
     }
     look(machine, node);
+    // Agents of others say elsewhere what they used.
+    let bills = matches!(machine.story, Story::Clients(_)) && !machine.cast.has_own_agents();
     for task in known(machine, node) {
         if let Ok(found) = node.task(task) {
             let result_of = result_of(machine, node, &found).await;
             machine.note(Fact::Stands(Standing { result_of, ..standing(&found) }));
+            if bills {
+                machine.note(Fact::Used { task, usage: found.usage.clone() });
+            }
         }
     }
+    let letters = node.read(|state| state.dead_letters().map(|letter| letter.spec.id).collect());
+    machine.note(Fact::Letters(letters));
     machine.note(Fact::Closed);
 }
 
@@ -220,11 +244,13 @@ fn known(machine: &Machine, node: &Node) -> BTreeSet<TaskId> {
 /// Notes how every task stands, what is paused, and which tokens open. In one moment: it waits for nothing.
 fn look(machine: &Machine, node: &Node) {
     for task in known(machine, node) {
-        let standing = match node.task(task) {
-            Ok(found) => standing(&found),
-            Err(_) => Standing { task, phase: None, attempt: 0, holder: None, result_of: None },
-        };
-        machine.note(Fact::Stands(standing));
+        machine.note(match node.task(task) {
+            Ok(found) => Fact::Stands(standing(&found)),
+            Err(Error::NoTask(_) | Error::Refused(_)) => {
+                Fact::Stands(Standing { task, phase: None, attempt: 0, holder: None, result_of: None })
+            }
+            Err(error) => Fact::Unread { task, why: error.to_string() },
+        });
     }
     machine.note(Fact::Paused(node.read(|state| state.pauses().map(|pause| pause.what.clone()).collect())));
     workload::look(machine, node);

@@ -9,6 +9,9 @@ use crate::history::Fact;
 use crate::machine::Order;
 use crate::net::ip_of;
 
+/// The most milliseconds that a message takes on one link longer than on the best one of its world.
+const LATENCY_LINK_MAX: u64 = 20;
+
 impl Driver<'_> {
     pub(crate) fn perform(&mut self, now: Duration, fault: Fault) {
         match &fault {
@@ -30,6 +33,15 @@ impl Driver<'_> {
                     site.empty(true);
                 }
             }
+            Fault::LostFile { node, part, position, down } => {
+                self.crash(now, *node, *down, 100, false);
+                if let Some(site) = self.site_mut(*node) {
+                    site.flipped |= site.disk.memory().lose_files(*part, *position);
+                }
+            }
+            Fault::CutWrite { node, down, keep_percent, .. } => {
+                self.crash(now, *node, *down, *keep_percent, true);
+            }
             Fault::Restart { node } => self.tell(*node, Order::Stop),
             Fault::Leave { node } => self.tell(*node, Order::Leave),
             Fault::Join { node } => self.enter(*node),
@@ -40,8 +52,12 @@ impl Driver<'_> {
                 self.tell(*node, Order::Leave);
             }
             Fault::RollingRestart => {
-                let nodes = self.nodes();
-                self.rolling.extend(nodes);
+                // In any order: who leads may be the first or the last.
+                let mut left: Vec<u64> = self.nodes().into_iter().collect();
+                while let Some(next) = self.orders.pick(&left).copied() {
+                    left.retain(|node| *node != next);
+                    self.rolling.push_back(next);
+                }
             }
             Fault::Reconnect { one, other } => self.shared.wires.cut(*one, *other),
             Fault::LyingDisk => {
@@ -52,6 +68,7 @@ impl Driver<'_> {
             }
             Fault::SlowDisk { node, .. }
             | Fault::FailedSync { node }
+            | Fault::FailedRead { node, .. }
             | Fault::FullDisk { node, .. }
             | Fault::BitFlip { node, .. }
             | Fault::ClockJump { node, .. }
@@ -75,6 +92,7 @@ impl Driver<'_> {
         match fault {
             Fault::SlowDisk { sync, .. } => site.disk.slow(Some(*sync)),
             Fault::FailedSync { .. } => site.disk.fail_next_sync(),
+            Fault::FailedRead { part, .. } => site.disk.memory().fail_next_read(Some(*part)),
             Fault::FullDisk { bytes, .. } => site.disk.limit(Some(*bytes)),
             Fault::BitFlip { part, position, .. } => {
                 site.flipped |= site.disk.memory().flip_bit(*part, *position);
@@ -122,10 +140,8 @@ impl Driver<'_> {
             .going_on
             .iter()
             .any(|(_, other)| other.kind() == fault.kind() && other.node() == fault.node());
-        let (least, most) = self.latency;
         if let Fault::SlowLink { one, other, .. } = fault {
-            self.sim.set_link_latency(ip_of(*one), ip_of(*other), least);
-            self.sim.set_link_max_message_latency(ip_of(*one), ip_of(*other), most);
+            self.lay_link(*one, *other);
         }
         let Some(site) = fault.node().and_then(|node| self.site_mut(node)) else { return };
         match fault {
@@ -141,6 +157,15 @@ impl Driver<'_> {
             }
             _ => {}
         }
+    }
+
+    /// Makes a link take the time that a message takes there in this world: each has its own longest one.
+    pub(crate) fn lay_link(&self, one: u64, other: u64) {
+        let (least, most) = self.latency;
+        let mut stream = self.shared.streams.open(&format!("link {} {}", one.min(other), one.max(other)));
+        let most = most + stream.millis(0, LATENCY_LINK_MAX);
+        self.sim.set_link_latency(ip_of(one), ip_of(other), least);
+        self.sim.set_link_max_message_latency(ip_of(one), ip_of(other), most);
     }
 
     /// Makes the wires what the faults that go on make of them.
@@ -165,9 +190,11 @@ impl Driver<'_> {
                 Fault::HungPeer { node, .. } => ways()
                     .filter(|(from, to)| from == node && to != node)
                     .for_each(|(from, to)| wires.change(from, to, |way| way.mute = true)),
-                Fault::Datagrams { lost, doubled, .. } => {
+                Fault::Datagrams { lost, doubled, late, .. } => {
                     ways().for_each(|(from, to)| {
-                        wires.change(from, to, |way| (way.lost, way.doubled) = (*lost, *doubled));
+                        wires.change(from, to, |way| {
+                            (way.lost, way.doubled, way.late) = (*lost, *doubled, *late);
+                        });
                     });
                 }
                 _ => {}

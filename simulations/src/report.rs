@@ -128,8 +128,10 @@ fn injected(history: &[Record]) -> BTreeMap<String, usize> {
                 "power losses that kept all writes"
             }
             Fact::NodeFailed { .. } => "ends of a node by itself",
-            Fact::Datagrams { lost, doubled } => {
-                for (what, count) in [("datagrams lost", lost), ("datagrams doubled", doubled)] {
+            Fact::Datagrams { lost, doubled, late } => {
+                let counts =
+                    [("datagrams lost", lost), ("datagrams doubled", doubled), ("datagrams overtaken", late)];
+                for (what, count) in counts {
                     if let Ok(count @ 1..) = usize::try_from(*count) {
                         injected.insert(what.to_owned(), count);
                     }

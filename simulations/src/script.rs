@@ -23,6 +23,8 @@ pub enum Act {
     HangDeaf,
     /// Panics; an agent outside disappears and says its result much too late.
     Panic,
+    /// Takes its machine down with it, where the world lets it; falls silent elsewhere.
+    Kill,
 }
 
 /// One attempt.
@@ -33,6 +35,12 @@ pub struct Step {
     /// After how many milliseconds of work.
     pub millis: u64,
 }
+
+/// About the bytes of a step as JSON.
+const STEP_BYTES: usize = 28;
+
+/// More steps than attempts are ever made.
+const LONG: usize = 100;
 
 /// What each attempt does; the last step is repeated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +64,27 @@ impl Script {
             steps.push(Step { act: Act::Succeed, millis: stream.between(0, 1500) });
         }
         Self(steps)
+    }
+
+    /// Puts a deadly attempt before all others.
+    #[must_use]
+    pub fn deadly(mut self, millis: u64) -> Self {
+        self.0.insert(0, Step { act: Act::Kill, millis });
+        self
+    }
+
+    /// Says its last step so often that it is about so many bytes long as JSON; it asks for the same.
+    #[must_use]
+    pub fn padded(mut self, bytes: usize) -> Self {
+        if let Some(last) = self.0.last().copied() {
+            self.0.resize(self.0.len().max(bytes / STEP_BYTES), last);
+        }
+        self
+    }
+
+    /// Tells whether it is longer than anybody would say it.
+    pub fn is_long(&self) -> bool {
+        self.0.len() > LONG
     }
 
     /// Makes a script of what was seen.
@@ -87,6 +116,11 @@ mod tests {
         let fail = Step { act: Act::Fail, millis: 1 };
         let succeed = Step { act: Act::Succeed, millis: 2 };
         let script = Script(vec![fail, succeed]);
-        assert_eq!([1, 2, 3].map(|attempt| script.step(attempt)), [fail, succeed, succeed]);
+        let long = script.clone().padded(100_000);
+        for script in [&script, &long] {
+            assert_eq!([1, 2, 3].map(|attempt| script.step(attempt)), [fail, succeed, succeed]);
+        }
+        assert!(long.is_long() && !script.is_long());
+        assert!(serde_json::to_vec(&long).unwrap().len() > 64 * 1024, "a blob, and not part of the log");
     }
 }

@@ -12,10 +12,10 @@ use synod::node::{Builder, Error, Policy};
 use crate::agent::ScriptedAgent;
 use crate::faults::Fault;
 use crate::fleet::{self, Stage};
-use crate::host::{AGEING, GRACE, SNAPSHOT_ENTRIES};
+use crate::host::{AGEING, CHECKPOINTS, GRACE, SNAPSHOT_ENTRIES};
 use crate::machine::Machine;
 use crate::replay::Reel;
-use crate::workload::{self, Workloads};
+use crate::workload::{self, Workload, Workloads};
 
 /// One step of simulated time for a node that stands alone: the resolution of tokio's timers.
 const STEP: Duration = Duration::from_millis(1);
@@ -61,6 +61,14 @@ impl Story {
         }
     }
 
+    /// Tells whether agents take their machines down with them.
+    pub(crate) fn is_deadly(&self) -> bool {
+        match self {
+            Self::Clients(workloads) => workloads.has(Workload::Deadly),
+            Self::Fleet(_) | Self::Replay(_) => false,
+        }
+    }
+
     /// Says how closely a world of so many nodes is looked at.
     pub(crate) fn pace(&self, nodes: u64) -> Pace {
         let step = if nodes > 1 { STEP_OF_MANY } else { STEP };
@@ -83,14 +91,20 @@ impl Story {
     /// Gives a node its agents, limits and policy.
     pub(crate) fn equip(&self, machine: &Machine, builder: Builder) -> Result<Builder, Error> {
         let brief = || Limits { grace: GRACE, ageing: AGEING, ..Limits::default() };
-        let tight = || Policy { snapshot_log_entries: SNAPSHOT_ENTRIES, ..Policy::default() };
+        let tight = || Policy {
+            snapshot_log_entries: SNAPSHOT_ENTRIES,
+            checkpoint_interval: CHECKPOINTS,
+            ..Policy::default()
+        };
         match self {
             Self::Clients(_) => builder
                 .limits(brief())
                 .policy(tight())
-                .native(workload::NATIVE, ScriptedAgent(machine.history.clone())),
+                .native(workload::NATIVE, ScriptedAgent(machine.history.clone(), machine.streams)),
             Self::Fleet(stage) => stage.equip(machine, builder),
-            Self::Replay(_) => builder.native(workload::NATIVE, ScriptedAgent(machine.history.clone())),
+            Self::Replay(_) => {
+                builder.native(workload::NATIVE, ScriptedAgent(machine.history.clone(), machine.streams))
+            }
         }
     }
 }

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use synod::node::domain::task::Usage;
+
 use crate::history::{Answer, Fact, Record, Request, Standing};
 
 /// Hashes bytes with FNV-1a: for comparing traces at a glance and for naming streams, not against forgers.
@@ -17,6 +19,10 @@ pub fn hash(bytes: &[u8]) -> u64 {
 /// Writes a whole history.
 pub fn text(records: &[Record]) -> String {
     records.iter().map(|record| format!("{record}\n")).collect()
+}
+
+fn used(usage: &Usage) -> String {
+    format!("{} in, {} out, {} microusd", usage.tokens_in, usage.tokens_out, usage.cost_microusd)
 }
 
 impl fmt::Display for Record {
@@ -33,8 +39,8 @@ impl fmt::Display for Record {
             Fact::Injected(fault) => write!(f, "fault   {fault}"),
             Fact::Healed(fault) => write!(f, "healed  {fault}"),
             Fact::Lost { unsynced, kept } => write!(f, "lost    {kept} of {unsynced} unsynced writes kept"),
-            Fact::Datagrams { lost, doubled } => {
-                write!(f, "world   {lost} datagrams lost, {doubled} doubled")
+            Fact::Datagrams { lost, doubled, late } => {
+                write!(f, "world   {lost} datagrams lost, {doubled} doubled, {late} overtaken")
             }
             Fact::FaultsEnded => f.write_str("world   no more faults, no new work"),
             Fact::Starting { life } => write!(f, "node    life {life} starts"),
@@ -43,6 +49,8 @@ impl fmt::Display for Record {
             Fact::Leads { term: Some(term) } => write!(f, "node    leads term {term}"),
             Fact::Leads { term: None } => f.write_str("node    leads no more"),
             Fact::Applied { index, term, hash } => write!(f, "entry   {index} of term {term}, {hash:016x}"),
+            Fact::Stored { index, term, hash } => write!(f, "stored  {index} of term {term}, {hash:016x}"),
+            Fact::Skipped => f.write_str("node    passed over entries"),
             Fact::State { index, hash } => write!(f, "state   after {index}, {hash:016x}"),
             Fact::Rests { index, hash } => write!(f, "node    rests after {index}, {hash:016x}"),
             Fact::NodeFailed { reason } => write!(f, "node    failed: {reason}"),
@@ -53,16 +61,25 @@ impl fmt::Display for Record {
             Fact::Missed(fault) => write!(f, "missed  {fault}"),
             Fact::Panicked { message } => write!(f, "panic   {message}"),
             Fact::Stands(standing) => write!(f, "stands  {standing}"),
+            Fact::Unread { task, why } => write!(f, "unread  {task}: {why}"),
             Fact::Paused(what) => {
                 f.write_str("paused ")?;
                 what.iter().try_for_each(|what| write!(f, " {}", what.path()))
             }
             Fact::Token { token, opens } => write!(f, "token   {token} opens {opens}"),
-            Fact::Happened { index, event } => match serde_json::to_string(event) {
+            Fact::Happened { index, event, .. } => match serde_json::to_string(event) {
                 Ok(event) => write!(f, "event   {index} {event}"),
                 Err(error) => write!(f, "event   {index} {error}"),
             },
             Fact::Acts { task, attempt, act } => write!(f, "agent   {task} attempt {attempt} will {act:?}"),
+            Fact::Uses { task, attempt, usage } => {
+                write!(f, "agent   {task} attempt {attempt} says it used {}", used(usage))
+            }
+            Fact::Used { task, usage } => write!(f, "used    {task} {}", used(usage)),
+            Fact::Letters(letters) => {
+                f.write_str("letters")?;
+                letters.iter().try_for_each(|letter| write!(f, " {letter}"))
+            }
             Fact::Asked { question, client, request } => write!(f, "ask     {question} {client}: {request}"),
             Fact::Answered { question, answer } => write!(f, "answer  {question}: {answer}"),
             Fact::Closed => f.write_str("world   closed"),
@@ -106,6 +123,15 @@ impl fmt::Display for Request {
             Self::PutToken { token } => write!(f, "put {token}"),
             Self::RotateToken { token } => write!(f, "rotate {token}"),
             Self::RevokeToken { token } => write!(f, "revoke {token}"),
+            Self::Redrive { letter, task } => write!(f, "redrive {letter} as {task}"),
+            Self::Purge { letter } => write!(f, "purge {letter}"),
+            Self::Scale { pool, target } => write!(f, "scale {pool} to {target}"),
+            Self::Retire { pool } => write!(f, "retire {pool}"),
+            Self::PutPool { pool } => write!(f, "put {pool}"),
+            Self::SetLane { task, lane } => write!(f, "move {task} to {lane}"),
+            Self::Release { task, attempt } => write!(f, "release {task} attempt {attempt}"),
+            Self::SetRole { node, role } => write!(f, "let {node} be a {role}"),
+            Self::Transfer => f.write_str("let another node lead"),
             Self::Drain { node, drains: true } => write!(f, "drain {node}"),
             Self::Drain { node, drains: false } => write!(f, "let {node} take agents again"),
         }

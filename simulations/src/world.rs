@@ -39,6 +39,9 @@ const LATENCY_LEAST_MAX: u64 = 3;
 /// The most milliseconds that a message takes beyond the least.
 const LATENCY_SPREAD_MAX: u64 = 30;
 
+/// The steepest curve of times in a world: with ten, one message in twenty thousand takes the longest time.
+const LATENCY_CURVE_MAX: u64 = 10;
+
 /// Segments and datagrams that wait at a host: more than a node has on its way to another.
 const QUEUE: usize = 4096;
 
@@ -114,8 +117,15 @@ impl World {
         Self::of(settings, story)
     }
 
-    fn of(settings: Settings, story: Story) -> Self {
+    pub(crate) fn of(settings: Settings, story: Story) -> Self {
         Self { settings, schedule: Schedule::default(), cast: Cast::default(), story, on_time: None }
+    }
+
+    /// Says what clients ask for.
+    pub(crate) fn asks(mut self, workloads: Workloads) -> Self {
+        self.story = Story::Clients(workloads.clone());
+        self.settings.workloads = workloads;
+        self
     }
 
     /// Lets somebody hear, step by step, how much time has passed in it.
@@ -158,7 +168,10 @@ impl World {
         let left_out = &self.settings.left_out.faults.0;
         let plan = (1..).zip(self.plan()).filter(|(number, _)| !left_out.contains(number));
         let mut plan: VecDeque<_> = plan.map(|(_, planned)| planned).collect();
-        let Self { settings, schedule, cast, story, on_time } = self;
+        let Self { settings, mut schedule, cast, story, on_time } = self;
+        if settings.faults.0.contains(&Kind::Crash) && story.is_deadly() {
+            schedule.deaths();
+        }
         plan.extend(story.plan(settings.nodes));
         plan.make_contiguous().sort_by_key(|(at, _)| *at);
         let streams = Streams::new(settings.seed);
@@ -184,6 +197,9 @@ impl World {
             .tcp_capacity(QUEUE)
             .udp_capacity(QUEUE)
             .build();
+        // From most messages near the longest time to most near the shortest.
+        let curve = latency.between(1, LATENCY_CURVE_MAX);
+        sim.set_message_latency_curve(u32::try_from(curve).map_or(1.0, f64::from));
         let mut driver = Driver {
             sim,
             shared,
@@ -192,6 +208,7 @@ impl World {
             schedule,
             going_on: Vec::new(),
             rolling: VecDeque::new(),
+            orders: streams.open("rolling restarts"),
             latency: (least, most),
             busy_at: Duration::ZERO,
         };

@@ -109,7 +109,7 @@ fn what_is_assumed_is_said_and_a_table_is_for_people() {
 #[test]
 fn work_that_nobody_can_do_is_found_stuck_with_the_reason() {
     let text = SMALL.replace("size: 2}", "size: 2, spread: {region: mars}}");
-    let stuck = answer(&text, "stuck.yaml", &["--seed", "3"]);
+    let stuck = answer(&text, "stuck.yaml", &["--seed", "3", "--nodes", "1"]);
     assert_eq!(stuck["verdict"], "stuck", "{stuck}");
     let limits = stuck["limits"].to_string();
     assert!(limits.contains("pool_unplaced") && limits.contains("region mars"), "{limits}");
@@ -121,7 +121,7 @@ fn hangs_without_a_timeout_are_said_and_with_one_become_dead_letters() {
     let text = SMALL
         .replace("failure_percent: 40", "hang_percent: 100")
         .replace("retry: {max_attempts: 20, initial: 100ms}", "timeout: 5s\n    retry: {max_attempts: 1}");
-    let dead = answer(&text, "dead.yaml", &["--seed", "3"]);
+    let dead = answer(&text, "dead.yaml", &["--seed", "3", "--nodes", "1"]);
     assert_eq!(dead["verdict"], "incomplete", "{dead}");
     let letters = dead["dead_letters"].as_array().unwrap();
     assert_eq!(letters.len(), 12, "{dead}");
@@ -159,7 +159,8 @@ fn the_audit_of_a_small_tree_fans_out_and_reports() {
     assert_eq!(code(&output), 0, "{output:?}");
     let audit = item(&output, "fleet_simulation");
     assert_eq!((&audit["verdict"], &audit["tasks"]), (&"complete".into(), &5.into()), "{audit}");
-    assert_eq!(audit["bottleneck"]["path"], serde_json::json!(["files", "report"]), "{audit}");
+    // Which of the two is longer is drawn; the report waits for both.
+    assert_eq!(audit["bottleneck"]["path"][1], "report", "{audit}");
 }
 
 #[test]

@@ -47,8 +47,27 @@ pub struct Cluster {
     pub voters_up: u32,
     /// How many must be up for anything to be agreed.
     pub quorum: u32,
+    /// What became of the datagrams that it heard; absent on a node that stands alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gossip: Option<Gossip>,
     /// All nodes, in order of id.
     pub nodes: Vec<Node>,
+}
+
+/// What became of the datagrams that a node heard since it started.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct Gossip {
+    /// Opened, fresh, and understood.
+    pub received: u64,
+    /// Dropped: not sealed, too short, or of another version or channel.
+    pub foreign: u64,
+    /// Dropped: sealed with a key that is not in the ring.
+    pub unknown_key: u64,
+    /// Dropped: changed or cut on the way, or sealed with another secret.
+    pub damaged: u64,
+    /// Dropped: seen before, or older than those that are remembered.
+    pub replayed: u64,
 }
 
 /// A node as gossip knows it.

@@ -26,8 +26,8 @@ pub use claims::{
     Failed, HeartbeatTask, Lease, LeasedTask, Release, StartTask,
 };
 pub use cluster::{
-    Cluster, GossipKey, JoinToken, JoinTokenWithText, Leader, Member, NewJoinToken, Region, RegionMember,
-    RegionRival, SnapshotMade, TransferLeadership,
+    Cluster, Gossip, GossipKey, JoinToken, JoinTokenWithText, Leader, Member, NewJoinToken, Region,
+    RegionMember, RegionRival, SnapshotMade, TransferLeadership,
 };
 pub use events::{Event, Missed};
 pub use json::Json;

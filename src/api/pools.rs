@@ -85,7 +85,8 @@ pub struct Restart {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Spread {
-    /// `even`, or `packed` on as few nodes as possible; `even` if left out.
+    /// `even`, `packed` on as few nodes as possible, or `zones` (as many in each zone as in any other; nodes with the same
+    /// label `zone` are one); `even` if left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "even")]
     pub manner: Option<String>,

@@ -97,7 +97,7 @@ struct CreateArgs {
 /// On which nodes agents are, and what becomes of them when theirs goes down.
 #[derive(Debug, Args)]
 struct SpreadArgs {
-    /// How agents are put on nodes: even, or packed on as few as possible.
+    /// How agents are put on nodes: even, packed on as few as possible, or zones (evenly over the label `zone`).
     #[arg(long, value_name = "MANNER")]
     manner: Option<String>,
     /// How many agents one node may have at most.

@@ -10,6 +10,7 @@ mod failure;
 pub(super) use failure::Failure;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 
@@ -66,6 +67,10 @@ pub(super) struct ClientArgs {
     pub(super) remote: RemoteArgs,
     #[command(flatten)]
     pub(super) output: OutputArgs,
+    /// Read what the node that is asked has, also while nobody leads, and say how old that may be; refused by what
+    /// changes something.
+    #[arg(long, global = true, help_heading = "Node")]
+    stale: bool,
 }
 
 /// A client, and how its answers are shown.
@@ -84,11 +89,27 @@ pub(super) fn run(
     let output = Output::new(&args.output);
     let done = start_log(common, "warn").and_then(|()| {
         let client = connect(&args.remote)?;
+        let client = if args.stale { client.stale() } else { client };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure::Usage(format!("nothing can be run here: {error}")))?;
-        runtime.block_on(work(Session { client, output: output.clone() }))
+        let done = runtime.block_on(work(Session { client: client.clone(), output: output.clone() }));
+        if let Some(age) = client.age() {
+            print::note(&format!("note: {}", how_old(age)));
+        }
+        done
     });
     done.unwrap_or_else(|failure| failure.tell(&output))
+}
+
+/// Says how old what was read may be.
+fn how_old(age: Duration) -> String {
+    match age {
+        Duration::ZERO => "as of now: the node that answered leads".to_owned(),
+        Duration::MAX => {
+            "of an age that the node cannot tell: it has heard no leader since it started".to_owned()
+        }
+        age => format!("up to {} ms old", age.as_millis()),
+    }
 }
 
 /// Starts logging to standard error, at `level` unless the command line says otherwise.

@@ -239,6 +239,7 @@ pub(super) fn node_error_code(error: &node::Error) -> u8 {
         node::Error::Storage(_) | node::Error::Journal(JournalError::NoSpace) => exit::DATA,
         // Mostly a limit; the text names it.
         node::Error::Refused(_) => exit::USAGE,
+        error if error.is_unanswered() => exit::UNAVAILABLE,
         _ => exit::NODE_FAILED,
     }
 }

@@ -26,7 +26,7 @@ impl Client {
     /// # Errors
     /// When the node cannot be asked or refuses.
     pub async fn register_agent(&self, agent: &RegisterAgent) -> Result<Agent, Error> {
-        self.send(Ask::post(["agents"]).body(agent)?.repeatable()).await
+        self.send(self.post(["agents"]).body(agent)?).await
     }
 
     /// Removes an agent; it finishes what it has first unless `force`, which redelivers its work.
@@ -34,10 +34,10 @@ impl Client {
     /// # Errors
     /// When there is none, or the node cannot be asked or refuses.
     pub async fn delete_agent(&self, agent: &str, force: bool) -> Result<(), Error> {
-        self.tell(Ask::delete(["agents", agent]).with_fields(&RemoveQuery { force })?).await
+        self.tell(self.delete(["agents", agent]).with_fields(&RemoveQuery { force })?).await
     }
 
-    /// Restarts a hosted agent.
+    /// Restarts a hosted agent. Not repeated: it would be stopped twice.
     ///
     /// # Errors
     /// When there is none, or the node cannot be asked or refuses.
@@ -50,7 +50,7 @@ impl Client {
     /// # Errors
     /// When there is none, or the node cannot be asked or refuses.
     pub async fn drain_agent(&self, agent: &str) -> Result<Agent, Error> {
-        self.send(Ask::post(["agents", agent, "drain"]).repeatable()).await
+        self.send(self.post(["agents", agent, "drain"])).await
     }
 
     /// Says that an agent lives, and returns how the node sees it.

@@ -25,12 +25,19 @@ pub(super) struct Ask {
     pub(super) key: Option<String>,
     /// Whether sending it twice does the same as sending it once.
     pub(super) repeatable: bool,
+    /// Whether it reads what is agreed, and may be answered from what one node has of that.
+    pub(super) agreed: bool,
     pub(super) within: Duration,
 }
 
 impl Ask {
-    /// Reads something.
+    /// Reads something that is agreed.
     pub(super) fn get<const N: usize>(path: [&str; N]) -> Self {
+        Self { agreed: true, ..Self::look(path) }
+    }
+
+    /// Reads what the node that answers knows by itself.
+    pub(super) fn look<const N: usize>(path: [&str; N]) -> Self {
         Self { repeatable: true, ..Self::new(Method::GET, path) }
     }
 
@@ -39,12 +46,7 @@ impl Ask {
         Self::new(Method::POST, path)
     }
 
-    /// Removes something.
-    pub(super) fn delete<const N: usize>(path: [&str; N]) -> Self {
-        Self::new(Method::DELETE, path)
-    }
-
-    fn new<const N: usize>(method: Method, path: [&str; N]) -> Self {
+    pub(super) fn new<const N: usize>(method: Method, path: [&str; N]) -> Self {
         Self {
             method,
             path: path.map(str::to_owned).to_vec(),
@@ -52,6 +54,7 @@ impl Ask {
             body: None,
             key: None,
             repeatable: false,
+            agreed: false,
             within: ANSWER_WITHIN,
         }
     }

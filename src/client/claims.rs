@@ -1,6 +1,6 @@
 //! Verbs for those who do the work.
 //!
-//! All of them are repeated when no answer came: a claim counts once by its key, everything else by its attempt.
+//! All of them are repeated when no answer came: each counts once by its key, and by its attempt besides.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ impl Client {
     /// # Errors
     /// When the lease is lost, or the node cannot be asked or refuses.
     pub async fn start(&self, task: &str, start: &StartTask) -> Result<Task, Error> {
-        self.send(Ask::post(["tasks", task, "start"]).body(start)?.repeatable()).await
+        self.send(self.post(["tasks", task, "start"]).body(start)?).await
     }
 
     /// Renews a lease and says how far the work is.
@@ -35,7 +35,7 @@ impl Client {
     /// # Errors
     /// When the lease is lost, or the node cannot be asked or refuses.
     pub async fn heartbeat(&self, task: &str, heartbeat: &HeartbeatTask) -> Result<(), Error> {
-        self.tell(Ask::post(["tasks", task, "heartbeat"]).body(heartbeat)?.repeatable()).await
+        self.tell(self.post(["tasks", task, "heartbeat"]).body(heartbeat)?).await
     }
 
     /// Ends a task with its result.
@@ -43,7 +43,7 @@ impl Client {
     /// # Errors
     /// When the lease is lost, or the node cannot be asked or refuses.
     pub async fn complete(&self, task: &str, complete: &Complete) -> Result<Completed, Error> {
-        self.send(Ask::post(["tasks", task, "complete"]).body(complete)?.repeatable()).await
+        self.send(self.post(["tasks", task, "complete"]).body(complete)?).await
     }
 
     /// Ends several tasks, each as if alone.
@@ -51,7 +51,7 @@ impl Client {
     /// # Errors
     /// When the node cannot be asked or refuses all of them.
     pub async fn complete_many(&self, many: &CompleteMany) -> Result<CompletedMany, Error> {
-        self.send(Ask::post(["tasks", "complete"]).body(many)?.repeatable()).await
+        self.send(self.post(["tasks", "complete"]).body(many)?).await
     }
 
     /// Ends an attempt without a result.
@@ -59,7 +59,7 @@ impl Client {
     /// # Errors
     /// When the lease is lost, or the node cannot be asked or refuses.
     pub async fn fail(&self, task: &str, fail: &Fail) -> Result<Failed, Error> {
-        self.send(Ask::post(["tasks", task, "fail"]).body(fail)?.repeatable()).await
+        self.send(self.post(["tasks", task, "fail"]).body(fail)?).await
     }
 
     /// Gives a lease back unused.
@@ -67,6 +67,6 @@ impl Client {
     /// # Errors
     /// When the lease is lost, or the node cannot be asked or refuses.
     pub async fn release(&self, task: &str, release: &Release) -> Result<(), Error> {
-        self.tell(Ask::post(["tasks", task, "release"]).body(release)?.repeatable()).await
+        self.tell(self.post(["tasks", task, "release"]).body(release)?).await
     }
 }

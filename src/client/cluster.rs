@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use reqwest::Method;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use super::ask::Ask;
@@ -21,7 +20,7 @@ impl Client {
     /// # Errors
     /// When the node cannot be asked or refuses.
     pub async fn cluster(&self) -> Result<Cluster, Error> {
-        self.send(Ask::get(["cluster"])).await
+        self.send(Ask::look(["cluster"])).await
     }
 
     /// Lists the members as gossip knows them.
@@ -29,10 +28,10 @@ impl Client {
     /// # Errors
     /// When the node cannot be asked or refuses.
     pub async fn members(&self, page: &PageQuery) -> Result<Page<Member>, Error> {
-        self.send(Ask::get(["cluster", "members"]).with_fields(page)?).await
+        self.send(Ask::look(["cluster", "members"]).with_fields(page)?).await
     }
 
-    /// Lets another voter lead.
+    /// Lets another voter lead. Not repeated: who leads may have changed meanwhile.
     ///
     /// # Errors
     /// When there is none that could, or the node cannot be asked or refuses.
@@ -41,7 +40,7 @@ impl Client {
         self.send(Ask::post(["cluster", "transfer"]).body(&wanted)?.long_poll(Duration::ZERO)).await
     }
 
-    /// Makes a snapshot on the node that answers.
+    /// Makes a snapshot on the node that answers. Not repeated: another node might.
     ///
     /// # Errors
     /// When the node cannot be asked or refuses.
@@ -49,7 +48,7 @@ impl Client {
         self.send(Ask::post(["cluster", "snapshot"]).long_poll(LEAVE_WITHIN)).await
     }
 
-    /// Lets the node that is asked leave its cluster for good.
+    /// Lets the node that is asked leave its cluster for good. Not repeated: another node might hear it.
     ///
     /// # Errors
     /// When it is the last voter, or cannot be asked or refuses.
@@ -78,7 +77,7 @@ impl Client {
     /// # Errors
     /// When there is none, or the node cannot be asked or refuses.
     pub async fn revoke_join_token(&self, token: &str) -> Result<(), Error> {
-        self.tell(Ask::delete(["cluster", "join-tokens", token])).await
+        self.tell(self.delete(["cluster", "join-tokens", token])).await
     }
 
     /// Lists the regions, the one of the node that answers among them.
@@ -86,7 +85,7 @@ impl Client {
     /// # Errors
     /// When the node cannot be asked or refuses.
     pub async fn regions(&self, page: &PageQuery) -> Result<Page<Region>, Error> {
-        self.send(Ask::get(["cluster", "regions"]).with_fields(page)?).await
+        self.send(Ask::look(["cluster", "regions"]).with_fields(page)?).await
     }
 
     /// Ends the trust in a region, for good.
@@ -94,7 +93,7 @@ impl Client {
     /// # Errors
     /// When there is none, or the node cannot be asked or refuses.
     pub async fn remove_region(&self, region: &str, lost: bool) -> Result<(), Error> {
-        self.tell(Ask::delete(["cluster", "regions", region]).with_fields(&RemoveRegionQuery { lost })?).await
+        self.tell(self.delete(["cluster", "regions", region]).with_fields(&RemoveRegionQuery { lost })?).await
     }
 
     /// Lists the keys of gossip between regions by number.
@@ -105,7 +104,7 @@ impl Client {
         self.send(Ask::get(["cluster", "region-keyring"]).with_fields(page)?).await
     }
 
-    /// Installs a key of gossip between regions.
+    /// Installs a key of gossip between regions. The node draws it, so the request is not repeated.
     ///
     /// # Errors
     /// When the ring is full, or the node cannot be asked or refuses.
@@ -119,7 +118,7 @@ impl Client {
     /// When there is none, or the node cannot be asked or refuses.
     pub async fn use_region_key(&self, number: u32) -> Result<GossipKey, Error> {
         let number = number.to_string();
-        self.send(Ask::post(["cluster", "region-keyring", &number, "use"])).await
+        self.send(self.post(["cluster", "region-keyring", &number, "use"])).await
     }
 
     /// Removes a key of gossip between regions.
@@ -128,7 +127,7 @@ impl Client {
     /// When it is in use, there is none, or the node cannot be asked or refuses.
     pub async fn remove_region_key(&self, number: u32) -> Result<(), Error> {
         let number = number.to_string();
-        self.tell(Ask::delete(["cluster", "region-keyring", &number])).await
+        self.tell(self.delete(["cluster", "region-keyring", &number])).await
     }
 
     /// Lists the keys of gossip by number.
@@ -139,7 +138,7 @@ impl Client {
         self.send(Ask::get(["cluster", "keyring"]).with_fields(page)?).await
     }
 
-    /// Installs a key of gossip.
+    /// Installs a key of gossip. The node draws it, so the request is not repeated.
     ///
     /// # Errors
     /// When the ring is full, or the node cannot be asked or refuses.
@@ -152,7 +151,7 @@ impl Client {
     /// # Errors
     /// When there is no such key, or the node cannot be asked or refuses.
     pub async fn use_gossip_key(&self, number: u32) -> Result<GossipKey, Error> {
-        self.send(Ask::post(["cluster", "keyring", &number.to_string(), "use"]).repeatable()).await
+        self.send(self.post(["cluster", "keyring", &number.to_string(), "use"])).await
     }
 
     /// Removes a key from the ring.
@@ -160,7 +159,7 @@ impl Client {
     /// # Errors
     /// When there is no such key or it is in use, or the node cannot be asked or refuses.
     pub async fn remove_gossip_key(&self, number: u32) -> Result<(), Error> {
-        self.tell(Ask::delete(["cluster", "keyring", &number.to_string()])).await
+        self.tell(self.delete(["cluster", "keyring", &number.to_string()])).await
     }
 
     /// Reads a node by id or name.
@@ -168,7 +167,7 @@ impl Client {
     /// # Errors
     /// When there is none, or the node cannot be asked or refuses.
     pub async fn node(&self, node: &str) -> Result<Node, Error> {
-        self.send(Ask::get(["nodes", node])).await
+        self.send(Ask::look(["nodes", node])).await
     }
 
     /// Lets a node give its agents away, or ends that.
@@ -178,7 +177,7 @@ impl Client {
     pub async fn drain_node(&self, node: &str, drain: bool, reason: Option<&str>) -> Result<Node, Error> {
         let verb = if drain { "drain" } else { "undrain" };
         let wanted = DrainNode { reason: reason.map(str::to_owned) };
-        self.send(Ask::post(["nodes", node, verb]).body(&wanted)?.repeatable()).await
+        self.send(self.post(["nodes", node, verb]).body(&wanted)?).await
     }
 
     /// Takes a node out of the cluster for good.
@@ -186,7 +185,7 @@ impl Client {
     /// # Errors
     /// When there is none, it is the last voter, or the node cannot be asked or refuses.
     pub async fn remove_node(&self, node: &str) -> Result<(), Error> {
-        self.tell(Ask::delete(["nodes", node])).await
+        self.tell(self.delete(["nodes", node])).await
     }
 
     /// Makes a node a voter or a worker.
@@ -195,8 +194,8 @@ impl Client {
     /// When there is none, it is the last voter, or the node cannot be asked or refuses.
     pub async fn set_node_role(&self, node: &str, role: &str) -> Result<Node, Error> {
         let role = SetRole { role: role.to_owned() };
-        let ask = Ask { method: Method::PUT, ..Ask::post(["nodes", node, "role"]) };
-        self.send(ask.body(&role)?.repeatable()).await
+        let ask = self.put(["nodes", node, "role"]);
+        self.send(ask.body(&role)?).await
     }
 
     /// Writes a backup into `into` and returns how many bytes it has; `progress` hears how many there are so far.
@@ -209,7 +208,7 @@ impl Client {
         into: &mut (dyn AsyncWrite + Send + Unpin),
         mut progress: impl FnMut(u64),
     ) -> Result<u64, Error> {
-        let mut response = self.stream(&Ask::get(["cluster", "backup"])).await?;
+        let mut response = self.stream(&Ask::look(["cluster", "backup"])).await?;
         let mut bytes = 0_u64;
         let broken = |reason: String| Error::Unanswered { url: self.url().to_owned(), reason };
         while let Some(piece) = response.chunk().await.map_err(|error| broken(error.to_string()))? {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use reqwest::{RequestBuilder, Response, Url};
+use reqwest::{Method, RequestBuilder, Response, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use synod_domain::sources::Entropy as _;
@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use super::ask::Ask;
 use super::certificates;
+use super::stale::Stale;
 use super::{Error, backoff};
 use crate::api::Problem;
 use crate::clock::SeededEntropy;
@@ -52,6 +53,8 @@ const LAST_EVENT_ID: &str = "Last-Event-ID";
 pub struct Client {
     inner: Arc<Inner>,
     patience: Duration,
+    /// Kept by who takes what is old, with how old it was.
+    stale: Option<Stale>,
 }
 
 struct Inner {
@@ -108,13 +111,26 @@ impl Client {
             .map_err(|error| Error::Setup(format!("the system gives no random numbers: {error}")))?;
         let patience = if bases.len() > 1 { PATIENCE_OF_SEVERAL } else { PATIENCE };
         let inner = Inner { http, bases, turn: AtomicUsize::new(0), authorization, entropy };
-        Ok(Self { inner: Arc::new(inner), patience })
+        Ok(Self { inner: Arc::new(inner), patience, stale: None })
     }
 
     /// Returns a client that repeats what is safe to repeat for so long; zero never does.
     #[must_use]
     pub fn patient(&self, patience: Duration) -> Self {
-        Self { inner: self.inner.clone(), patience }
+        Self { patience, ..self.clone() }
+    }
+
+    /// Returns a client that reads what the node that is asked has, however old, also while nobody leads;
+    /// [`Client::age`] says how old that may have been. It changes nothing.
+    #[must_use]
+    pub fn stale(&self) -> Self {
+        Self { stale: Some(Stale::default()), ..self.clone() }
+    }
+
+    /// Returns how old the oldest may have been of what a client and its clones have read that take what is old;
+    /// [`Duration::MAX`] when the node that answered cannot tell, and `None` when nothing was read so.
+    pub fn age(&self) -> Option<Duration> {
+        self.stale.as_ref().and_then(Stale::age)
     }
 
     /// Returns the address of the node that is asked next.
@@ -152,6 +168,21 @@ impl Client {
         format!("{:016x}{:016x}", self.draw(), self.draw())
     }
 
+    /// Changes something, once however often it is sent.
+    pub(super) fn post<const N: usize>(&self, path: [&str; N]) -> Ask {
+        Ask::post(path).keyed(self.new_key())
+    }
+
+    /// Puts something in a state, once however often it is sent.
+    pub(super) fn put<const N: usize>(&self, path: [&str; N]) -> Ask {
+        Ask::new(Method::PUT, path).keyed(self.new_key())
+    }
+
+    /// Removes something, once however often it is sent.
+    pub(super) fn delete<const N: usize>(&self, path: [&str; N]) -> Ask {
+        Ask::new(Method::DELETE, path).keyed(self.new_key())
+    }
+
     pub(super) const fn patience(&self) -> Duration {
         self.patience
     }
@@ -173,6 +204,10 @@ impl Client {
     }
 
     async fn insist(&self, ask: &Ask) -> Result<Vec<u8>, Error> {
+        if self.stale.is_some() && ask.method != Method::GET {
+            let why = "whoever takes what is old reads, and changes nothing; ask without it (--stale)";
+            return Err(Error::Setup(why.to_owned()));
+        }
         let until = Instant::now() + self.patience;
         let mut tries: u32 = 0;
         loop {
@@ -206,6 +241,9 @@ impl Client {
     async fn once(&self, ask: &Ask) -> Result<Vec<u8>, Error> {
         let request = self.request(ask)?.header(ACCEPT, "application/json").timeout(ask.within);
         let mut response = self.open(request).await?;
+        if let Some(stale) = &self.stale {
+            stale.note(response.headers());
+        }
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.unanswered(error))? {
             if bytes.len() + chunk.len() > ANSWER_BYTES_MAX {
@@ -257,6 +295,9 @@ impl Client {
             .extend(&ask.path);
         if !ask.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&ask.query);
+        }
+        if let Some((name, value)) = self.stale.as_ref().filter(|_| ask.agreed).map(Stale::parameter) {
+            url.query_pairs_mut().append_pair(name, value);
         }
         let mut request = self.inner.http.request(ask.method.clone(), url);
         request = request.header(AUTHORIZATION, self.inner.authorization.clone());

@@ -63,7 +63,7 @@ impl Error {
                 "start a node with `synod dev` or `synod server`, or name another with --url, SYNOD_URL or a context"
             }
             Self::Unanswered { .. } => {
-                "look whether it was done before you ask again; a submit with a key counts once however often it is sent"
+                "look whether it was done before you ask again; a change under a key of yours counts once however often it is sent"
             }
             Self::Strange { .. } => {
                 "look whether the address is that of a synod node, and whether both have the same version"

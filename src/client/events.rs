@@ -52,7 +52,7 @@ impl Client {
     /// the node cannot be reached at first within the client's patience, or refuses.
     pub fn events(&self, filter: EventFilter) -> impl Stream<Item = Result<Signal, Error>> + Send + 'static {
         let last = filter.after.clone();
-        let ask = Ask::get(["events"]).with_fields(&EventFilter { after: None, ..filter });
+        let ask = Ask::look(["events"]).with_fields(&EventFilter { after: None, ..filter });
         let follower = ask.map(|ask| Follower {
             client: self.clone(),
             ask,

@@ -26,15 +26,15 @@ impl Client {
     /// # Errors
     /// When there is none, or the node cannot be asked or refuses.
     pub async fn redrive(&self, task: &str) -> Result<Redrive, Error> {
-        self.send(Ask::post(["dead-letters", task, "redrive"])).await
+        self.send(self.post(["dead-letters", task, "redrive"])).await
     }
 
-    /// Makes new tasks from many dead letters; call again while there are more.
+    /// Makes new tasks from many dead letters; call again while there are more. Repeated as [`Client::cancel_all`] is.
     ///
     /// # Errors
     /// When the node cannot be asked or refuses.
     pub async fn redrive_all(&self, bulk: &Bulk) -> Result<BulkDone, Error> {
-        self.send(Ask::post(["dead-letters", "redrive"]).body(bulk)?).await
+        self.send(self.post(["dead-letters", "redrive"]).body(bulk)?).await
     }
 
     /// Forgets a dead letter.
@@ -42,14 +42,14 @@ impl Client {
     /// # Errors
     /// When there is none, or the node cannot be asked or refuses.
     pub async fn purge(&self, task: &str) -> Result<(), Error> {
-        self.tell(Ask::delete(["dead-letters", task])).await
+        self.tell(self.delete(["dead-letters", task])).await
     }
 
-    /// Forgets many dead letters; call again while there are more.
+    /// Forgets many dead letters; call again while there are more. Repeated as [`Client::cancel_all`] is.
     ///
     /// # Errors
     /// When the node cannot be asked or refuses.
     pub async fn purge_all(&self, bulk: &Bulk) -> Result<BulkDone, Error> {
-        self.send(Ask::post(["dead-letters", "purge"]).body(bulk)?).await
+        self.send(self.post(["dead-letters", "purge"]).body(bulk)?).await
     }
 }

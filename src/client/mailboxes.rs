@@ -26,7 +26,7 @@ impl Client {
     /// # Errors
     /// When the node cannot be asked or refuses.
     pub async fn pause(&self, of: &PauseOf) -> Result<(), Error> {
-        self.tell(Ask::post(["mailboxes", "pause"]).body(of)?.repeatable()).await
+        self.tell(self.post(["mailboxes", "pause"]).body(of)?).await
     }
 
     /// Ends a pause.
@@ -34,6 +34,6 @@ impl Client {
     /// # Errors
     /// When the node cannot be asked or refuses.
     pub async fn resume(&self, of: &PauseOf) -> Result<(), Error> {
-        self.tell(Ask::post(["mailboxes", "resume"]).body(of)?.repeatable()).await
+        self.tell(self.post(["mailboxes", "resume"]).body(of)?).await
     }
 }

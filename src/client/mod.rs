@@ -13,8 +13,8 @@
 //! ```
 //!
 //! Promises: a verb takes and gives the types of [`crate::api`]; what is safe to repeat is repeated when the node
-//! is away, overloaded or changes its leader, with jittered waits and for a bounded time ([`Client::patient`]),
-//! and nothing else is; the token is never shown, not even by `Debug`, and never follows a redirect.
+//! is away, overloaded or changes its leader, with jittered waits and for a bounded time ([`Client::patient`]);
+//! a change carries a key of its own, so that it counts once, and the few that cannot say so and are not repeated; the token is never shown, not even by `Debug`, and never follows a redirect.
 //!
 //! Leaves to others: where the address and the token come from, and what to do about an [`Error`].
 
@@ -23,6 +23,7 @@ mod certificates;
 mod connection;
 mod error;
 mod retry;
+mod stale;
 
 mod agents;
 mod claims;

@@ -10,7 +10,7 @@ impl Client {
     /// # Errors
     /// When the node cannot be asked or refuses.
     pub async fn nodes(&self, page: &PageQuery) -> Result<Page<Node>, Error> {
-        self.send(Ask::get(["nodes"]).with_fields(page)?).await
+        self.send(Ask::look(["nodes"]).with_fields(page)?).await
     }
 
     /// Reads the figures of the moment and since ever.
@@ -26,6 +26,6 @@ impl Client {
     /// # Errors
     /// When the node cannot be asked or refuses.
     pub async fn health(&self) -> Result<Health, Error> {
-        self.send(Ask::get(["health"])).await
+        self.send(Ask::look(["health"])).await
     }
 }

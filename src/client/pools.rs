@@ -26,7 +26,7 @@ impl Client {
     /// # Errors
     /// When the node cannot be asked or refuses.
     pub async fn put_pool(&self, pool: &NewPool) -> Result<Pool, Error> {
-        self.send(Ask::post(["pools"]).body(pool)?.repeatable()).await
+        self.send(self.post(["pools"]).body(pool)?).await
     }
 
     /// Changes how many agents a pool should have.
@@ -34,7 +34,7 @@ impl Client {
     /// # Errors
     /// When there is none, or the node cannot be asked or refuses.
     pub async fn scale_pool(&self, pool: &str, target: u32) -> Result<Pool, Error> {
-        self.send(Ask::post(["pools", pool, "scale"]).body(&ScalePool { target })?.repeatable()).await
+        self.send(self.post(["pools", pool, "scale"]).body(&ScalePool { target })?).await
     }
 
     /// Removes a pool, once its work is done unless `force`; it takes nothing new meanwhile.
@@ -42,7 +42,7 @@ impl Client {
     /// # Errors
     /// When there is none, or the node cannot be asked or refuses.
     pub async fn delete_pool(&self, pool: &str, force: bool) -> Result<(), Error> {
-        self.tell(Ask::delete(["pools", pool]).with_fields(&RemoveQuery { force })?).await
+        self.tell(self.delete(["pools", pool]).with_fields(&RemoveQuery { force })?).await
     }
 
     /// Submits a task to a pool; a key is made if the task has none, so that it counts once.

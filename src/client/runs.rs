@@ -1,6 +1,5 @@
 //! Verbs about runs of fleet files.
 
-use super::ask::Ask;
 use super::{Client, Error};
 use crate::api::{EndRun, OpenRun, Run};
 
@@ -10,9 +9,7 @@ impl Client {
     /// # Errors
     /// When the node cannot be asked or refuses.
     pub async fn open_run(&self, run: &OpenRun) -> Result<Run, Error> {
-        let ask = Ask::post(["runs"]).body(run)?;
-        // Asked again it finds the run of the first time, unless that is to be ended.
-        self.send(if run.fresh { ask } else { ask.repeatable() }).await
+        self.send(self.post(["runs"]).body(run)?).await
     }
 
     /// Ends a run.
@@ -21,8 +18,8 @@ impl Client {
     /// When there is none, or the node cannot be asked or refuses.
     pub async fn end_run(&self, run: &str, summary: &str) -> Result<(), Error> {
         let end = EndRun { summary: summary.to_owned() };
-        match self.tell(Ask::post(["runs", run, "end"]).body(&end)?.repeatable()).await {
-            // It was ended by this request, whose first answer was lost.
+        match self.tell(self.post(["runs", run, "end"]).body(&end)?).await {
+            // Whoever ends a run wants it over, and it is.
             Err(Error::Refused(problem)) if problem.code == "run_unknown" => Ok(()),
             told => told,
         }

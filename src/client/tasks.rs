@@ -87,23 +87,25 @@ impl Client {
     /// # Errors
     /// When it has ended or there is none, or the node cannot be asked or refuses.
     pub async fn cancel(&self, task: &str, reason: Option<String>) -> Result<Task, Error> {
-        self.send(Ask::post(["tasks", task, "cancel"]).body(&Cancel { reason })?).await
+        self.send(self.post(["tasks", task, "cancel"]).body(&Cancel { reason })?).await
     }
 
-    /// Calls off many tasks; call again while there are more.
+    /// Calls off many tasks; call again while there are more. Repeated, it calls none off twice, and goes on with those
+    /// that meet the filter by then; what it tells is what the last try did.
     ///
     /// # Errors
     /// When the node cannot be asked or refuses.
     pub async fn cancel_all(&self, bulk: &Bulk) -> Result<BulkDone, Error> {
-        self.send(Ask::post(["tasks", "cancel"]).body(bulk)?).await
+        self.send(self.post(["tasks", "cancel"]).body(bulk)?).await
     }
 
-    /// Makes new tasks from many that failed or timed out; call again while there are more.
+    /// Makes new tasks from many that failed or timed out; call again while there are more. Repeated as
+    /// [`Client::cancel_all`] is.
     ///
     /// # Errors
     /// When the node cannot be asked or refuses.
     pub async fn retry_all(&self, bulk: &Bulk) -> Result<BulkDone, Error> {
-        self.send(Ask::post(["tasks", "retry"]).body(bulk)?).await
+        self.send(self.post(["tasks", "retry"]).body(bulk)?).await
     }
 
     /// Moves a waiting task to another lane.
@@ -111,7 +113,7 @@ impl Client {
     /// # Errors
     /// When it does not wait or there is none, or the node cannot be asked or refuses.
     pub async fn set_priority(&self, task: &str, priority: Priority) -> Result<Task, Error> {
-        self.send(Ask::post(["tasks", task, "priority"]).body(&SetPriority { priority })?.repeatable()).await
+        self.send(self.post(["tasks", task, "priority"]).body(&SetPriority { priority })?).await
     }
 
     /// Tells why a task waits, runs or ended.

@@ -29,7 +29,7 @@ impl Client {
         self.send(Ask::get(["tokens", token])).await
     }
 
-    /// Gives a token a new secret.
+    /// Gives a token a new secret. It is in the answer and nowhere else, so the request is not repeated.
     ///
     /// # Errors
     /// When there is none, or the node cannot be asked or refuses.
@@ -42,6 +42,6 @@ impl Client {
     /// # Errors
     /// When there is none, or the node cannot be asked or refuses.
     pub async fn revoke_token(&self, token: &str) -> Result<(), Error> {
-        self.tell(Ask::delete(["tokens", token])).await
+        self.tell(self.delete(["tokens", token])).await
     }
 }

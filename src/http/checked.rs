@@ -1,10 +1,11 @@
 //! What stands between the router and a handler: token, rate, permission, then the body.
 //!
 //! ```text
-//!  request ─► token? ─► too many? ─► allowed? ─► body within size and time ─► fresh? ─► handler within its time
+//!  request ─► token? ─► too many? ─► allowed? ─► body within size and time ─► fresh? named? ─► handler within its time
 //! ```
 //!
-//! The order matters: a body is read only for those who may send one.
+//! The order matters: a body is read only for those who may send one. What is not known to be done is answered with how
+//! this route is asked again.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use http_body_util::LengthLimitError;
 
 use crate::http::caller::Accessor;
 use crate::http::consistency::Consistency;
+use crate::http::idempotency::{Again, Once};
 use crate::http::regions::{self, About, HandedOver, Wish};
 use crate::http::{Caller, Context, Needs, Peer, Problem, Terms};
 
@@ -49,7 +51,11 @@ impl<H: Handler<T, Context>, T: 'static> Handler<T, Context> for Checked<H> {
                 Ok(accessor) => accessor,
                 Err(problem) => return problem.into_response(),
             };
+            let again = terms.again(request.method());
             let mut response = serve(terms, handler, request, context).await;
+            if let Some(problem) = response.extensions_mut().get_mut::<Problem>() {
+                problem.say_how_to_ask_again(again);
+            }
             if let Some(accessor) = accessor {
                 response.extensions_mut().insert(accessor);
             }
@@ -118,10 +124,16 @@ async fn fresh<H: Handler<T, Context>, T: 'static>(
     request: Request,
     context: Context,
 ) -> Response {
+    let mut request = request;
     if !terms.reads(request.method()) {
+        if terms.again(request.method()) == Again::Once {
+            match name(&context, &request) {
+                Ok(once) => request.extensions_mut().insert(once),
+                Err(problem) => return problem.into_response(),
+            };
+        }
         return handler.call(request, context).await;
     }
-    let mut request = request;
     let reached = match Consistency::take(&mut request) {
         Ok(consistency) => consistency.reach(&context).await.map(|()| consistency),
         Err(problem) => Err(problem),
@@ -137,6 +149,12 @@ async fn fresh<H: Handler<T, Context>, T: 'static>(
     let mut response = handler.call(request, context.clone()).await;
     consistency.mark(&context, &mut response);
     response
+}
+
+/// Names a request, so that its changes count once.
+fn name(context: &Context, request: &Request) -> Result<Once, Problem> {
+    let caller = request.extensions().get::<Caller>().ok_or_else(Problem::no_token)?;
+    Once::of(context, caller, request.method(), request.uri().path(), request.headers())
 }
 
 /// Lets a request pass whose caller has what the route needs, and puts the caller into it.

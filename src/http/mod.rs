@@ -36,6 +36,7 @@ pub use caller::Caller;
 pub use context::{Context, StreamPermit};
 pub use extract::{Body, InPath, InQuery, JSON_DEPTH_MAX, read_json, read_object};
 pub use guard::app;
+pub use idempotency::{Again, Once};
 pub use problem::{Problem, ProblemForm, RequestName};
 pub use rates::Rate;
 pub use routes::{Needs, Route, Routes, Terms};

@@ -17,6 +17,7 @@ use synod_domain::name::Name;
 use synod_domain::permission::Permission;
 
 use crate::api;
+use crate::http::idempotency::Again;
 
 /// Why a request was not done; answers as RFC 9457 says.
 #[derive(Debug, Clone)]
@@ -60,6 +61,13 @@ impl Problem {
     /// Returns the task that it is about and the region that has it, when that is why it was not done.
     pub(super) fn elsewhere(&self) -> Option<&(TaskId, Name)> {
         self.elsewhere.as_deref()
+    }
+
+    /// Says what to do when it is not known whether it was done: that depends on the route.
+    pub(super) fn say_how_to_ask_again(&mut self, again: Again) {
+        if matches!(self.code, "outcome_unknown" | "timed_out" | "region_silent") {
+            again.hint().clone_into(&mut self.hint);
+        }
     }
 
     /// Says what happened in other words.
@@ -208,7 +216,7 @@ impl Problem {
             "timed_out",
             "Timed out",
             format!("there was no answer within {patience:?}; whether it was done is unknown"),
-            "look whether it was done, or send it again with the same Idempotency-Key: it counts once",
+            Again::Once.hint(),
         )
         .retry_after_ms(1_000)
     }

@@ -12,6 +12,7 @@ use axum::routing::{MethodFilter, on};
 use synod_domain::permission::Permission;
 
 use crate::http::checked::Checked;
+use crate::http::idempotency::Again;
 use crate::http::problem::Forms;
 use crate::http::{Context, Problem, ProblemForm};
 
@@ -30,17 +31,27 @@ impl Needs {
     /// Says that the route may wait or stream for longer than ordinary requests may take. Its handler ends by
     /// itself when [`Context::stopping`] says so.
     pub const fn long(self) -> Terms {
-        Terms { needs: self, long: true, local: true, gathered: false }
+        Terms { long: true, local: true, ..Terms::of(self) }
     }
 
     /// Says that the route gives a list that is gathered from all regions when `region=*` asks for that.
     pub const fn gathered(self) -> Terms {
-        Terms { needs: self, long: false, local: false, gathered: true }
+        Terms { gathered: true, ..Terms::of(self) }
     }
 
     /// Says that the route shows what this node knows by itself, so that it answers although nobody leads.
     pub const fn local(self) -> Terms {
-        Terms { needs: self, long: false, local: true, gathered: false }
+        Terms { local: true, ..Terms::of(self) }
+    }
+
+    /// Says that a change counts once under its `Idempotency-Key`.
+    pub const fn once(self) -> Terms {
+        Terms::of(self).once()
+    }
+
+    /// Says that a change may be asked for again without one: twice is as good as once.
+    pub const fn freely(self) -> Terms {
+        Terms { again: Again::Freely, ..Terms::of(self) }
     }
 }
 
@@ -55,9 +66,28 @@ pub struct Terms {
     pub local: bool,
     /// Whether it gives a list that may be gathered from all regions.
     pub gathered: bool,
+    /// What becomes of a change that is asked for again.
+    pub again: Again,
 }
 
 impl Terms {
+    const fn of(needs: Needs) -> Self {
+        Self { needs, long: false, local: false, gathered: false, again: Again::Unknown }
+    }
+
+    /// Says that a change counts once under its `Idempotency-Key`; the handler takes a
+    /// [`Once`](crate::http::idempotency::Once) and proposes under it.
+    #[must_use]
+    pub const fn once(self) -> Self {
+        Self { again: Again::Once, ..self }
+    }
+
+    /// Tells what becomes of a request of this method that is sent again.
+    pub fn again(&self, method: &Method) -> Again {
+        let looks = *method == Method::GET || *method == Method::HEAD;
+        if looks { Again::Freely } else { self.again }
+    }
+
     /// Says that what is read is agreed state although the route may take longer than others.
     #[must_use]
     pub const fn agreed(self) -> Self {
@@ -74,7 +104,7 @@ impl Terms {
 
 impl From<Needs> for Terms {
     fn from(needs: Needs) -> Self {
-        Self { needs, long: false, local: false, gathered: false }
+        Self::of(needs)
     }
 }
 
@@ -91,6 +121,8 @@ pub struct Route {
     pub long: bool,
     /// Whether it reads agreed state, and takes `consistency`.
     pub reads: bool,
+    /// What becomes of a request that is sent again.
+    pub again: Again,
 }
 
 /// Routes and the table of what they need.
@@ -200,8 +232,8 @@ impl Routes {
         handler: H,
     ) -> Self {
         self.router = self.router.route(path, on(filter, Checked::new(terms, handler)));
-        let reads = terms.reads(&method);
-        self.table.push(Route { method, path, needs: terms.needs, long: terms.long, reads });
+        let (reads, again) = (terms.reads(&method), terms.again(&method));
+        self.table.push(Route { method, path, needs: terms.needs, long: terms.long, reads, again });
         self
     }
 }

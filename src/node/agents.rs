@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use synod_domain::agent::{AgentSpec, Host, Standing};
 use synod_domain::command::Command;
-use synod_domain::id::AgentId;
+use synod_domain::id::{AgentId, RequestId};
 
 use crate::node::{Error, Node};
 
@@ -15,11 +15,21 @@ impl Node {
     /// # Errors
     /// When its pool does not exist or its numbers are not valid.
     pub async fn register_agent(&self, spec: AgentSpec) -> Result<(), Error> {
+        self.register_agent_as([self.new_request_id(), self.new_request_id()], spec).await
+    }
+
+    /// Registers an agent as [`Node::register_agent`] does, under request ids that the caller chose: one for the
+    /// agent, one for its being ready.
+    ///
+    /// # Errors
+    /// As [`Node::register_agent`].
+    pub async fn register_agent_as(&self, requests: [RequestId; 2], spec: AgentSpec) -> Result<(), Error> {
         let agent = spec.id;
-        self.propose(Command::RegisterAgent { spec: Arc::new(spec) }).await?;
+        let [registering, readying] = requests;
+        self.propose_as(registering, Command::RegisterAgent { spec: Arc::new(spec) }).await?;
         self.liveness.heard(agent);
-        let standing = Standing::Ready;
-        self.propose(Command::SetStanding { agent, standing, reason: "registered".into() }).await.map(drop)
+        let ready = Command::SetStanding { agent, standing: Standing::Ready, reason: "registered".into() };
+        self.propose_as(readying, ready).await.map(drop)
     }
 
     /// Hears that an agent lives that runs outside of the node. Nothing is written, unless it was offline
@@ -63,10 +73,23 @@ impl Node {
     /// # Errors
     /// When there is no such agent, or its pool would be smaller than it may be.
     pub async fn retire_agent(&self, agent: AgentId, force: bool) -> Result<(), Error> {
+        self.retire_agent_as(self.new_request_id(), agent, force).await
+    }
+
+    /// Removes an agent as [`Node::retire_agent`] does, under a request id that the caller chose.
+    ///
+    /// # Errors
+    /// As [`Node::retire_agent`].
+    pub async fn retire_agent_as(
+        &self,
+        request: RequestId,
+        agent: AgentId,
+        force: bool,
+    ) -> Result<(), Error> {
         let host = self.read(|state| state.agent(agent).map(|agent| agent.spec.host.clone()));
         let at_once = force && host == Some(Host::External);
         let command = if at_once { Command::RemoveAgent { agent } } else { Command::RetireAgent { agent } };
-        self.propose(command).await?;
+        self.propose_as(request, command).await?;
         if force && !at_once {
             self.hosted.evict(agent);
         }

@@ -14,6 +14,7 @@ use synod_actors::runtimes::process::{ProcessNode, ProcessSettings};
 use synod_actors::system::{System, World};
 use synod_cluster::consensus::{self, Consensus, Formation, Options, Timing};
 use synod_cluster::courier::{self, Courier as Post};
+use synod_cluster::lasting::Lasting;
 use synod_cluster::records::live_prefixes;
 use synod_cluster::transport::Network;
 use synod_cluster::transport::tcp::Tcp;
@@ -230,6 +231,8 @@ async fn put_together(
     let stop = CancellationToken::new();
     let tree = match &member {
         Some(member) => {
+            let fatal = member.fatal().into_iter();
+            tasks.extend(fatal.map(|fatal| tokio::spawn(pass_on(fatal, told.clone(), ""))));
             member.note_signs_of_life(liveness.clone());
             let tree = Arc::new(Mutex::new(Some(system)));
             let drive = Drive {
@@ -239,10 +242,11 @@ async fn put_together(
                 limits: builder.limits,
                 tree: tree.clone(),
                 readiness,
-                failed: told,
+                failed: told.clone(),
                 stop: stop.clone(),
             };
-            tasks.push(tokio::spawn(drive.run()));
+            // It ends by itself when it has said why it cannot come up.
+            tasks.push(Lasting::noticing_panics(told).spawn("following the lead", drive.run()));
             tree
         }
         None => {

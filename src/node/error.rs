@@ -77,6 +77,13 @@ pub enum Error {
     Failed(String),
 }
 
+impl Error {
+    /// Tells whether nobody answered who had to be asked, so that asking again is safe and may help.
+    pub fn is_unanswered(&self) -> bool {
+        matches!(self, Self::Identity(synod_cluster::identity::Error::Unanswered(_)))
+    }
+}
+
 impl From<ClaimError> for Error {
     fn from(error: ClaimError) -> Self {
         match error {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use synod_actors::desk::Ask;
 use synod_domain::command::Command;
-use synod_domain::id::{AgentId, TaskId};
+use synod_domain::id::{AgentId, RequestId, TaskId};
 use synod_domain::reply::{Assignment, Reply};
 use synod_domain::task::{Phase, Progress, Usage};
 
@@ -75,8 +75,23 @@ impl Node {
         result: &[u8],
         usage: Usage,
     ) -> Result<Phase, Error> {
+        self.complete_as(self.new_request_id(), task, attempt, result, usage).await
+    }
+
+    /// Completes a task as [`Node::complete`] does, under a request id that the caller chose.
+    ///
+    /// # Errors
+    /// As [`Node::complete`].
+    pub async fn complete_as(
+        &self,
+        request: RequestId,
+        task: TaskId,
+        attempt: u32,
+        result: &[u8],
+        usage: Usage,
+    ) -> Result<Phase, Error> {
         let result = self.store(result).await?;
-        match self.propose(Command::Complete { task, attempt, result, usage }).await? {
+        match self.propose_as(request, Command::Complete { task, attempt, result, usage }).await? {
             Reply::Ended { phase } => Ok(phase),
             Reply::Done
             | Reply::Submitted { .. }

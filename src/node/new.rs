@@ -274,6 +274,20 @@ impl Pool {
         self.0.restart = restart;
         self
     }
+
+    /// Sets on which nodes its agents may be, and how many on each.
+    #[must_use]
+    pub fn spread(mut self, spread: SpreadSpec) -> Self {
+        self.0.spread = spread;
+        self
+    }
+
+    /// Sets what becomes of its agents whose node goes down.
+    #[must_use]
+    pub fn recovery(mut self, recovery: Recovery) -> Self {
+        self.0.recovery = recovery;
+        self
+    }
 }
 
 impl From<PoolSpec> for Pool {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use synod_domain::agent::{PoolSpec, RuntimeSpec};
 use synod_domain::command::Command;
-use synod_domain::id::{AgentId, TaskId};
+use synod_domain::id::{AgentId, RequestId, TaskId};
 use synod_domain::name::Name;
 use synod_domain::pause::Pausable;
 use synod_domain::refusal::Refusal;
@@ -35,7 +35,16 @@ impl Node {
     /// # Errors
     /// When there is no such pool.
     pub async fn retire_pool(&self, pool: &Name, force: bool) -> Result<(), Error> {
-        self.propose(Command::RetirePool { pool: pool.clone() }).await?;
+        self.retire_pool_as(self.new_request_id(), pool, force).await
+    }
+
+    /// Removes a pool as [`Node::retire_pool`] does, under a request id that the caller chose. What `force` does
+    /// besides is as good twice as once, as long as the pool retires.
+    ///
+    /// # Errors
+    /// As [`Node::retire_pool`].
+    pub async fn retire_pool_as(&self, request: RequestId, pool: &Name, force: bool) -> Result<(), Error> {
+        self.propose_as(request, Command::RetirePool { pool: pool.clone() }).await?;
         if !force {
             return Ok(());
         }

@@ -69,6 +69,7 @@ pub use memory::{MemoryDisk, Part};
 pub use open::{Opened, Options, Repair, open};
 pub use room::RoomOptions;
 pub use sled_state::Verify;
+pub use snapshot_format::snapshot_rows;
 pub use snapshots::{RawSnapshot, SnapshotInfo, SnapshotReader, Snapshots};
 pub use spool::Spool;
 pub use state_store::{Batch, ROW_MAX, Row, StateStore, rows};

@@ -17,7 +17,8 @@ use parking_lot::Mutex;
 use self::{blobs::MemoryBlobs, disk::Disk, log::MemoryLog, snapshots::MemorySnapshots, state::MemoryState};
 use crate::{
     Storage,
-    error::Error,
+    error::{Error, Place},
+    log::Record,
     open::{Opened, Repair},
     snapshot_format::Decoder,
 };
@@ -75,9 +76,20 @@ impl MemoryDisk {
     pub fn open_checked(&self) -> Result<Opened, Error> {
         let storage = self.open();
         let mut disk = self.0.lock();
+        disk.log.verify()?;
         let latest = disk.latest_snapshot();
         let mut repaired = None;
-        if let Err(error) = disk.state.verify() {
+        // A crash between keeping a received snapshot and installing it, with the log purged already.
+        let installs = |disk: &Disk| {
+            let latest = latest.as_ref().map(|(info, _)| info.applied).filter(|at| *at > disk.state.applied);
+            let reaches = |applied| crate::open::reaches(disk.log.bounds(), applied);
+            !reaches(disk.state.applied) && latest.is_some_and(reaches)
+        };
+        let found = match disk.state.verify() {
+            Ok(()) if installs(&disk) => Err(Error::damaged(Place::State, "the log begins later")),
+            found => found,
+        };
+        if let Err(error) = found {
             let restored_through = latest.as_ref().map_or(0, |(info, _)| info.applied);
             let bytes = latest.as_ref().map(|(_, bytes)| bytes.clone());
             let rows = bytes.map(|bytes| Decoder::open(std::io::Cursor::new(bytes))).transpose()?;
@@ -93,13 +105,18 @@ impl MemoryDisk {
     /// Loses power: the open storage refuses every call from here on, its waiting callbacks never run,
     /// and of the writes that were not synced only the first `keep(count)` survive.
     ///
-    /// A record and a note are one write each, so a number in the middle tears a batch.
+    /// A record and a note are one write each, so a number in the middle tears a batch. It is always the first: the log
+    /// on a real disk ends at what it cannot read. A loss also undoes removals of files that nothing has made durable.
     pub fn crash(&self, mut keep: impl FnMut(usize) -> usize) {
         let lost = {
             let mut disk = self.0.lock();
             disk.epoch += 1;
+            disk.struck = false;
             let unsynced = disk.log.unsynced();
             let kept = if unsynced == 0 { 0 } else { keep(unsynced) };
+            if kept < unsynced {
+                disk.bring_back();
+            }
             disk.log.lose(kept)
         };
         // Outside of the lock: dropping a callback may drop whatever it captured.
@@ -109,6 +126,29 @@ impl MemoryDisk {
     /// Makes the next sync fail with an IO error, whichever part it belongs to.
     pub fn fail_next_sync(&self) {
         self.0.lock().faults.fail_next_sync = true;
+    }
+
+    /// Makes the next read of a part fail with an IO error; `None` takes that back.
+    pub fn fail_next_read(&self, part: Option<Part>) {
+        self.0.lock().faults.fail_next_read = part;
+    }
+
+    /// Loses power in the next write of a part that is durable on return, which counts or does not; `None` takes that
+    /// back. The appends and notes of the log are no such writes.
+    pub fn cut_next_write(&self, cut: Option<(Part, bool)>) {
+        self.0.lock().faults.cut = cut;
+    }
+
+    /// Tells whether the power went in a write, and nobody has taken note with [`MemoryDisk::crash`].
+    #[must_use]
+    pub fn has_lost_power(&self) -> bool {
+        self.0.lock().struck
+    }
+
+    /// Loses files while nobody has them open: the end of the log, which `position` says, all snapshots, the state, or
+    /// the blob at `position`; returns whether there was one.
+    pub fn lose_files(&self, part: Part, position: usize) -> bool {
+        self.0.lock().lose_files(part, position)
     }
 
     /// Leaves room for `bytes` more, or for anything with `None`. Removing things gives nothing back.
@@ -138,6 +178,18 @@ impl MemoryDisk {
     #[must_use]
     pub fn unsynced(&self) -> usize {
         self.0.lock().log.unsynced()
+    }
+
+    /// Returns records of the log, whoever has it open, for somebody who watches; none when one of them is damaged.
+    #[must_use]
+    pub fn peek(&self, from: u64, to_exclusive: u64) -> Vec<Record> {
+        self.0.lock().log.read(from, to_exclusive, usize::MAX).unwrap_or_default()
+    }
+
+    /// Returns how many bits a part stores.
+    #[must_use]
+    pub fn bits(&self, part: Part) -> usize {
+        self.0.lock().bits(part)
     }
 
     /// Flips one bit of what `part` stores, counted over all its values; returns whether there was one.

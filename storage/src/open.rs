@@ -135,7 +135,7 @@ fn install_latest(
 }
 
 /// Whether the log continues a state that is applied through `applied`.
-fn reaches(log: Bounds, applied: u64) -> bool {
+pub(crate) fn reaches(log: Bounds, applied: u64) -> bool {
     log.first.is_none_or(|first| first <= applied.saturating_add(1))
 }
 

@@ -104,6 +104,15 @@ impl Output<'_> {
     }
 }
 
+/// Reads the rows of a snapshot in its raw form, each block checked before any of its rows is given.
+///
+/// # Errors
+///
+/// [`Error::Damaged`] for bytes that do not begin as a snapshot.
+pub fn snapshot_rows<R: Read>(from: R) -> Result<impl Iterator<Item = Result<Row, Error>>, Error> {
+    Decoder::open(from)
+}
+
 /// Reads rows and checks each block before it gives any of its rows out.
 pub(crate) struct Decoder<R> {
     from: R,

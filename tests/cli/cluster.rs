@@ -1,81 +1,11 @@
 //! A cluster of real processes, from the commands that form it to the death of its leader.
 
 use std::path::Path;
-use std::process::Stdio;
 
-use rustix::process::Signal;
 use serde_json::Value;
-use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
 
-use crate::support::{Fleet, PATIENCE, Said, ended, ending, eventually, signal, synod, tasks};
-
-/// Three nodes that `synod dev` runs.
-struct Three {
-    child: Child,
-    ready: Value,
-    folder: TempDir,
-}
-
-impl Three {
-    async fn start() -> Self {
-        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        // Sockets have short names; a folder of the build need not be short.
-        let data = tempfile::Builder::new().prefix("synod").tempdir().unwrap();
-        let mut command = synod();
-        command.args(["dev", "--nodes", "3", "--json", "--data"]).arg(data.path());
-        let mut child = command.stderr(Stdio::null()).spawn().unwrap();
-        let mut line = String::new();
-        let mut out = BufReader::new(child.stdout.take().unwrap());
-        tokio::time::timeout(PATIENCE, out.read_line(&mut line)).await.expect("it is ready").unwrap();
-        assert!(!line.is_empty(), "it did not start");
-        let ready = serde_json::from_str(&line).unwrap();
-        drop(folder);
-        Self { child, ready, folder: data }
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = synod();
-        command.args(args).env("SYNOD_SERVER", self.ready["servers"].as_str().unwrap());
-        command.env("SYNOD_TOKEN_FILE", self.ready["token_file"].as_str().unwrap());
-        command.env("SYNOD_DEV", self.folder.path());
-        command
-    }
-
-    async fn say(&self, args: &[&str]) -> Said {
-        ended(self.command(args)).await
-    }
-
-    async fn status(&self) -> Value {
-        self.say(&["cluster", "status", "--json"]).await.json()["item"].clone()
-    }
-
-    async fn leader(&self) -> String {
-        let status = self.status().await;
-        let nodes = status["nodes"].as_array().unwrap();
-        let leader = nodes.iter().find(|node| node["leader"] == true).expect("one leads");
-        leader["name"].as_str().unwrap().to_owned()
-    }
-
-    fn pids(&self) -> Vec<i32> {
-        let nodes = self.ready["nodes"].as_array().unwrap().iter();
-        nodes.map(|node| i32::try_from(node["pid"].as_i64().unwrap()).unwrap()).collect()
-    }
-
-    async fn stop(self) {
-        let pids = self.pids();
-        signal(&self.child, Signal::TERM);
-        ending(self.child).await.assert_code(0);
-        for pid in pids {
-            assert!(!runs(pid), "process {pid} is left behind");
-        }
-    }
-}
-
-fn runs(pid: i32) -> bool {
-    rustix::process::test_kill_process(rustix::process::Pid::from_raw(pid).unwrap()).is_ok()
-}
+use crate::support::{Fleet, PATIENCE, ended, ending, eventually, synod, tasks};
+use crate::three::{ServerNode, Three, runs};
 
 #[tokio::test]
 async fn nothing_of_a_cluster_is_served_without_an_identity_and_the_error_says_how_to_get_one() {
@@ -184,16 +114,36 @@ async fn three_nodes_form_a_cluster_that_is_led_moved_backed_up_and_restored() {
     three.say(&["cluster", "promote", "node-c"]).await.assert_code(0);
     three.say(&["cluster", "remove", "nobody", "--yes"]).await.assert_code(1);
 
+    let (held, of_old) = (three.token(), three.status().await["cluster"].clone());
+
     // A backup is whole and its owner's alone, and a node that stands alone is made of it.
     let file = three.folder.path().join("backup");
     let said = three.say(&["cluster", "backup", file.to_str().unwrap()]).await;
     said.assert_code(0);
     assert_private(&file);
-    let data = three.folder.path().join("restored");
+    let home = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let data = home.path().join("restored");
     let mut restore = synod();
     restore.args(["cluster", "restore", "--data"]).arg(&data).arg(&file);
     ended(restore).await.assert_code(0);
     three.stop().await;
+
+    // What is restored becomes the first node of another cluster, and has what the old one had.
+    let mut init = synod();
+    init.args(["cluster", "init", "--name", "anew", "--data"]).arg(&data);
+    ended(init).await.assert_code(0);
+    let token = data.with_extension("token");
+    std::fs::write(&token, &held).unwrap();
+    let anew = ServerNode::start_with(&data, &["--node-name", "anew"], token.to_str()).await;
+    let status = anew.status().await;
+    assert_eq!([&status["voters"], &status["voters_up"], &status["quorum"]], [1, 1, 1], "{status}");
+    assert!(status["cluster"].is_string() && status["cluster"] != of_old, "{status}");
+    let tasks = anew.say(&["task", "list", "--json"]).await.json();
+    assert_eq!(
+        (&tasks["items"][0]["type"], &tasks["items"][0]["status"]),
+        (&"t".into(), &"completed".into())
+    );
+    anew.stop().await;
 }
 
 #[tokio::test]
@@ -265,66 +215,58 @@ async fn without_a_quorum_status_says_who_is_missing_and_ends_with_1() {
     });
     let said = said.await.expect("it lets go");
     assert!(said.err.contains("nobody leads") && said.err.contains("of 3 voters"), "{said:#?}");
-    let mut stale = three.command(&["task", "list"]);
-    let said = ended({
-        stale.arg("--json");
-        stale
-    })
-    .await;
+    let said = three.say(&["task", "list", "--json"]).await;
     said.assert_code(69);
     assert!(said.err.contains("no_leader"), "{said:#?}");
+    // What it has is shown all the same, and it does not say that it leads.
+    let lets_go = async { while age(&three, &leader).await == "0" {} };
+    tokio::time::timeout(PATIENCE, lets_go).await.expect("it says that it is old");
+    let url = three.place(&leader, "url");
+    let said = three.say(&["task", "list", "--stale", "--json", "--url", &url]).await;
+    said.assert_code(0);
+    assert!(said.err.contains("note: "), "{said:#?}");
     three.stop().await;
 }
 
-/// A server of a folder that was made a region's first node.
-struct RegionNode {
-    child: Child,
-    ready: Value,
-}
-
-impl RegionNode {
-    async fn start(data: &Path) -> Self {
-        let mut command = synod();
-        command.args([
-            "server",
-            "--json",
-            "--listen",
-            "127.0.0.1:0",
-            "--cluster-listen",
-            "127.0.0.1:0",
-            "--data",
-        ]);
-        let mut child = command.arg(data).stderr(Stdio::null()).spawn().unwrap();
-        let mut line = String::new();
-        let mut out = BufReader::new(child.stdout.take().unwrap());
-        tokio::time::timeout(PATIENCE, out.read_line(&mut line)).await.expect("it is ready").unwrap();
-        Self { child, ready: serde_json::from_str(&line).expect("it starts") }
-    }
-
-    async fn say(&self, args: &[&str]) -> Said {
-        let mut command = synod();
-        command.args(args).env("SYNOD_SERVER", self.ready["url"].as_str().unwrap());
-        command.env("SYNOD_TOKEN_FILE", self.ready["token_file"].as_str().unwrap());
-        ended(command).await
-    }
-
-    /// Waits until a region is listed with so many voters that are heard, and returns it.
-    async fn region(&self, name: &str, alive: u64) -> Value {
-        let until = tokio::time::Instant::now() + PATIENCE;
-        loop {
-            let listed = self.say(&["cluster", "regions", "--json"]).await.json();
-            let found = listed["items"].as_array().unwrap().iter().find(|one| one["name"] == name).cloned();
-            match found {
-                Some(region) if region["alive"] == alive => return region,
-                _ => assert!(tokio::time::Instant::now() < until, "not in time: {listed}"),
-            }
+/// Waits until a region is listed with so many voters that are heard, and returns it.
+async fn region(node: &ServerNode, name: &str, alive: u64) -> Value {
+    let until = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let listed = node.say(&["cluster", "regions", "--json"]).await.json();
+        let found = listed["items"].as_array().unwrap().iter().find(|one| one["name"] == name).cloned();
+        match found {
+            Some(region) if region["alive"] == alive => return region,
+            _ => assert!(tokio::time::Instant::now() < until, "not in time: {listed}"),
         }
     }
+}
 
-    async fn stop(self) {
-        signal(&self.child, Signal::TERM);
-        ending(self.child).await.assert_code(0);
-    }
+/// Reads tasks from what a node has, and returns how old that may be, as it says.
+async fn age(three: &Three, node: &str) -> String {
+    let asked =
+        reqwest::Client::new().get(format!("{}/api/v1/tasks?consistency=stale", three.place(node, "url")));
+    let answer = asked.bearer_auth(three.token()).timeout(PATIENCE).send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 200, "{answer:?}");
+    answer.headers()["synod-state-age-ms"].to_str().unwrap().to_owned()
+}
+
+/// Holds that a node that has lost its leader shows what it has and says how old that may be, and changes nothing.
+async fn reads_what_is_old(three: &Three, survivor: &str) {
+    let in_ms = async || age(three, survivor).await.parse::<u64>().expect("it has heard a leader");
+    let grows = async {
+        let first = in_ms().await;
+        while in_ms().await <= first.max(1) {}
+        first.max(1)
+    };
+    let first = tokio::time::timeout(PATIENCE, grows).await.expect("it grows while nobody is heard");
+    let url = three.place(survivor, "url");
+    let said = three.say(&["task", "list", "--stale", "--json", "--url", &url]).await;
+    said.assert_code(0);
+    assert_eq!(said.json()["kind"], "task_list");
+    let told = said.err.split(" ms old").next().and_then(|text| text.rsplit(' ').next()).unwrap();
+    assert!(told.parse::<u64>().is_ok_and(|told| told > first), "{first} {said:#?}");
+    let refused = three.say(&["task", "submit", "--type", "t", "--stale", "--url", &url]).await;
+    assert!(refused.code() != 0 && refused.err.contains("--stale"), "{refused:#?}");
 }
 
 #[tokio::test]
@@ -339,7 +281,7 @@ async fn a_region_is_founded_beside_another_seen_and_removed() {
     let made = init(&["--region", "us"], "us").await;
     made.assert_code(0);
     assert_eq!(made.json()["item"]["region"], "us");
-    let us = RegionNode::start(&data("us")).await;
+    let us = ServerNode::start(&data("us")).await;
     let token = us.say(&["cluster", "token", "create", "--role", "region", "--json"]).await.json();
     let (text, join) = (token["item"]["text"].as_str().unwrap(), token["item"]["join"].as_str().unwrap());
     assert_eq!(token["item"]["token"]["role"], "region");
@@ -353,16 +295,16 @@ async fn a_region_is_founded_beside_another_seen_and_removed() {
     let again = init(&["--region", "asia", "--federate", join, "--token-file", file], "asia").await;
     assert_ne!(again.code(), 0);
     assert!(again.err.contains("used for another region"), "{again:#?}");
-    let eu = RegionNode::start(&data("eu")).await;
-    us.region("eu", 1).await;
-    let here = eu.region("eu", 1).await;
+    let eu = ServerNode::start(&data("eu")).await;
+    region(&us, "eu", 1).await;
+    let here = region(&eu, "eu", 1).await;
     assert_eq!(here["here"], true);
-    eu.region("us", 1).await;
+    region(&eu, "us", 1).await;
     let installed = us.say(&["cluster", "keyring", "install", "--regions", "-q"]).await;
     assert_eq!(installed.out.trim(), "2");
     us.say(&["cluster", "regions", "remove", "us", "--yes"]).await.assert_code(1);
     us.say(&["cluster", "regions", "remove", "eu", "--yes"]).await.assert_code(0);
-    let removed = us.region("eu", 0).await;
+    let removed = region(&us, "eu", 0).await;
     assert!(removed["removed_at"].is_string(), "{removed}");
     eu.stop().await;
     us.stop().await;
@@ -410,5 +352,7 @@ async fn a_node_without_a_quorum_lives_and_is_not_ready_and_says_why() {
         waited.await.expect("it says what is missing");
     }
     assert_eq!(alive, 1);
+    let survivor = names.into_iter().find(|name| *name != leader && *name != follower).unwrap();
+    reads_what_is_old(&three, survivor).await;
     three.stop().await;
 }

@@ -68,6 +68,29 @@ async fn everything_is_passed_on_and_the_exit_code_comes_back() {
 }
 
 #[tokio::test]
+async fn a_file_reaches_the_program_that_simulates_and_its_answer_comes_back() {
+    let built = Path::new(env!("CARGO_BIN_EXE_synod"));
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let fleet = folder.path().join("fleet.yaml");
+    std::fs::write(
+        &fleet,
+        "name: small\npools: {work: {command: [cat], size: 1}}\ntasks: [{name: one, pool: work}]\n",
+    )
+    .unwrap();
+    // It has a package of its own, and may not have been built.
+    if built.with_file_name("synod-simulate").exists() {
+        let args = [fleet.to_str().unwrap(), "--seed", "7", "--nodes", "1", "--json"];
+        let said = simulate(built, folder.path(), &args).await;
+        said.assert_code(0);
+        assert!(said.out.contains("\"small\""), "{said:?}");
+        std::fs::write(&fleet, "name: [").unwrap();
+        let said = simulate(built, folder.path(), &args).await;
+        said.assert_code(2);
+        assert!(said.err.contains("fleet.yaml"), "{said:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_program_that_cannot_be_started_is_named() {
     let (folder, program) = alone();
     std::fs::write(folder.path().join("synod-simulate"), "not a program").unwrap();

@@ -9,8 +9,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::Served;
 
-/// Every so many answers one is lost.
-const LOSES_EVERY: u32 = 3;
+/// Tells by its number whether an answer is lost.
+type Loses = fn(u32) -> bool;
 
 /// Stands between a worker and its node.
 pub(crate) struct Lossy {
@@ -19,8 +19,17 @@ pub(crate) struct Lossy {
 }
 
 impl Lossy {
-    /// Serves a node, and passes on what is for it.
+    /// Serves a node, passes on what is for it, and loses every third answer.
     pub(crate) async fn serve() -> (Served, Self) {
+        Self::losing(|number| number % 3 == 1).await
+    }
+
+    /// Serves a node and loses the first answer to each request; that to its repetition comes through.
+    pub(crate) async fn serve_the_second_time() -> (Served, Self) {
+        Self::losing(|number| number % 2 == 0).await
+    }
+
+    async fn losing(loses: Loses) -> (Served, Self) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let name = listener.local_addr().unwrap().to_string();
         // A node answers to no names but its own.
@@ -33,7 +42,7 @@ impl Lossy {
             let answers = Arc::new(AtomicU32::new(0));
             loop {
                 let (client, _) = listener.accept().await.unwrap();
-                tokio::spawn(pass(client, node, answers.clone(), counted.clone()));
+                tokio::spawn(pass(client, node, loses, answers.clone(), counted.clone()));
             }
         });
         (served, Self { url, lost })
@@ -46,7 +55,13 @@ impl Lossy {
 }
 
 /// Passes on one connection until an answer on it is to be lost, or one side ends it.
-async fn pass(mut client: TcpStream, node: SocketAddr, answers: Arc<AtomicU32>, lost: Arc<AtomicU32>) {
+async fn pass(
+    mut client: TcpStream,
+    node: SocketAddr,
+    loses: Loses,
+    answers: Arc<AtomicU32>,
+    lost: Arc<AtomicU32>,
+) {
     let Ok(mut node) = TcpStream::connect(node).await else { return };
     let (mut asked, mut answered) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
     let mut is_new = false;
@@ -60,7 +75,7 @@ async fn pass(mut client: TcpStream, node: SocketAddr, answers: Arc<AtomicU32>, 
             read = node.read(&mut answered) => match read {
                 Ok(bytes @ 1..) => {
                     // The first bytes of an answer: the node has done what was asked.
-                    if std::mem::take(&mut is_new) && answers.fetch_add(1, Ordering::Relaxed) % LOSES_EVERY == 1 {
+                    if std::mem::take(&mut is_new) && loses(answers.fetch_add(1, Ordering::Relaxed)) {
                         lost.fetch_add(1, Ordering::Relaxed);
                         return;
                     }

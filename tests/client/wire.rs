@@ -1,9 +1,10 @@
 //! What the client sends, and sends again: against a server that answers as it is told.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use synod::api::{Claim, NewTask, PauseOf};
-use synod::client::{Client, Error, Token};
+use synod::api::{Claim, NewTask, PageQuery, PauseOf};
+use synod::client::{Client, Error, TaskQuery, Token};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -98,11 +99,28 @@ async fn a_claim_is_asked_again_under_its_key() {
 #[tokio::test]
 async fn what_is_not_safe_to_repeat_is_sent_once() {
     let server = Scripted::new(vec![Answer::Silence, LATER]).await;
-    let error = server.client().redrive("task_1").await.expect_err("no answer");
+    let error = server.client().restart_agent("a").await.expect_err("no answer");
     assert!(matches!(error, Error::Unanswered { .. }), "{error:?}");
-    let error = server.client().redrive("task_1").await.expect_err("later");
+    let error = server.client().install_gossip_key().await.expect_err("later");
     assert_eq!((error.status(), error.is_passing()), (Some(503), true));
-    assert_eq!(server.heard().len(), 2);
+    let heard = server.heard();
+    assert_eq!(heard.iter().map(|request| key(request)).collect::<Vec<_>>(), [None; 2], "no key is promised");
+}
+
+#[tokio::test]
+async fn whoever_takes_what_is_old_says_so_where_it_is_agreed_and_changes_nothing() {
+    let page = || Answer::Says("200 OK", "synod-state-age-ms: 17\r\n", r#"{"items":[]}"#);
+    let server = Scripted::new(vec![page(), page()]).await;
+    let client = server.client();
+    let stale = client.stale();
+    assert_eq!(stale.age(), None);
+    stale.tasks(&TaskQuery::default()).await.unwrap();
+    assert_eq!((stale.age(), client.age()), (Some(Duration::from_millis(17)), None));
+    stale.nodes(&PageQuery::default()).await.unwrap();
+    assert!(matches!(stale.cancel("task_1", None).await, Err(Error::Setup(_))));
+    let heard = server.heard();
+    let places: Vec<&str> = heard.iter().filter_map(|request| request.lines().next()).collect();
+    assert_eq!(places, ["get /api/v1/tasks?consistency=stale http/1.1", "get /api/v1/nodes http/1.1"]);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! A group of nodes for the tests: formed, stopped, started again, killed.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,15 +54,38 @@ impl Group {
         group
     }
 
+    /// Forms a group of voters that say this of themselves.
+    pub(crate) async fn form_labelled(labels: &[(&str, &str)]) -> Self {
+        let mut group = Self { seats: Vec::new(), drain: Duration::from_secs(2) };
+        for (label, value) in labels {
+            let labels = BTreeMap::from([(Name::new(label).unwrap(), (*value).into())]);
+            let cluster = Cluster { labels, ..Cluster::default() };
+            if group.seats.is_empty() {
+                let data = folder();
+                init_cluster(data.path()).await.unwrap();
+                let started = group.builder(&data).cluster(cluster).start();
+                let node = within("the first node starts", started).await.unwrap();
+                group.seats.push(Seat { data, node: Some(Arc::new(node)) });
+            } else {
+                group.join_as(NodeRole::Voter, cluster).await;
+            }
+        }
+        group
+    }
+
     /// Lets one more node join, and returns its place.
     pub(crate) async fn join(&mut self, role: NodeRole) -> usize {
+        self.join_as(role, Cluster::default()).await
+    }
+
+    async fn join_as(&mut self, role: NodeRole, cluster: Cluster) -> usize {
         let member = self.nodes().next().unwrap().clone();
         let token = member.create_join_token(role, TOKEN_LIFE).await.unwrap();
         let address = member.cluster().listens.unwrap();
         drop(member);
         let data = folder();
         let join = Join { address, token: token.text, role };
-        let cluster = Cluster { join: Some(join), ..Cluster::default() };
+        let cluster = Cluster { join: Some(join), ..cluster };
         let node = within("a node joins", self.builder(&data).cluster(cluster).start()).await.unwrap();
         self.seats.push(Seat { data, node: Some(Arc::new(node)) });
         self.seats.len() - 1

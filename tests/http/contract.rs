@@ -6,7 +6,7 @@ mod schema;
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use synod::http::{Needs, native};
+use synod::http::{Again, Needs, native};
 
 use crate::support::Api;
 
@@ -76,6 +76,39 @@ fn every_operation_says_what_it_does_and_what_it_needs() {
         operations(&document).into_iter().map(|one| &one.operation["operationId"]).collect();
     let unique: BTreeSet<&str> = ids.iter().map(|id| id.as_str().unwrap()).collect();
     assert_eq!(unique.len(), ids.len(), "operation ids are unique");
+}
+
+#[test]
+fn the_document_names_the_key_where_a_change_counts_once_under_it_and_nowhere_else() {
+    let document = native::document();
+    let routes = native::routes();
+    let (mut once, mut unknown) = (0, Vec::new());
+    for route in routes.table() {
+        let path = route.path.replace("{*", "{");
+        let operation = &document["paths"][&path][route.method.as_str().to_lowercase()];
+        let parameters = operation["parameters"].as_array().into_iter().flatten();
+        let keys = parameters.filter(|one| one["name"] == "Idempotency-Key" && one["in"] == "header").count();
+        assert_eq!(keys, usize::from(route.again == Again::Once), "{} {path}", route.method);
+        match route.again {
+            Again::Once => once += 1,
+            Again::Freely => {}
+            Again::Unknown => unknown.push(format!("{} {path}", route.method)),
+        }
+    }
+    assert!(once > 30, "{once}");
+    unknown.sort();
+    // Each of them draws a secret, or is no proposal; the client does not repeat them.
+    let expected = [
+        "POST /api/v1/agents/{id}/restart",
+        "POST /api/v1/cluster/join-tokens",
+        "POST /api/v1/cluster/keyring",
+        "POST /api/v1/cluster/leave",
+        "POST /api/v1/cluster/region-keyring",
+        "POST /api/v1/cluster/transfer",
+        "POST /api/v1/tokens",
+        "POST /api/v1/tokens/{id}/rotate",
+    ];
+    assert_eq!(unknown, expected);
 }
 
 #[test]

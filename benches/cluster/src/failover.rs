@@ -100,20 +100,24 @@ fn note(into: &Mutex<Written>, asked: Option<Instant>) -> bool {
     asked.is_some()
 }
 
-pub(crate) async fn measure(args: &Args, dir: &Path) {
+pub(crate) async fn measure(args: &Args, dir: &Path) -> bool {
     println!(
         "| kill -9 of the leader at {} writes/s, {} times | p50 | p99 | longest |",
         args.rate, args.kills
     );
     println!("|---|---:|---:|---:|");
-    row("synod (goal: p50 1 s, p99 2 s)", synod_outages(args, &folder(dir, "failover")).await);
+    let mut whole =
+        row("synod (goal: p50 1 s, p99 2 s)", synod_outages(args, &folder(dir, "failover")).await);
     if let Ok(binary) = args.etcd() {
-        row("etcd", etcd_outages(args, &binary, &folder(dir, "failover-etcd")).await);
+        whole &= row("etcd", etcd_outages(args, &binary, &folder(dir, "failover-etcd")).await);
     }
     println!();
+    whole
 }
 
-fn row(name: &str, outages: Result<Vec<Duration>, String>) {
+/// Prints a row; returns whether it has figures.
+fn row(name: &str, outages: Result<Vec<Duration>, String>) -> bool {
+    let whole = outages.is_ok();
     match outages {
         Ok(mut outages) => {
             outages.sort();
@@ -122,6 +126,7 @@ fn row(name: &str, outages: Result<Vec<Duration>, String>) {
         }
         Err(why) => println!("| {name} | not measured: {why} | | |"),
     }
+    whole
 }
 
 async fn synod_outages(args: &Args, home: &Path) -> Result<Vec<Duration>, String> {

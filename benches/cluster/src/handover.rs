@@ -13,13 +13,15 @@ use crate::{Args, folder, percentile, synod};
 /// Quiet around a change, so that every write that it held up is counted.
 const QUIET: Duration = Duration::from_secs(1);
 
-pub(crate) async fn measure(args: &Args, dir: &Path) {
+pub(crate) async fn measure(args: &Args, dir: &Path) -> bool {
     println!(
         "| change of leader by request at {} writes/s, {} times | p50 | p99 | longest | tries that failed |",
         args.rate, args.kills
     );
     println!("|---|---:|---:|---:|---:|");
-    match changes(args, &folder(dir, "handover")).await {
+    let changes = changes(args, &folder(dir, "handover")).await;
+    let whole = changes.is_ok();
+    match changes {
         Ok((mut took, failed)) => {
             took.sort();
             let [p50, p99, max] = [50, 99, 100].map(|percent| percentile(&took, percent).as_millis());
@@ -30,6 +32,7 @@ pub(crate) async fn measure(args: &Args, dir: &Path) {
         Err(why) => println!("| not measured: {why} | | | | |"),
     }
     println!();
+    whole
 }
 
 async fn changes(args: &Args, home: &Path) -> Result<(Vec<Duration>, usize), String> {

@@ -19,6 +19,7 @@ mod synod;
 mod throughput;
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
@@ -43,7 +44,7 @@ pub(crate) struct Args {
     /// How many rounds of throughput; the median counts.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// How many leaders are killed, of each system.
+    /// How many nodes are killed, of each system and in each part.
     #[arg(long, default_value_t = 20)]
     kills: usize,
     /// Writes in a second while leaders are killed.
@@ -76,26 +77,34 @@ impl Args {
 }
 
 #[tokio::main]
-async fn main() {
+async fn main() -> ExitCode {
     let args = Args::parse();
-    let dir =
+    let mut dir =
         tempfile::Builder::new().prefix("cluster-").tempdir_in(&args.dir).expect("a folder on the disk");
     println!("raw append and fdatasync: {}\n", raw_sync::measure(dir.path()));
     if let Err(why) = args.etcd() {
         println!("LEFT OUT: {why}; nothing is compared with it\n");
     }
+    let mut whole = true;
     if args.wants("throughput") {
-        throughput::measure(&args, dir.path()).await;
+        whole &= throughput::measure(&args, dir.path()).await;
     }
     if args.wants("failover") {
-        failover::measure(&args, dir.path()).await;
+        whole &= failover::measure(&args, dir.path()).await;
     }
     if args.wants("handover") {
-        handover::measure(&args, dir.path()).await;
+        whole &= handover::measure(&args, dir.path()).await;
     }
     if args.wants("agents") {
-        agents::measure(&args, dir.path()).await;
+        whole &= agents::measure(&args, dir.path()).await;
     }
+    if whole {
+        return ExitCode::SUCCESS;
+    }
+    // Why a figure is missing stands in the logs of the nodes.
+    dir.disable_cleanup(true);
+    println!("figures are missing; the data folders and logs are in {}", dir.path().display());
+    ExitCode::FAILURE
 }
 
 /// Returns the middle of some figures.

@@ -12,12 +12,12 @@ pub(crate) const LEAD_WITHIN: Duration = Duration::from_secs(30);
 
 /// Starts three nodes with default settings, but for the rate of the one token.
 pub(crate) async fn three(binary: &Path, folder: &Path) -> Result<Cluster, String> {
-    Cluster::form(&Shape::three(binary, folder)).await
+    Cluster::form(&Shape::plain(binary, folder)).await
 }
 
 /// Starts one node that belongs to no cluster.
 pub(crate) async fn alone(binary: &Path, folder: &Path) -> Result<Cluster, String> {
-    Cluster::alone(&Shape { nodes: 1, ..Shape::three(binary, folder) }).await
+    Cluster::alone(&Shape { nodes: 1, ..Shape::plain(binary, folder) }).await
 }
 
 pub(crate) async fn stop(mut cluster: Cluster) {

@@ -28,7 +28,8 @@ const WRITES_THREE: &str = "writes, three nodes";
 const WRITES_ETCD: &str = "writes, etcd (gRPC)";
 const WRITES_ETCD_JSON: &str = "writes, etcd (JSON)";
 
-pub(crate) async fn measure(args: &Args, dir: &Path) {
+pub(crate) async fn measure(args: &Args, dir: &Path) -> bool {
+    let mut whole = true;
     let mut figures = Figures::new();
     for round in 0..args.rounds {
         for clients in &args.clients {
@@ -36,10 +37,12 @@ pub(crate) async fn measure(args: &Args, dir: &Path) {
             let home = folder(dir, &format!("throughput-{round}-{clients}"));
             if let Err(why) = one_round(args, &home, *clients, &mut figures).await {
                 println!("throughput, {clients} clients: {why}");
+                whole = false;
             }
         }
     }
     print(args, &mut figures);
+    whole
 }
 
 async fn one_round(args: &Args, home: &Path, clients: usize, figures: &mut Figures) -> Result<(), String> {

@@ -15,6 +15,7 @@ use crate::gossip::counters::{Counters, Counting};
 use crate::gossip::profile::Profile;
 use crate::gossip::rumour::{ADDRESS_BYTES_MAX, Member, Rumour};
 use crate::gossip::task::{Command, Task};
+use crate::lasting::Lasting;
 use crate::transport::Datagrams;
 use crate::transport::links::AddressBook;
 
@@ -83,6 +84,7 @@ pub struct Gossip {
     shared: Arc<Shared>,
     commands: mpsc::Sender<Command>,
     stop: CancellationToken,
+    fatal: watch::Receiver<Option<String>>,
     _end: Arc<DropGuard>,
 }
 
@@ -112,8 +114,9 @@ impl Gossip {
         let (commands, receiver) = mpsc::channel(1);
         let stop = CancellationToken::new();
         let task = Task::new(options, shared.clone());
-        tokio::spawn(task.run(receiver, stop.clone()));
-        Ok(Self { shared, commands, stop: stop.clone(), _end: Arc::new(stop.drop_guard()) })
+        let (died, fatal) = watch::channel(None);
+        Lasting::until(died, stop.clone()).spawn("gossip", task.run(receiver, stop.clone()));
+        Ok(Self { shared, commands, stop: stop.clone(), fatal, _end: Arc::new(stop.drop_guard()) })
     }
 
     /// Returns everybody who is known, this node among them, in order of id.
@@ -167,6 +170,12 @@ impl Gossip {
     /// Ends without a word, as a dead node does.
     pub fn stop(&self) {
         self.stop.cancel();
+    }
+
+    /// Returns why it has ended without being told to: then this node hears and says nothing any more, and the others
+    /// will take it for dead. `None` while it lives or was told to end.
+    pub fn fatal(&self) -> watch::Receiver<Option<String>> {
+        self.fatal.clone()
     }
 
     /// Returns where others send their datagrams.

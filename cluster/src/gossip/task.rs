@@ -146,9 +146,13 @@ impl Task {
             };
             burst = if matches!(wake, Wake::Datagram(_)) { burst + 1 } else { 0 };
             match wake {
-                Wake::Stop | Wake::Command(None) => return,
+                Wake::Stop => return,
+                // Nobody has a handle any more, which is how it is told to end without a word.
+                Wake::Command(None) => return stop.cancel(),
                 Wake::Command(Some(Command::Leave(done))) => {
                     self.leave().await;
+                    // It was told to end.
+                    stop.cancel();
                     let _ = done.send(());
                     return;
                 }

@@ -8,11 +8,12 @@ use synod_domain::event::Event;
 use synod_domain::sources::{Clock, Entropy};
 use synod_storage::MemoryDisk;
 
+use super::answering::IN_CORE_MAX;
 use super::*;
 use crate::checkpointer::Policy;
 use crate::consensus::{Consensus, Formation, Options, Timing};
 use crate::machine::EventSink;
-use crate::transport::hello::{Hello, PROTOCOL};
+use crate::transport::hello::{Caller, Hello, PROTOCOL};
 
 /// Time that stands, chance that is none, and nobody who listens.
 struct Nothing;

@@ -194,4 +194,10 @@ impl Handler for Switchboard {
         let handler = self.handlers.lock().get(&service).cloned()?;
         handler.answer(caller, request).await
     }
+
+    fn keeps_order(&self, request: &[u8]) -> bool {
+        let Some((service, request)) = request.split_first() else { return false };
+        let handler = Service::of(*service).and_then(|service| self.handlers.lock().get(&service).cloned());
+        handler.is_some_and(|handler| handler.keeps_order(request))
+    }
 }

@@ -4,7 +4,7 @@
 //! whom. Cutting a link ends its streams and loses its datagrams, in both directions, until it is healed.
 //! Blocking one way of it lets nothing through that way, and nobody is told: bytes of streams wait, as they do
 //! between two machines that send them again and again, connecting hangs, datagrams are lost. A way may also be
-//! slow. There is no chance in it.
+//! slow, or long. There is no chance in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::transport::{DATAGRAM_BYTES_MAX, Datagrams, Error, Incoming, Listener, Network, Stream, Target};
@@ -25,6 +26,9 @@ const DOOR_BOUND: usize = 64;
 
 /// Bytes that go one way at a time.
 const STEP_BYTES: usize = 16 * 1024;
+
+/// Steps that are on their way at once where a way is long: what a line of that length holds.
+const FAR_STEPS: usize = 256;
 
 /// The wires between the nodes of one test.
 #[derive(Clone, Default)]
@@ -48,6 +52,7 @@ struct Wires {
 struct Way {
     blocked: bool,
     delay: Duration,
+    distance: Duration,
 }
 
 #[derive(Clone)]
@@ -85,6 +90,12 @@ impl MemoryNetwork {
     /// Lets everything through again from one node to another, what has waited first.
     pub fn unblock(&self, from: &str, to: &str) {
         self.wires.lock().way(from, to).send_modify(|way| way.blocked = false);
+    }
+
+    /// Makes the way from one node to another so long, for streams that are opened from then on. What follows is on its way
+    /// at the same time. Datagrams do not wait.
+    pub fn stretch(&self, from: &str, to: &str, distance: Duration) {
+        self.wires.lock().way(from, to).send_modify(|way| way.distance = distance);
     }
 
     /// Makes each step from one node to another take so long. Datagrams do not wait.
@@ -205,6 +216,10 @@ async fn carry(
     mut to: WriteHalf<DuplexStream>,
     mut way: watch::Receiver<Way>,
 ) {
+    let distance = way.borrow().distance;
+    if !distance.is_zero() {
+        return carry_far(from, to, way, distance).await;
+    }
     let mut buffer = vec![0; STEP_BYTES];
     loop {
         let read = from.read(&mut buffer).await.unwrap_or(0);
@@ -215,6 +230,38 @@ async fn carry(
             return;
         }
     }
+}
+
+/// Carries what goes one way, each step so much later than it left; nobody waits for those on their way.
+async fn carry_far(
+    mut from: ReadHalf<DuplexStream>,
+    mut to: WriteHalf<DuplexStream>,
+    mut way: watch::Receiver<Way>,
+    distance: Duration,
+) {
+    let (leaves, mut arrives) = mpsc::channel::<(Instant, Vec<u8>)>(FAR_STEPS);
+    let near = async move {
+        let mut buffer = vec![0; STEP_BYTES];
+        loop {
+            let read = from.read(&mut buffer).await.unwrap_or(0);
+            pass(&mut way).await;
+            let step = (Instant::now() + distance, buffer[..read].to_vec());
+            if read == 0 || leaves.send(step).await.is_err() {
+                return;
+            }
+        }
+    };
+    let far = async move {
+        while let Some((at, step)) = arrives.recv().await {
+            tokio::time::sleep_until(at).await;
+            if to.write_all(&step).await.is_err() {
+                break;
+            }
+        }
+        // The other end may have gone, too.
+        let _ = to.shutdown().await;
+    };
+    tokio::join!(near, far);
 }
 
 struct MemoryListener {

@@ -1,7 +1,7 @@
 //! The answering side of requests: takes streams, hears who opened them, reads frames, answers each.
 //!
-//! Promises that nobody is answered whose hello was not welcomed, and
-//! that a stream has at most [`REQUESTS_MAX`] requests in work: its reader waits when they are
+//! Promises that nobody is answered whose hello was not welcomed, that requests which must keep their order are begun
+//! in the order in which they came, and that a stream has at most [`REQUESTS_MAX`] requests in work: its reader waits when they are
 //! taken, and the other side's queue fills. Leaves the meaning of bytes to a [`Handler`].
 
 use std::sync::Arc;
@@ -33,6 +33,12 @@ pub(crate) const HEAD_BYTES: usize = 8;
 pub trait Handler: Send + Sync + 'static {
     /// Answers one request; `None` leaves it unanswered, and the asker's deadline passes.
     async fn answer(&self, caller: &Caller, request: Bytes) -> Option<Bytes>;
+
+    /// Tells whether a request must be begun before those that come after it on its stream. Its answering runs at once
+    /// then, until it first waits: it shall have got where order counts by that, and not have worked for long.
+    fn keeps_order(&self, _request: &[u8]) -> bool {
+        false
+    }
 }
 
 /// Answers everything that comes to `listener` from those whom `door` lets in, until `stop`.
@@ -121,7 +127,8 @@ async fn answer_all(
                     continue;
                 }
                 let (handler, answers, caller) = (Arc::clone(&handler), answers.clone(), Arc::clone(&caller));
-                tokio::spawn(async move {
+                let keeps_order = handler.keeps_order(&frame);
+                let mut answering = Box::pin(async move {
                     if let Some(body) = handler.answer(&caller, frame).await {
                         let mut answer = BytesMut::with_capacity(HEAD_BYTES + body.len());
                         answer.put(head);
@@ -129,6 +136,10 @@ async fn answer_all(
                         let _ = answers.send((answer.freeze(), slot)).await;
                     }
                 });
+                // Tasks overtake each other; only what waits goes on in one of its own.
+                if !keeps_order || futures::poll!(&mut answering).is_pending() {
+                    tokio::spawn(answering);
+                }
             }
         }
     }

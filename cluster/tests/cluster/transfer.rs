@@ -160,7 +160,7 @@ fn a_backup_holds_what_was_applied() {
         let table = Table::of(3).await;
         let first = table.leader().await;
         table.write(first, 0..50).await;
-        let backup = table.at(first).backup().await.unwrap();
+        let backup = table.at(first).backup().await.unwrap().snapshot;
         assert_eq!(backup.info().applied, table.at(first).applied() + 1);
         let mut bytes = 0;
         while let piece @ 1.. = backup.read_at(bytes, 4096).unwrap().len() as u64 {

@@ -137,3 +137,41 @@ fn cut_link_ends_streams_and_heals() {
         assert_eq!(answered.unwrap(), "33");
     });
 }
+
+/// Notes in which order requests are begun, before it first waits.
+#[derive(Default)]
+struct InOrder(parking_lot::Mutex<Vec<Bytes>>);
+
+#[async_trait]
+impl Handler for InOrder {
+    async fn answer(&self, _: &Caller, request: Bytes) -> Option<Bytes> {
+        self.0.lock().push(request.clone());
+        tokio::task::yield_now().await;
+        Some(request)
+    }
+
+    fn keeps_order(&self, _: &[u8]) -> bool {
+        true
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_must_keep_its_order_is_begun_in_the_order_in_which_it_came() {
+    let network = MemoryNetwork::default();
+    let listener = network.node("b").listen("b:0").await.unwrap();
+    let place = listener.address();
+    let handler = Arc::new(InOrder::default());
+    let stop = CancellationToken::new();
+    tokio::spawn(serve(listener, Arc::new(OpenDoor), Arc::clone(&handler) as _, stop));
+    let peer = asks(Arc::new(network.node("a")), &place);
+    let sent: Vec<Bytes> = (0..900_u32).map(|number| number.to_string().into()).collect();
+    let mut asked: Vec<_> =
+        sent.iter().map(|request| Box::pin(peer.ask(request.clone(), 6 * DEADLINE))).collect();
+    for one in &mut asked {
+        assert!(futures::poll!(one).is_pending(), "it leaves when it is first polled");
+    }
+    for (answer, request) in asked.into_iter().zip(&sent) {
+        assert_eq!(answer.await.unwrap(), *request);
+    }
+    assert_eq!(*handler.0.lock(), sent);
+}

@@ -5,13 +5,14 @@ use proptest::prelude::*;
 use super::*;
 
 fn place(node: u128, present: u32, room: u32) -> Place {
-    Place { node: NodeId::from_raw(node), present, room, favour: 0, burden: (0, 0) }
+    Place { node: NodeId::from_raw(node), zone: 0, present, room, favour: 0, burden: (0, 0) }
 }
 
 fn places() -> impl Strategy<Value = Vec<Place>> {
-    let one = (0_u32..30, 0_u32..30, 0_u32..3, (0_u32..3, 0_u32..3));
+    let one = (0_u32..4, 0_u32..30, 0_u32..30, 0_u32..3, (0_u32..3, 0_u32..3));
     prop::collection::vec(one, 0..9).prop_map(|drawn| {
-        let number = |(index, (present, room, favour, burden))| Place {
+        let number = |(index, (zone, present, room, favour, burden))| Place {
+            zone,
             favour,
             burden,
             ..place(index as u128, present, room)
@@ -21,7 +22,7 @@ fn places() -> impl Strategy<Value = Vec<Place>> {
 }
 
 fn manner() -> impl Strategy<Value = Manner> {
-    prop_oneof![Just(Manner::Even), Just(Manner::Packed)]
+    prop_oneof![Just(Manner::Even), Just(Manner::Packed), Just(Manner::Zones)]
 }
 
 /// The places after the shares that were given are there.
@@ -75,6 +76,22 @@ proptest! {
     }
 
     #[test]
+    fn zones_differ_by_one_at_most_where_there_is_room_and_so_do_places_of_a_zone(
+        target in 0_u32..200, places in places(),
+    ) {
+        let there = settled(Manner::Zones, target, &places);
+        let of = |zone: u32| there.iter().filter(move |place| place.zone == zone);
+        let whole = |zone: u32| of(zone).fold((0, 0), |(present, room), place| (present + place.present, room + place.room));
+        let most = (0..4).map(|zone| whole(zone).0).max().unwrap_or(0);
+        for zone in 0..4 {
+            let (present, room) = whole(zone);
+            prop_assert!(present + 1 >= most.min(room));
+            let most = of(zone).map(|place| place.present).max().unwrap_or(0);
+            prop_assert!(of(zone).all(|place| place.present + 1 >= most.min(place.room)));
+        }
+    }
+
+    #[test]
     fn the_order_in_which_places_are_named_does_not_matter(
         manner in manner(), target in 0_u32..200, places in places(),
     ) {
@@ -88,6 +105,15 @@ fn a_new_place_takes_its_part_from_those_that_have_too_many() {
     let places = [place(1, 3, 9), place(2, 3, 9), place(3, 0, 9)];
     assert_eq!(presents(&settled(Manner::Even, 6, &places)), [2, 2, 2]);
     assert_eq!(presents(&settled(Manner::Packed, 6, &places)), [3, 3, 0]);
+}
+
+#[test]
+fn a_small_zone_gets_as_much_as_a_large_one() {
+    let zone = |zone, place: Place| Place { zone, ..place };
+    let places =
+        [zone(0, place(1, 0, 9)), zone(0, place(2, 0, 9)), zone(0, place(3, 0, 9)), zone(1, place(4, 0, 9))];
+    assert_eq!(presents(&settled(Manner::Zones, 6, &places)), [1, 1, 1, 3]);
+    assert_eq!(presents(&settled(Manner::Even, 6, &places)), [2, 2, 1, 1]);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! the pool's record. An agent of a pool that keeps some on standby serves if its node's share has a place for it;
 //! so the promotion of a standby agent is part of the very entry that takes a node for down.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::agent::{Agent, Host, Pool, RuntimeSpec, Standing};
@@ -77,7 +77,10 @@ impl State {
             return Default::default();
         }
         let manner = pool.spec.spread.manner;
-        let places: Vec<Place> = self.nodes.values().filter_map(|node| self.place_of(pool, node)).collect();
+        let zones = self.zones();
+        let zone_of = |node: &Node| zones.get(&node.spec.zone()).copied().unwrap_or(0);
+        let places: Vec<Place> =
+            self.nodes.values().filter_map(|node| self.place_of(pool, node, zone_of(node))).collect();
         let shares = spread(manner, pool.target, &places);
         let standby = pool.spec.recovery.standby();
         let open =
@@ -96,8 +99,14 @@ impl State {
         (shares, spread(Manner::Even, standby, &reserves))
     }
 
+    /// Numbers the zones of all nodes.
+    fn zones(&self) -> BTreeMap<Option<&str>, u32> {
+        let names: BTreeSet<Option<&str>> = self.nodes.values().map(|node| node.spec.zone()).collect();
+        names.into_iter().zip(0..).collect()
+    }
+
     /// Returns a node as a place for agents of a pool, if it is one.
-    fn place_of(&self, pool: &Pool, node: &Node) -> Option<Place> {
+    fn place_of(&self, pool: &Pool, node: &Node, zone: u32) -> Option<Place> {
         let id = node.spec.id;
         let (present, reserve) = (at(&pool.shares, id), at(&pool.standbys, id));
         let others = self.hosted.on(id).saturating_sub(self.own(pool, id));
@@ -106,7 +115,7 @@ impl State {
         if !pool.spec.spread.suits(&node.spec) {
             return None;
         }
-        let place = Place { node: id, present, room, favour: reserve, burden: (others, 0) };
+        let place = Place { node: id, zone, present, room, favour: reserve, burden: (others, 0) };
         if node.takes_agents() {
             return Some(place);
         }

@@ -44,8 +44,10 @@ pub(super) fn start(state: &State, draw: &mut Draw, number: u128) -> Command {
 
 /// A pool that is run by nodes more often than not.
 pub(super) fn put_pool(draw: &mut Draw) -> Command {
-    let mut spread =
-        SpreadSpec { manner: draw.pick(&[Manner::Even, Manner::Packed]), ..SpreadSpec::default() };
+    let mut spread = SpreadSpec {
+        manner: draw.pick(&[Manner::Even, Manner::Packed, Manner::Zones]),
+        ..SpreadSpec::default()
+    };
     spread.max_per_node = draw.one_in(3).then(|| 1 + draw.below(3) as u32);
     if draw.one_in(4) {
         spread.labels.insert(name("disk"), "ssd".into());

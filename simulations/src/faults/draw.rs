@@ -15,11 +15,17 @@ const DAY: u64 = 86_400_000;
 /// The most machines that join a world that goes on: two of three replaced are a new cluster.
 const NEWCOMERS_MAX: u64 = 2;
 
+/// Kinds that are drawn after all others.
+const LATER: [Kind; 3] = [Kind::FailedRead, Kind::CutWrite, Kind::LostFile];
+
+/// What is on a disk.
+const PARTS: [Part; 4] = [Part::Log, Part::State, Part::Snapshots, Part::Blobs];
+
 /// Draws which faults come when, in order. Not empty unless nothing that can be is asked for.
 pub fn draw(asked: &Kinds, nodes: u64, duration: Duration, stream: &mut Stream) -> Vec<(Duration, Fault)> {
     let can = |kind: &Kind| {
         let moves = matches!(kind, Kind::Join | Kind::StayOut);
-        *kind != Kind::LyingDisk && !moves && (nodes > 1 || !kind.needs_others())
+        *kind != Kind::LyingDisk && !moves && !LATER.contains(kind) && (nodes > 1 || !kind.needs_others())
     };
     let survivable: Vec<Kind> = asked.0.iter().copied().filter(can).collect();
     // From a few of them to nearly all, run by run.
@@ -46,8 +52,38 @@ pub fn draw(asked: &Kinds, nodes: u64, duration: Duration, stream: &mut Stream) 
     }
     // Last, so that what was drawn before does not depend on it.
     move_machines(asked, nodes, millis, drawn, percent, stream, &mut plan);
+    draw_later(asked, nodes, millis, percent, stream, &mut plan);
     plan.sort_by_key(|(at, _)| *at);
     plan
+}
+
+/// Draws what was thought of after everything else, so that the plans of known seeds stay what they were but for it.
+fn draw_later(
+    asked: &Kinds,
+    nodes: u64,
+    millis: u64,
+    percent: u64,
+    stream: &mut Stream,
+    plan: &mut Vec<(Duration, Fault)>,
+) {
+    for (_, fault) in plan.iter_mut() {
+        if let Fault::Datagrams { late, .. } = fault {
+            *late = stream.between(0, 20);
+        }
+    }
+    let can = |kind: &Kind| asked.0.contains(kind) && (nodes > 1 || !kind.needs_others());
+    let kinds: Vec<Kind> = LATER.into_iter().filter(can).collect();
+    let mut drawn: Vec<Kind> = kinds.iter().copied().filter(|_| stream.happens(percent)).collect();
+    if plan.is_empty() && drawn.is_empty() {
+        drawn.extend(stream.pick(&kinds));
+    }
+    for kind in drawn {
+        let every = stream.between(4_000, 30_000);
+        for _ in 0..(millis / every).max(1) {
+            let at = stream.millis(millis / 20, millis - millis / 10);
+            plan.push((at, one(kind, nodes, stream)));
+        }
+    }
 }
 
 /// Lets machines come that were not there, and others go for good: only while so many have come, and never the first
@@ -107,9 +143,8 @@ fn one(kind: Kind, nodes: u64, stream: &mut Stream) -> Fault {
             Fault::FullDisk { node, lasts: stream.millis(100, 4_000), bytes: stream.between(0, 80 * 1024) }
         }
         Kind::BitFlip => {
-            let part = stream.pick(&[Part::Log, Part::State, Part::Snapshots, Part::Blobs]).copied();
-            let position = usize::try_from(stream.between(0, 4 << 20)).unwrap_or(0);
-            Fault::BitFlip { node, part: part.unwrap_or(Part::Log), position }
+            let part = part(stream);
+            Fault::BitFlip { node, part, position: position(stream) }
         }
         Kind::EmptyDisk => Fault::EmptyDisk { node, down: stream.millis(100, 4_000) },
         Kind::ClockJump => {
@@ -145,10 +180,32 @@ fn one(kind: Kind, nodes: u64, stream: &mut Stream) -> Fault {
             lasts: stream.millis(1_000, 20_000),
             lost: stream.between(1, 60),
             doubled: stream.between(0, 20),
+            late: 0,
         },
         Kind::Reconnect => Fault::Reconnect { one: node, other },
+        Kind::FailedRead => Fault::FailedRead { node, part: part(stream) },
+        Kind::CutWrite => Fault::CutWrite {
+            node,
+            part: part(stream),
+            counts: stream.happens(50),
+            down: stream.millis(1, 4_000),
+            keep_percent: keeps(stream),
+        },
+        Kind::LostFile => {
+            let part = part(stream);
+            Fault::LostFile { node, part, position: position(stream), down: stream.millis(100, 4_000) }
+        }
         Kind::LyingDisk => Fault::LyingDisk,
     }
+}
+
+fn part(stream: &mut Stream) -> Part {
+    stream.pick(&PARTS).copied().unwrap_or(Part::Log)
+}
+
+/// A place in whatever is stored: it is counted round and round.
+fn position(stream: &mut Stream) -> usize {
+    usize::try_from(stream.between(0, 4 << 20)).unwrap_or(0)
 }
 
 /// How many of a hundred unsynced writes survive: often all or none, where most mistakes are.

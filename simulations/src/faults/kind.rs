@@ -21,11 +21,12 @@ pub enum Kind {
     BitFlip,
     /// A disk is empty when its node comes back, on a minority of the nodes at a time.
     EmptyDisk,
-    /// A wall clock is wrong by up to some days for a while.
+    /// A wall clock is wrong by up to a day for a while.
     ClockJump,
     /// A wall clock goes too fast or too slow for a while.
     ClockDrift,
-    /// A node does nothing for longer than a lease: nothing of it is heard, its disk and its clock stand still.
+    /// Nothing of a node is heard for longer than a lease, and its disk and its wall clock stand still. The node's own
+    /// timers run on: it knows that it hears nobody, which a process that is stopped does not.
     Pause,
     /// A node is stopped in order and started again.
     Restart,
@@ -47,17 +48,25 @@ pub enum Kind {
     SlowLink,
     /// A node takes connections and never answers for a while.
     HungPeer,
-    /// Datagrams are lost and doubled for a while.
+    /// Datagrams are lost, doubled and overtaken for a while.
     Datagrams,
     /// All streams between two nodes break.
     Reconnect,
+    /// One read fails.
+    FailedRead,
+    /// Power goes in the middle of a write that would have been durable on return: of a snapshot, a blob, the mirror, or
+    /// when the log is cut. It counts as done, or not.
+    CutWrite,
+    /// Files of a node are gone when it comes back: the end of its log, its snapshots, its mirror or a blob; on a
+    /// minority of the nodes at a time.
+    LostFile,
     /// The disks say that they synced when they did not. No node survives that: for seeing the judges fail.
     LyingDisk,
 }
 
 impl Kind {
     /// The faults that nodes must survive.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 25] = [
         Self::Crash,
         Self::Blackout,
         Self::SlowDisk,
@@ -80,6 +89,9 @@ impl Kind {
         Self::Reconnect,
         Self::Join,
         Self::StayOut,
+        Self::FailedRead,
+        Self::CutWrite,
+        Self::LostFile,
     ];
 
     /// Returns its word.
@@ -107,6 +119,9 @@ impl Kind {
             Self::HungPeer => "hung-peer",
             Self::Datagrams => "datagrams",
             Self::Reconnect => "reconnect",
+            Self::FailedRead => "failed-read",
+            Self::CutWrite => "cut-write",
+            Self::LostFile => "lost-file",
             Self::LyingDisk => "lying-disk",
         }
     }
@@ -117,6 +132,7 @@ impl Kind {
             Self::Blackout
             | Self::BitFlip
             | Self::EmptyDisk
+            | Self::LostFile
             | Self::RollingRestart
             | Self::Leave
             | Self::Join
@@ -136,13 +152,15 @@ impl Kind {
             | Self::ClockDrift
             | Self::Pause
             | Self::Restart
+            | Self::FailedRead
+            | Self::CutWrite
             | Self::LyingDisk => false,
         }
     }
 
     /// Tells whether it may cost a node everything it knows.
     pub const fn is_destructive(self) -> bool {
-        matches!(self, Self::BitFlip | Self::EmptyDisk | Self::Leave | Self::StayOut)
+        matches!(self, Self::BitFlip | Self::EmptyDisk | Self::LostFile | Self::Leave | Self::StayOut)
     }
 }
 

@@ -61,9 +61,15 @@ pub enum Fault {
     /// See [`Kind::HungPeer`].
     HungPeer { lasts: Duration, node: u64 },
     /// See [`Kind::Datagrams`].
-    Datagrams { lasts: Duration, lost: u64, doubled: u64 },
+    Datagrams { lasts: Duration, lost: u64, doubled: u64, late: u64 },
     /// See [`Kind::Reconnect`].
     Reconnect { one: u64, other: u64 },
+    /// See [`Kind::FailedRead`].
+    FailedRead { node: u64, part: Part },
+    /// See [`Kind::CutWrite`].
+    CutWrite { node: u64, part: Part, counts: bool, down: Duration, keep_percent: u64 },
+    /// See [`Kind::LostFile`].
+    LostFile { node: u64, part: Part, position: usize, down: Duration },
     /// See [`Kind::LyingDisk`].
     LyingDisk,
 }
@@ -110,8 +116,16 @@ impl fmt::Display for Fault {
                 write!(f, "slow-link between n{one} and n{other} for {lasts:?}, {latency:?}")
             }
             Self::HungPeer { lasts, node } => write!(f, "hung-peer n{node} for {lasts:?}"),
-            Self::Datagrams { lasts, lost, doubled } => {
-                write!(f, "datagrams {lost} % lost, {doubled} % doubled for {lasts:?}")
+            Self::Datagrams { lasts, lost, doubled, late } => {
+                write!(f, "datagrams {lost} % lost, {doubled} % doubled, {late} % overtaken for {lasts:?}")
+            }
+            Self::FailedRead { node, part } => write!(f, "failed-read of n{node} in {part:?}"),
+            Self::CutWrite { node, part, counts, down, keep_percent } => {
+                let done = if *counts { "done" } else { "not done" };
+                write!(f, "cut-write of n{node} in {part:?}, {done}, down {down:?}, keeps {keep_percent} %")
+            }
+            Self::LostFile { node, part, position, down } => {
+                write!(f, "lost-file of n{node} in {part:?} at {position}, down {down:?}")
             }
             Self::Reconnect { one, other } => write!(f, "reconnect between n{one} and n{other}"),
             Self::LyingDisk => f.write_str("lying-disk"),
@@ -145,6 +159,9 @@ impl Fault {
             Self::HungPeer { .. } => Kind::HungPeer,
             Self::Datagrams { .. } => Kind::Datagrams,
             Self::Reconnect { .. } => Kind::Reconnect,
+            Self::FailedRead { .. } => Kind::FailedRead,
+            Self::CutWrite { .. } => Kind::CutWrite,
+            Self::LostFile { .. } => Kind::LostFile,
             Self::LyingDisk => Kind::LyingDisk,
         }
     }
@@ -165,6 +182,9 @@ impl Fault {
             | Self::Leave { node }
             | Self::Join { node }
             | Self::StayOut { node }
+            | Self::FailedRead { node, .. }
+            | Self::CutWrite { node, .. }
+            | Self::LostFile { node, .. }
             | Self::HungPeer { node, .. } => Some(*node),
             Self::Blackout { .. }
             | Self::RollingRestart
@@ -203,6 +223,9 @@ impl Fault {
             | Self::Join { .. }
             | Self::StayOut { .. }
             | Self::Reconnect { .. }
+            | Self::FailedRead { .. }
+            | Self::CutWrite { .. }
+            | Self::LostFile { .. }
             | Self::LyingDisk => None,
         }
     }

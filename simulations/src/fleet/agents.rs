@@ -99,7 +99,7 @@ impl NativeAgent for Performer {
         context.usage(behaviour.usage, None);
         match doing.act {
             Act::Succeed => Ok(behaviour.result),
-            Act::Fail | Act::Refuse | Act::Hang | Act::HangDeaf | Act::Panic => {
+            Act::Fail | Act::Refuse | Act::Hang | Act::HangDeaf | Act::Panic | Act::Kill => {
                 Err(AgentError::retry(FAILED))
             }
         }

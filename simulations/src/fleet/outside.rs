@@ -144,7 +144,7 @@ async fn answer(
             let result = behaviour.result.to_string();
             node.complete(one.task, one.attempt, result.as_bytes(), usage()).await.map(drop)
         }
-        Act::Fail | Act::Refuse | Act::Hang | Act::HangDeaf | Act::Panic => {
+        Act::Fail | Act::Refuse | Act::Hang | Act::HangDeaf | Act::Panic | Act::Kill => {
             node.fail(one.task, one.attempt, FAILED, true, usage()).await.map(drop)
         }
     };

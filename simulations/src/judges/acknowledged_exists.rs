@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::faults::{Fault, Part};
 use crate::history::{Answer, Fact, Record};
 use crate::judges::{Judge, Verdict, broken};
 
@@ -16,6 +17,7 @@ pub(super) const JUDGE: Judge = Judge {
 fn look(history: &[Record]) -> Verdict {
     let mut acknowledged = BTreeSet::new();
     let (mut checked, mut seen) = (0, BTreeSet::new());
+    let mut damaged = BTreeSet::new();
     for (place, record) in history.iter().enumerate() {
         match &record.fact {
             Fact::Answered { answer: Answer::Submitted(task), .. } => {
@@ -31,6 +33,26 @@ fn look(history: &[Record]) -> Verdict {
                     Some(standing.task),
                     "the task was acknowledged and is not known any more",
                 );
+            }
+            // Its disk is another than it wrote, or fails: it says so, the others have the task, and the next start mends it.
+            Fact::Unread { task, .. } if damaged.contains(&record.node.unwrap_or_default()) => {
+                seen.insert(*task);
+            }
+            Fact::Unread { task, why } if acknowledged.contains(task) => {
+                return broken(
+                    place,
+                    Some(*task),
+                    format!("the task was acknowledged and cannot be read: {why}"),
+                );
+            }
+            Fact::Injected(
+                Fault::BitFlip { node, part: Part::State, .. }
+                | Fault::FailedRead { node, part: Part::State },
+            ) => {
+                damaged.insert(*node);
+            }
+            Fact::Repaired { .. } => {
+                damaged.remove(&record.node.unwrap_or_default());
             }
             // A look at everything follows the start and precedes the close.
             Fact::Starting { .. } => seen.clear(),
@@ -67,6 +89,16 @@ mod tests {
         assert!(look(&history([acknowledged(), starting(), stands(1, None, 0)])).is_err());
         assert!(look(&history([acknowledged(), starting(), Fact::Started { life: 2 }])).is_err());
         assert!(look(&history([acknowledged(), Fact::Closed])).is_err());
+    }
+
+    #[test]
+    fn a_task_that_cannot_be_read_is_found_unless_the_mirror_was_damaged() {
+        let acknowledged = || answered(1, Answer::Submitted(task(1)));
+        let unread = || Fact::Unread { task: task(1), why: "no".to_owned() };
+        let flip = |part| Fact::Injected(Fault::BitFlip { node: 1, part, position: 0 });
+        assert!(look(&history([acknowledged(), unread()])).is_err());
+        assert!(look(&history([acknowledged(), flip(Part::Log), unread()])).is_err());
+        assert_eq!(look(&history([acknowledged(), flip(Part::State), unread(), Fact::Closed])), Ok(0));
     }
 
     #[test]

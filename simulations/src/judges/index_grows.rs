@@ -17,7 +17,7 @@ fn look(history: &[Record]) -> Verdict {
     for (place, record) in history.iter().enumerate() {
         match &record.fact {
             Fact::Starting { .. } => new_life = true,
-            Fact::Happened { index, event } => {
+            Fact::Happened { index, event, .. } => {
                 // Events of one entry share its index; another life never adds to it.
                 if *index < last || *index == last && new_life {
                     let what = format!("index {index} was told after index {last}");

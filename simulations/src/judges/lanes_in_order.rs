@@ -1,23 +1,22 @@
 //! What is more urgent is given out first, and what waits long enough rises.
 //!
-//! Source: domain, laws of order; issue 5. The order is that of the log, so it is exact. Ageing is judged by when events
-//! were heard, which is later than when they happened by as long as the disk takes, so it has some room, and only where
-//! nothing else comes between the two: on a node that stands alone, until its clock or its processor is meddled with. A
-//! crash loses events: each life begins with nothing known, and what was returned counts again when it is said to be
-//! ready.
+//! Source: domain, laws of order; issue 5. The order is that of the log, and the times are those of its entries, so both
+//! are exact, on whatever node and whatever its clock does. A mailbox ages when it gives something out, before it does.
+//! Events may be lost with a crash of all nodes: whoever is the first to start again begins with nothing known, and what
+//! was returned counts again when it is said to be ready.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use synod::node::domain::event::Event;
 use synod::node::domain::id::TaskId;
 use synod::node::domain::name::Name;
 use synod::node::domain::pause::Pausable;
 use synod::node::domain::task::{Lane, MailboxId};
+use synod::node::domain::time::Timestamp;
 
-use crate::faults::Kind;
 use crate::history::{Fact, Record};
 use crate::host::AGEING;
+use crate::judges::lives::Lives;
 use crate::judges::{Judge, Verdict, broken};
 
 pub(super) const JUDGE: Judge = Judge {
@@ -26,56 +25,43 @@ pub(super) const JUDGE: Judge = Judge {
     look,
 };
 
-/// How much later an event may be heard than its entry was made: the longest that a full disk holds the log up, and
-/// then some.
-const ROOM: Duration = Duration::from_secs(10);
-
 #[derive(Debug)]
 struct Task {
     workspace: Name,
     mailbox: MailboxId,
     lane: Lane,
     /// Since when it waits in its lane, while it does.
-    since: Option<Duration>,
+    since: Option<Timestamp>,
 }
 
 #[derive(Debug, Default)]
 struct Mailboxes {
     tasks: BTreeMap<TaskId, Task>,
     paused: BTreeSet<Name>,
-    /// Whether time here is the time of the node, but for the disk.
-    timed: bool,
 }
 
 fn look(history: &[Record]) -> Verdict {
     let mut mailboxes = Mailboxes::default();
-    let mut checked = 0;
+    let (mut lives, mut checked) = (Lives::default(), 0);
     for (place, record) in history.iter().enumerate() {
+        if lives.forget(record) {
+            // What is paused stays so, and is looked up before anybody takes work.
+            mailboxes.tasks.clear();
+        }
         match &record.fact {
-            Fact::Began { nodes, .. } => mailboxes.timed = *nodes == 1,
-            Fact::Injected(fault) => mailboxes.timed &= !bends_time(fault.kind()),
-            Fact::Starting { .. } => {
-                // What is paused stays so for the others, and is looked up before this one takes work.
-                let paused = std::mem::take(&mut mailboxes.paused);
-                mailboxes = Mailboxes { timed: mailboxes.timed, paused, ..Mailboxes::default() };
-            }
             Fact::Paused(what) => mailboxes.paused = what.iter().filter_map(workspace).collect(),
-            Fact::Happened { event: Event::TaskLeased { task, .. }, .. } => {
-                if let Some(wrong) = mailboxes.passed_over(*task, record.at) {
+            Fact::Happened { event: Event::TaskLeased { task, .. }, at, .. } => {
+                if let Some(wrong) = mailboxes.passed_over(*task, *at) {
                     return broken(place, Some(*task), wrong);
                 }
                 mailboxes.waits(*task, None);
                 checked += 1;
             }
-            Fact::Happened { event, .. } => mailboxes.hear(event, record.at),
+            Fact::Happened { event, at, .. } => mailboxes.hear(event, *at),
             _ => {}
         }
     }
     Ok(checked)
-}
-
-fn bends_time(kind: Kind) -> bool {
-    matches!(kind, Kind::ClockJump | Kind::ClockDrift | Kind::Pause)
 }
 
 fn workspace(what: &Pausable) -> Option<Name> {
@@ -86,13 +72,13 @@ fn workspace(what: &Pausable) -> Option<Name> {
 }
 
 impl Mailboxes {
-    fn waits(&mut self, task: TaskId, since: Option<Duration>) {
+    fn waits(&mut self, task: TaskId, since: Option<Timestamp>) {
         if let Some(known) = self.tasks.get_mut(&task) {
             known.since = since;
         }
     }
 
-    fn hear(&mut self, event: &Event, at: Duration) {
+    fn hear(&mut self, event: &Event, at: Timestamp) {
         match event {
             Event::TaskSubmitted { task, workspace, mailbox, lane, .. } => {
                 let (workspace, mailbox) = (workspace.clone(), mailbox.clone());
@@ -120,7 +106,7 @@ impl Mailboxes {
     }
 
     /// Says which task should have been given out instead, or should have risen by then.
-    fn passed_over(&self, given: TaskId, at: Duration) -> Option<String> {
+    fn passed_over(&self, given: TaskId, at: Timestamp) -> Option<String> {
         let leased = self.tasks.get(&given).filter(|task| task.since.is_some())?;
         let others = self.tasks.iter().filter(|(id, task)| **id != given && task.mailbox == leased.mailbox);
         for (id, task) in others {
@@ -131,8 +117,8 @@ impl Mailboxes {
                     task.lane, leased.lane
                 ));
             }
-            if self.timed && task.lane.above().is_some() && at.saturating_sub(since) > AGEING + ROOM {
-                return Some(format!("{id} waits in {} since {since:?} and has not risen", task.lane));
+            if task.lane.above().is_some() && since.after(AGEING) <= at {
+                return Some(format!("{id} waits in {} since {since} and has not risen by {at}", task.lane));
             }
         }
         None
@@ -166,18 +152,20 @@ mod tests {
     fn what_is_paused_stays_so_when_another_node_starts() {
         let paused = Fact::Paused(vec![Pausable::Workspace(Name::default())]);
         let after = [submitted_in(1, 1, Lane::Critical), submitted_in(2, 2, Lane::Low), leased(3, 2, 1)];
-        let before = [paused, Fact::Starting { life: 2 }];
+        let before = [paused, Fact::Stopped, Fact::Starting { life: 2 }];
         assert_eq!(look(&history(before.into_iter().chain(after))), Ok(1));
     }
 
     #[test]
     fn a_task_that_never_rises_is_found() {
-        let facts = [submitted_in(1, 1, Lane::Low), submitted_in(2, 2, Lane::High), leased(3, 2, 1)];
-        let mut records = history([began(false)].into_iter().chain(facts));
-        assert_eq!(look(&records), Ok(1));
-        records[2].at = AGEING + ROOM + Duration::from_secs(1);
-        records[3].at = records[2].at;
-        assert!(look(&records).is_err());
-        assert!(look(&records[1..]).is_ok(), "without its beginning nothing is known of time");
+        let given_at = |millis: u64| {
+            let facts = [submitted_in(1, 1, Lane::Low), submitted_in(2, 2, Lane::High)];
+            let leased =
+                Event::TaskLeased { task: task(2), workspace: Name::default(), agent: agent(9), attempt: 1 };
+            look(&history(facts.into_iter().chain([happened_at(3, millis, leased)])))
+        };
+        let ageing = u64::try_from(AGEING.as_millis()).unwrap();
+        assert_eq!(given_at(ageing - 1), Ok(1));
+        assert!(given_at(ageing).is_err());
     }
 }

@@ -12,18 +12,22 @@ mod ends_once;
 mod index_grows;
 mod lanes_in_order;
 mod linearizable;
+mod lives;
 mod log_matching;
 mod no_stale_completion;
 mod nothing_foreign;
 mod one_key_one_task;
 mod one_leader_per_term;
 mod one_lease;
+mod one_redrive_one_task;
 mod one_submit_one_task;
 mod paused_is_not_given_out;
+mod serves;
 mod slots_hold;
 mod something_happened;
 mod states_agree;
 mod stays_up;
+mod usage_adds_up;
 
 use synod::node::domain::id::TaskId;
 
@@ -55,7 +59,7 @@ pub struct Violation {
 }
 
 /// All judges, in the order in which they are asked.
-pub const ALL: [Judge; 21] = [
+pub const ALL: [Judge; 24] = [
     something_happened::JUDGE,
     stays_up::JUDGE,
     one_leader_per_term::JUDGE,
@@ -66,17 +70,20 @@ pub const ALL: [Judge; 21] = [
     acknowledged_exists::JUDGE,
     one_key_one_task::JUDGE,
     one_submit_one_task::JUDGE,
+    one_redrive_one_task::JUDGE,
     nothing_foreign::JUDGE,
     one_lease::JUDGE,
     slots_hold::JUDGE,
     lanes_in_order::JUDGE,
     no_stale_completion::JUDGE,
+    usage_adds_up::JUDGE,
     ends_once::JUDGE,
     linearizable::JUDGE,
     paused_is_not_given_out::JUDGE,
     acknowledged_tokens_open::JUDGE,
     all_work_ends::JUDGE,
     converges::JUDGE,
+    serves::JUDGE,
 ];
 
 fn broken<T>(record: usize, task: Option<TaskId>, what: impl Into<String>) -> Result<T, Violation> {
@@ -93,6 +100,7 @@ mod histories {
     use synod::node::domain::id::{AgentId, TaskId};
     use synod::node::domain::name::Name;
     use synod::node::domain::task::{Lane, MailboxId, Phase};
+    use synod::node::domain::time::Timestamp;
 
     use crate::history::{Answer, Fact, Record, Request, Standing};
 
@@ -122,7 +130,11 @@ mod histories {
     }
 
     pub(super) fn happened(index: u64, event: Event) -> Fact {
-        Fact::Happened { index, event }
+        happened_at(index, 0, event)
+    }
+
+    pub(super) fn happened_at(index: u64, millis: u64, event: Event) -> Fact {
+        Fact::Happened { index, at: Timestamp::from_millis(millis), event }
     }
 
     pub(super) fn submitted(index: u64, number: u128) -> Fact {

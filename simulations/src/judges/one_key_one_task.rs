@@ -1,8 +1,15 @@
 //! An idempotency key names one task, however often it is sent and whatever crashed in between.
 //!
+//! A key is remembered for a day. Clocks of a world jump by as much, so whoever asks again later by that clock, as ids tell
+//! it, may be given a new task.
+//!
 //! Source: issue 2, idempotency keys. The same key with other content is refused, never answered.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+use synod::node::domain::id::TaskId;
+use synod::node::domain::limits::Limits;
 
 use crate::history::{Answer, Fact, Record, Request};
 use crate::judges::{Judge, Verdict, broken};
@@ -15,6 +22,15 @@ pub(super) const JUDGE: Judge = Judge {
 
 /// The code of a refusal because of a key's other content.
 const CONFLICT: &str = "idempotency_conflict";
+
+/// How much later than its id was made a task may have been taken: by then its key was older than the ids tell.
+const ON_ITS_WAY: Duration = Duration::from_secs(10 * 60);
+
+/// Tells whether a key was forgotten between two tasks, by the clock that their ids were made from.
+fn forgotten_between(first: TaskId, second: TaskId) -> bool {
+    let made = |task: TaskId| Duration::from_millis(u64::try_from(task.raw() >> 80).unwrap_or(u64::MAX));
+    made(second).saturating_sub(made(first)) + ON_ITS_WAY > Limits::default().idempotency
+}
 
 fn look(history: &[Record]) -> Verdict {
     let mut asked = BTreeMap::new();
@@ -30,6 +46,9 @@ fn look(history: &[Record]) -> Verdict {
                 checked += 1;
                 let (_, key_text) = key;
                 let (first, of) = named.entry(*key).or_insert((*task, *content));
+                if forgotten_between(*first, *task) {
+                    (*first, *of) = (*task, *content);
+                }
                 if first != task {
                     return broken(place, Some(*task), format!("key {key_text} named {first} before"));
                 }
@@ -70,6 +89,20 @@ mod tests {
     fn a_key_with_two_tasks_is_found() {
         assert_eq!(look(&history([submit(1, 7, 1), submit(2, 7, 1)].concat())), Ok(2));
         assert!(look(&history([submit(1, 7, 1), submit(2, 7, 2)].concat())).is_err());
+    }
+
+    #[test]
+    fn a_day_later_a_key_names_a_new_task() {
+        let at = |hours: u128| (hours * 3_600_000) << 80;
+        assert!(
+            look(&history([submit(1, 7, at(0)), submit(2, 8, at(25)), submit(3, 8, at(25))].concat()))
+                .is_ok()
+        );
+        assert!(look(&history([submit(1, 7, at(0)), submit(2, 7, at(23))].concat())).is_err());
+        assert!(
+            look(&history([submit(1, 7, at(0)), submit(2, 8, at(25)), submit(3, 8, at(26))].concat()))
+                .is_err()
+        );
     }
 
     #[test]

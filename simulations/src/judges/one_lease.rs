@@ -2,8 +2,8 @@
 //!
 //! Source: domain, laws of leases; fencing tokens (Kleppmann, "How to do distributed locking", 2016).
 //!
-//! Events can be lost with a crash, between the entry and whoever listens. So each life begins with how the
-//! tasks stand; within a life no event is missed.
+//! Events can be lost with a crash of all nodes, between the entry and whoever listens. So whoever is the first to start
+//! again begins with how the tasks stand; as long as one node lives, no event is missed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,6 +11,7 @@ use synod::node::domain::event::Event;
 use synod::node::domain::id::TaskId;
 
 use crate::history::{Answer, Fact, Record};
+use crate::judges::lives::Lives;
 use crate::judges::{Judge, Verdict, broken};
 
 pub(super) const JUDGE: Judge = Judge {
@@ -21,7 +22,7 @@ pub(super) const JUDGE: Judge = Judge {
 
 #[derive(Debug, Default)]
 struct Leases {
-    /// The open lease of each task, in this life.
+    /// The open lease of each task, as far as it is known.
     open: BTreeMap<TaskId, u32>,
     /// The highest attempt ever seen of each task.
     highest: BTreeMap<TaskId, u32>,
@@ -31,13 +32,12 @@ struct Leases {
 
 fn look(history: &[Record]) -> Verdict {
     let mut leases = Leases::default();
-    let mut checked = 0;
+    let (mut lives, mut checked) = (Lives::default(), 0);
     for (place, record) in history.iter().enumerate() {
+        if lives.forget(record) {
+            leases.open.clear();
+        }
         let wrong = match &record.fact {
-            Fact::Starting { .. } => {
-                leases.open.clear();
-                None
-            }
             Fact::Stands(standing) => leases.stands(
                 standing.task,
                 standing.attempt,
@@ -140,7 +140,8 @@ mod tests {
     #[test]
     fn a_number_that_is_granted_again_is_found() {
         assert!(look(&history([leased(1, 1, 2), returned(2, 2), leased(3, 1, 2)])).is_err());
-        let forgotten = [leased(1, 1, 2), Fact::Starting { life: 2 }, stands(1, Some(Phase::Pending), 1)];
+        let forgotten =
+            [leased(1, 1, 2), Fact::Stopped, Fact::Starting { life: 2 }, stands(1, Some(Phase::Pending), 1)];
         assert!(look(&history(forgotten)).is_err());
     }
 
@@ -151,9 +152,19 @@ mod tests {
     }
 
     #[test]
+    fn a_lease_stays_known_when_another_node_starts() {
+        let starts = |node| of(node, Fact::Starting { life: 1 });
+        let (first, second) = (of(1, leased(1, 1, 1)), of(2, leased(2, 1, 2)));
+        assert!(look(&[starts(1), starts(2), first.clone(), starts(3), second.clone()]).is_err());
+        let lost = || of(1, Fact::Lost { unsynced: 0, kept: 0 });
+        assert_eq!(look(&[starts(1), first, lost(), starts(2), second]), Ok(2));
+    }
+
+    #[test]
     fn a_lease_that_ended_while_the_node_was_down_is_not_held_against_the_next() {
         let facts = [
             leased(1, 1, 1),
+            Fact::Stopped,
             Fact::Starting { life: 2 },
             stands(1, Some(Phase::Pending), 1),
             leased(5, 1, 2),

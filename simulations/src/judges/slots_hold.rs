@@ -1,7 +1,7 @@
 //! No agent has more in hand than it has slots for.
 //!
-//! Source: domain, `Agent::free`. Events tell leases in the order of the log; those of a crash may be lost, so each
-//! life begins with who holds what, looked up.
+//! Source: domain, `Agent::free`. Events tell leases in the order of the log; those of a crash of all
+//! nodes may be lost, so whoever is the first to start again begins with who holds what, looked up.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,6 +9,7 @@ use synod::node::domain::event::Event;
 use synod::node::domain::id::{AgentId, TaskId};
 
 use crate::history::{Fact, Record, Request};
+use crate::judges::lives::Lives;
 use crate::judges::{Judge, Verdict, broken};
 use crate::workload::{INSIDE, OUTSIDE, SLOTS_INSIDE};
 
@@ -26,10 +27,12 @@ struct Hands {
 
 fn look(history: &[Record]) -> Verdict {
     let mut hands = Hands::default();
-    let mut checked = 0;
+    let (mut lives, mut checked) = (Lives::default(), 0);
     for (place, record) in history.iter().enumerate() {
+        if lives.forget(record) {
+            hands.held.clear();
+        }
         match &record.fact {
-            Fact::Starting { .. } => hands.held.clear(),
             Fact::Asked { request: Request::Register { agent, slots }, .. } => {
                 hands.slots.insert(*agent, *slots);
             }
@@ -85,7 +88,10 @@ mod tests {
         let full = || (0..slots).map(|place| leased(place, u128::from(place), 1));
         assert!(look(&history(full())).is_ok());
         assert!(look(&history(full().chain([leased(90, 90, 1)]))).is_err());
-        assert!(look(&history(full().chain([Fact::Starting { life: 2 }, leased(90, 90, 1)]))).is_ok());
+        assert!(
+            look(&history(full().chain([Fact::Stopped, Fact::Starting { life: 2 }, leased(90, 90, 1)])))
+                .is_ok()
+        );
     }
 
     #[test]

@@ -4,30 +4,39 @@
 
 use std::collections::BTreeMap;
 
-use crate::faults::Fault;
-use crate::history::{Fact, Record};
+use crate::faults::{Fault, Part};
+use crate::history::{Fact, Record, WAS_REMOVED};
 use crate::judges::{Judge, Verdict, broken};
 
 pub(super) const JUDGE: Judge = Judge {
     name: "stays up",
-    says: "a node fails only after a failed sync, on a full or a damaged disk, and nothing panics unasked",
+    says: "a node fails only after a failed read or sync, over a damaged log, or when it has left, and nothing panics unasked",
     look,
 };
+
+/// What a node says that has no room for what it writes at its start.
+const NO_ROOM: &str = "the disk has no room";
 
 /// What excuses the failures of one node.
 #[derive(Default)]
 struct Excuses {
     /// Failed syncs that no failure has been put down to; one may hit a checkpoint, which the node survives.
     failed_syncs: usize,
+    /// Failed reads, likewise.
+    failed_reads: usize,
+    /// Whether its disk is full.
     full: bool,
-    full_in_this_life: bool,
-    /// Whether a bit on its disk was flipped that is still there.
-    flipped: bool,
+    /// Whether it is alone and starts on a full disk: it says so and ends, where one of several waits.
+    starts_full: bool,
+    /// Whether it was told to leave since it was admitted: then it may find itself removed.
+    leaves: bool,
+    /// Whether its log is not what was written: a bit is another, or the end is gone. Other damage is made good.
+    damaged: bool,
 }
 
 fn look(history: &[Record]) -> Verdict {
     let mut nodes = BTreeMap::<u64, Excuses>::new();
-    let mut checked = 0;
+    let (mut checked, mut lone) = (0, false);
     for (place, record) in history.iter().enumerate() {
         let node = nodes.entry(record.node.unwrap_or_default()).or_default();
         match &record.fact {
@@ -36,20 +45,29 @@ fn look(history: &[Record]) -> Verdict {
                 let node = nodes.entry(node).or_default();
                 match fault {
                     Fault::FailedSync { .. } => node.failed_syncs += 1,
-                    Fault::FullDisk { .. } => (node.full, node.full_in_this_life) = (true, true),
-                    Fault::BitFlip { .. } => node.flipped = true,
-                    Fault::EmptyDisk { .. } => node.flipped = false,
+                    Fault::FailedRead { .. } => node.failed_reads += 1,
+                    Fault::FullDisk { .. } => node.full = true,
+                    Fault::BitFlip { part: Part::Log, .. } | Fault::LostFile { part: Part::Log, .. } => {
+                        node.damaged = true;
+                    }
+                    Fault::EmptyDisk { .. } => node.damaged = false,
+                    Fault::Leave { .. } | Fault::StayOut { .. } => node.leaves = true,
                     _ => {}
                 }
             }
+            Fact::Began { nodes, .. } => lone = *nodes == 1,
             Fact::Healed(Fault::FullDisk { node, .. }) => nodes.entry(*node).or_default().full = false,
             Fact::Starting { .. } => {
-                node.full_in_this_life = node.full;
+                node.starts_full = lone && node.full;
                 checked += 1;
             }
-            Fact::NodeFailed { .. } if node.full_in_this_life => {}
-            Fact::NodeFailed { .. } if node.flipped => node.flipped = false,
+            Fact::Started { .. } => node.starts_full = false,
+            Fact::NodeFailed { reason } if node.starts_full && reason.contains(NO_ROOM) => {}
+            Fact::Admitted { .. } => node.leaves = false,
+            Fact::NodeFailed { reason } if node.leaves && reason.contains(WAS_REMOVED) => {}
+            Fact::NodeFailed { .. } if node.damaged => node.damaged = false,
             Fact::NodeFailed { .. } if node.failed_syncs > 0 => node.failed_syncs -= 1,
+            Fact::NodeFailed { .. } if node.failed_reads > 0 => node.failed_reads -= 1,
             Fact::NodeFailed { reason } => return broken(place, None, format!("the node failed: {reason}")),
             Fact::Panicked { message } => return broken(place, None, format!("a panic: {message}")),
             _ => {}
@@ -83,12 +101,36 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_excuses_the_lives_that_it_met() {
-        let fault = Fault::FullDisk { node: 1, lasts: Duration::ZERO, bytes: 0 };
-        let (full, healed) = (Fact::Injected(fault.clone()), Fact::Healed(fault));
-        let met = [full.clone(), healed.clone(), failed()];
-        assert_eq!(look(&history(met)), Ok(0));
-        assert!(look(&history([full, healed, Fact::Starting { life: 2 }, failed()])).is_err());
+    fn a_damaged_log_excuses_one_failure_and_nothing_else_on_the_disk_any() {
+        let flip = |part| Fact::Injected(Fault::BitFlip { node: 1, part, position: 0 });
+        assert_eq!(look(&history([flip(Part::Log), failed()])), Ok(0));
+        assert!(look(&history([flip(Part::Log), failed(), failed()])).is_err());
+        assert!(look(&history([flip(Part::State), failed()])).is_err());
+        let full = Fault::FullDisk { node: 1, lasts: Duration::ZERO, bytes: 0 };
+        assert!(look(&history([Fact::Injected(full), failed()])).is_err());
+    }
+
+    #[test]
+    fn a_lone_node_may_refuse_to_start_on_a_full_disk_and_not_to_go_on() {
+        let full = || Fault::FullDisk { node: 1, lasts: Duration::ZERO, bytes: 0 };
+        let refuses = || Fact::NodeFailed { reason: format!("{NO_ROOM} for new work") };
+        let starts = || [began(true), Fact::Injected(full()), Fact::Starting { life: 2 }];
+        assert!(look(&history(starts().into_iter().chain([refuses()]))).is_ok());
+        assert!(look(&history(starts().into_iter().chain([failed()]))).is_err());
+        let started = Fact::Started { life: 2 };
+        assert!(look(&history(starts().into_iter().chain([started, refuses()]))).is_err());
+        let healed = [began(true), Fact::Injected(full()), Fact::Healed(full()), Fact::Starting { life: 2 }];
+        assert!(look(&history(healed.into_iter().chain([refuses()]))).is_err());
+    }
+
+    #[test]
+    fn who_was_told_to_leave_may_find_itself_removed_and_nobody_else() {
+        let removed = || Fact::NodeFailed { reason: format!("nobody talks to it: {WAS_REMOVED}") };
+        let leave = || Fact::Injected(Fault::Leave { node: 1 });
+        assert_eq!(look(&history([leave(), removed()])), Ok(0));
+        assert!(look(&history([removed()])).is_err());
+        assert!(look(&history([leave(), failed()])).is_err());
+        assert!(look(&history([leave(), Fact::Admitted { number: 4 }, removed()])).is_err());
     }
 
     #[test]

@@ -1,4 +1,6 @@
-//! Datagrams between nodes, some of them lost or doubled.
+//! Datagrams between nodes, some of them lost, doubled or overtaken.
+
+use std::collections::VecDeque;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -14,13 +16,22 @@ pub(super) struct GatedDatagrams {
     me: u64,
     address: String,
     wires: Wires,
-    /// The second coming of one.
-    again: Mutex<Option<(Bytes, String)>>,
+    /// What comes next: the second coming of one, and whoever was overtaken.
+    next: Mutex<VecDeque<(Bytes, String)>>,
+    /// Those that wait to be overtaken.
+    late: Mutex<VecDeque<(Bytes, String)>>,
 }
 
 impl GatedDatagrams {
     pub(super) const fn new(socket: UdpSocket, me: u64, address: String, wires: Wires) -> Self {
-        Self { socket, me, address, wires, again: Mutex::new(None) }
+        Self {
+            socket,
+            me,
+            address,
+            wires,
+            next: Mutex::new(VecDeque::new()),
+            late: Mutex::new(VecDeque::new()),
+        }
     }
 }
 
@@ -38,8 +49,8 @@ impl Datagrams for GatedDatagrams {
     }
 
     async fn receive(&self) -> Result<(Bytes, String), Error> {
-        if let Some(again) = self.again.lock().take() {
-            return Ok(again);
+        if let Some(next) = self.next.lock().pop_front() {
+            return Ok(next);
         }
         let mut buffer = [0; DATAGRAM_BYTES_MAX];
         loop {
@@ -47,13 +58,16 @@ impl Datagrams for GatedDatagrams {
             let (size, from) = received.map_err(|error| unreachable(&self.address, error))?;
             let datagram = (Bytes::copy_from_slice(&buffer[..size]), from.to_string());
             match self.wires.fate(node_at(from.ip()), self.me) {
-                Fate::Lost => {}
-                Fate::Once => return Ok(datagram),
-                Fate::Twice => {
-                    *self.again.lock() = Some(datagram.clone());
-                    return Ok(datagram);
+                Fate::Lost => continue,
+                Fate::Late => {
+                    self.late.lock().push_back(datagram);
+                    continue;
                 }
+                Fate::Twice => self.next.lock().push_back(datagram.clone()),
+                Fate::Once => {}
             }
+            self.next.lock().extend(self.late.lock().drain(..));
+            return Ok(datagram);
         }
     }
 

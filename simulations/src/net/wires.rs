@@ -21,6 +21,8 @@ pub(crate) struct Trouble {
     pub(crate) lost: u64,
     /// How many of a hundred datagrams arrive twice.
     pub(crate) doubled: u64,
+    /// How many of a hundred datagrams are overtaken by the next one.
+    pub(crate) late: u64,
 }
 
 /// All wires of a world. Clones are the same wires.
@@ -39,9 +41,10 @@ struct Inner {
     waiting: BTreeMap<u64, Waker>,
     next: u64,
     chance: Chance,
-    /// How many datagrams were lost, and how many came twice.
+    /// How many datagrams were lost, came twice, and were overtaken.
     lost: u64,
     doubled: u64,
+    late: u64,
 }
 
 /// What becomes of a datagram.
@@ -50,6 +53,8 @@ pub(super) enum Fate {
     Lost,
     Once,
     Twice,
+    /// After the next one.
+    Late,
 }
 
 impl Wires {
@@ -64,6 +69,7 @@ impl Wires {
             chance,
             lost: 0,
             doubled: 0,
+            late: 0,
         })))
     }
 
@@ -103,10 +109,10 @@ impl Wires {
         inner.wake();
     }
 
-    /// Returns how many datagrams were lost and doubled so far.
-    pub(crate) fn counts(&self) -> (u64, u64) {
+    /// Returns how many datagrams were lost, doubled and overtaken so far.
+    pub(crate) fn counts(&self) -> (u64, u64, u64) {
         let inner = self.0.lock();
-        (inner.lost, inner.doubled)
+        (inner.lost, inner.doubled, inner.late)
     }
 
     pub(super) fn living(&self, host: u64) -> Option<NodeId> {
@@ -182,6 +188,10 @@ impl Wires {
         if trouble.doubled > 0 && inner.chance.happens(trouble.doubled) {
             inner.doubled += 1;
             return Fate::Twice;
+        }
+        if trouble.late > 0 && inner.chance.happens(trouble.late) {
+            inner.late += 1;
+            return Fate::Late;
         }
         Fate::Once
     }

@@ -29,6 +29,7 @@ use synod::node::{Builder, Error};
 use crate::faults::{Fault, Kinds};
 use crate::history::Record;
 use crate::judges::Judge;
+use crate::story::Story;
 use crate::world::{Settings, World};
 
 pub(crate) use cast::Cast;
@@ -38,7 +39,7 @@ pub use schedule::Scene;
 pub(crate) use schedule::Schedule;
 pub use seat::{Lease, Seat};
 
-pub use crate::workload::{INSIDE, OUTSIDE};
+pub use crate::workload::{INSIDE, OUTSIDE, Workload, Workloads};
 
 /// How long faults and new work go on unless something else is said.
 const LASTS: Duration = Duration::from_secs(15);
@@ -52,11 +53,25 @@ pub struct Scenario {
 }
 
 impl Scenario {
-    /// Begins with a world of three nodes and its ordinary clients, without faults.
+    /// Begins with a world of three nodes and its ordinary clients, without faults. They change neither pools nor who
+    /// votes and leads: who says what happens says that, too.
     pub fn of(seed: u64) -> Self {
         let faults = Kinds(Vec::new());
         let settings = Settings { duration: LASTS, faults, ..Settings::new(seed) };
+        let asked = settings.workloads.drawn(seed).plain();
+        Self { world: World::of(settings, Story::Clients(asked)), judges: Vec::new() }
+    }
+
+    /// Begins with the world that `synod simulate` makes of a seed, in which everything is drawn.
+    pub fn drawn(seed: u64, nodes: u64, duration: Duration) -> Self {
+        let settings = Settings { nodes, duration, ..Settings::new(seed) };
         Self { world: World::new(settings), judges: Vec::new() }
+    }
+
+    /// Says what the ordinary clients ask for, instead of what is drawn.
+    pub fn asks(mut self, workloads: Workloads) -> Self {
+        self.world = self.world.asks(workloads);
+        self
     }
 
     /// Says with how many nodes it begins. One alone is no cluster.

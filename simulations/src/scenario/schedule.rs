@@ -9,6 +9,16 @@ use std::time::Duration;
 
 use crate::faults::Fault;
 use crate::history::{Fact, History, Record};
+use crate::script::Act;
+
+/// How long after it began an agent takes its machine down with it.
+const DEATH_AFTER: Duration = Duration::from_millis(100);
+
+/// How long a machine is down that an agent took with it.
+const DEATH: Duration = Duration::from_secs(1);
+
+/// How many agents of a world may: the others fall silent, so that it does not die of them.
+const DEATHS_MAX: usize = 3;
 
 type Sees = Arc<dyn Fn(&Record) -> bool + Send + Sync>;
 type Chooses = Arc<dyn Fn(&Scene) -> Fault + Send + Sync>;
@@ -114,6 +124,17 @@ impl Schedule {
     ) {
         let after = Some(After { sees: Arc::new(sees), pause, left: most });
         self.steps.push(Step { after, chooses: Arc::new(chooses) });
+    }
+
+    /// Lets the first agents that want it take their machines down with them.
+    pub(crate) fn deaths(&mut self) {
+        let kills = |record: &Record| matches!(record.fact, Fact::Acts { act: Act::Kill, .. });
+        self.after(kills, DEATH_AFTER, DEATHS_MAX, |scene| Fault::Crash {
+            node: scene.there(),
+            down: DEATH,
+            keep_percent: 100,
+            silent: false,
+        });
     }
 
     pub(crate) const fn is_empty(&self) -> bool {

@@ -108,6 +108,9 @@ fn wires(fault: &Fault, nodes: u64) -> Vec<(u64, u64, &'static str)> {
         | Fault::Join { .. }
         | Fault::StayOut { .. }
         | Fault::Reconnect { .. }
+        | Fault::FailedRead { .. }
+        | Fault::CutWrite { .. }
+        | Fault::LostFile { .. }
         | Fault::LyingDisk => Vec::new(),
     };
     found.into_iter().map(|(from, to, what)| (from - 1, to - 1, what)).collect()

@@ -82,7 +82,7 @@ impl Client {
     }
 
     async fn send(&self, key: Option<Arc<str>>, content: u64) {
-        let wish = Wish::of(content, self.shared.has(Workload::Claims));
+        let wish = Wish::of(content, self.shared.manners());
         let request = Request::Submit { key: key.clone(), content, pool: wish.pool.into() };
         let submit = async {
             let task = wish.task()?.workspace(Name::new(&self.name)?);

@@ -15,9 +15,9 @@ use tokio::time::timeout;
 use crate::history::{Answer, Request};
 use crate::machine::Machine;
 use crate::shared::Phase;
+use crate::workload::Open;
 use crate::workload::question::ask;
 use crate::workload::wish::Wish;
-use crate::workload::{Open, Workload};
 
 /// How often it sends a request before it turns to something else. The request stays open.
 const TIMES: usize = 8;
@@ -43,7 +43,7 @@ pub(super) async fn run(node: Arc<Node>, shared: Arc<Machine>, name: Arc<str>, l
 
 /// Makes the request once, so that it is the same whenever it is sent.
 async fn wanted(node: &Node, shared: &Machine, name: &Arc<str>, content: u64) -> Result<Open, Error> {
-    let wish = Wish::of(content, shared.has(Workload::Claims));
+    let wish = Wish::of(content, shared.manners());
     let spec = node.spec_of(wish.task()?.workspace(Name::new(name)?)).await?;
     let command = Command::Submit { spec: Arc::new(spec) };
     Ok(Open { request: node.new_request_id(), command, content, pool: wish.pool })

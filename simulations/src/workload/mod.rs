@@ -7,12 +7,17 @@
 mod client;
 mod impatient;
 mod kinds;
+mod letters;
 mod operator;
 mod outside;
+mod pools;
 mod question;
 mod reader;
+mod roles;
 mod steward;
 mod wish;
+
+pub(crate) use wish::Manners;
 
 pub use kinds::{UnknownWorkload, Workload, Workloads};
 pub(crate) use operator::look;
@@ -51,6 +56,12 @@ const IMPATIENT: usize = 1;
 const OPERATOR: &str = "operator";
 /// Who changes the cluster.
 const STEWARD: &str = "steward";
+/// Who decides about dead letters.
+const CLERK: &str = "clerk";
+/// Who changes pools.
+const STOREKEEPER: &str = "storekeeper";
+/// Who changes who votes and who leads.
+const REGENT: &str = "regent";
 /// Agents outside.
 const AGENTS: usize = 2;
 
@@ -96,6 +107,10 @@ struct Held {
     /// Whether it says that it lives until then.
     lively: bool,
     fails: bool,
+    /// Whether its result is large.
+    large: bool,
+    /// How often it has said how it ended.
+    said: u32,
 }
 
 /// The machine that never goes for good: whoever must be there to the end works with it.
@@ -134,6 +149,15 @@ pub(crate) async fn start(node: Arc<Node>, machine: Arc<Machine>, life: u32) {
     if machine.node == FIRST && machine.has(Workload::Membership) {
         tasks.spawn(steward::run(Arc::clone(&node), Arc::clone(&machine), life));
     }
+    if machine.node == FIRST && machine.has(Workload::Redrives) {
+        tasks.spawn(letters::run(Arc::clone(&node), Arc::clone(&machine), life));
+    }
+    if machine.node == FIRST && machine.has(Workload::Pools) {
+        tasks.spawn(pools::run(Arc::clone(&node), Arc::clone(&machine), life));
+    }
+    if machine.node == FIRST && machine.has(Workload::Roles) {
+        tasks.spawn(roles::run(Arc::clone(&node), Arc::clone(&machine), life));
+    }
     // One beside each node: whoever reads through a node that led shall not see what was.
     tasks.spawn(reader::run(Arc::clone(&node), Arc::clone(&machine), life));
     while tasks.join_next().await.is_some() {}
@@ -150,6 +174,12 @@ fn client_name(number: usize) -> String {
 }
 
 impl Machine {
+    /// Says what tasks may be like in this world.
+    fn manners(&self) -> Manners {
+        let has = |workload| self.has(workload);
+        Manners { outside: has(Workload::Claims), large: has(Workload::Large), deadly: has(Workload::Deadly) }
+    }
+
     /// Tells whether clients of this world ask for such things.
     fn has(&self, workload: Workload) -> bool {
         match &self.story {

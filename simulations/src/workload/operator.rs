@@ -24,6 +24,10 @@ use crate::workload::{CLIENTS, INSIDE, OPERATOR, OUTSIDE, Workload, client_name}
 /// The pause between two tries to resume what is left.
 const AGAIN: Duration = Duration::from_millis(500);
 
+/// Lots from which one is drawn for each thing that is done, and the first of those that are about tokens.
+const LOTS: u64 = 100;
+const TOKENS_FROM: u64 = 65;
+
 struct Operator {
     node: Arc<Node>,
     shared: Arc<Machine>,
@@ -36,13 +40,11 @@ pub(super) async fn run(node: Arc<Node>, shared: Arc<Machine>, life: u32) {
     let stream = shared.streams.open(&format!("{OPERATOR} life {life}"));
     let mut operator = Operator { node, shared, name: OPERATOR.into(), stream };
     while operator.shared.phase() == Phase::Busy {
-        let lot = operator.stream.between(0, 99);
-        let workload = if lot < 65 { Workload::Pauses } else { Workload::Tokens };
-        match lot {
-            _ if !operator.shared.has(workload) => {}
+        match operator.draw() {
             0..30 => operator.pause().await,
             30..65 => operator.resume().await,
             65..85 => operator.put_token().await,
+            _ if !operator.has_tokens() => operator.put_token().await,
             85..95 => operator.rotate_token().await,
             _ => operator.revoke_token().await,
         }
@@ -67,6 +69,17 @@ pub(crate) fn look(shared: &Machine, node: &Node) {
 }
 
 impl Operator {
+    /// Draws among what this world's operator does.
+    fn draw(&mut self) -> u64 {
+        let first = if self.shared.has(Workload::Pauses) { 0 } else { TOKENS_FROM };
+        let last = if self.shared.has(Workload::Tokens) { LOTS - 1 } else { TOKENS_FROM - 1 };
+        self.stream.between(first, last)
+    }
+
+    fn has_tokens(&self) -> bool {
+        self.shared.memory(&self.name, |memory| !memory.tokens.is_empty())
+    }
+
     async fn pause(&mut self) {
         let pool = if self.stream.happens(50) { INSIDE } else { OUTSIDE };
         let client = usize::try_from(self.stream.between(0, CLIENTS as u64 - 1)).unwrap_or(0);

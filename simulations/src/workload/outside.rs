@@ -10,19 +10,20 @@ use std::time::Duration;
 use synod::node::domain::agent::{AgentSpec, Host};
 use synod::node::domain::capability::Capabilities;
 use synod::node::domain::command::Command;
-use synod::node::domain::id::AgentId;
+use synod::node::domain::id::{AgentId, TaskId};
 use synod::node::domain::name::Name;
 use synod::node::domain::task::Usage;
 use synod::node::{Error, Node};
 
-use crate::agent::result;
+use crate::agent::{SCRIPTED_FAILURE, result};
 use crate::chance::Stream;
-use crate::history::{Answer, Request};
+use crate::history::{Answer, Fact, Request};
 use crate::machine::Machine;
 use crate::script::{Act, Script};
 use crate::shared::Phase;
+use crate::spending;
 use crate::workload::question::ask;
-use crate::workload::{Held, OUTSIDE, SLOTS_OUTSIDE};
+use crate::workload::{Held, OUTSIDE, SLOTS_OUTSIDE, Workload};
 
 /// How often an agent looks at what it has in hand; a quarter of the silence its tasks allow.
 const LOOK: Duration = Duration::from_millis(500);
@@ -89,16 +90,23 @@ impl Agent {
         for one in given {
             let payload = self.node.fetch(&one.spec.payload).await.ok();
             let script = payload.and_then(|bytes| serde_json::from_slice::<Script>(&bytes).ok());
-            let Some(step) = script.map(|script| script.step(one.attempt)) else { continue };
+            let Some(script) = script else { continue };
+            if self.gives_back(one.spec.id, one.attempt) {
+                self.release(one.spec.id, one.attempt).await;
+                continue;
+            }
+            let (step, large) = (script.step(one.attempt), script.is_long());
             let now = self.shared.elapsed();
             let (lively, fails, late) = match step.act {
                 Act::Succeed => (true, false, Duration::ZERO),
                 Act::Fail | Act::Refuse => (true, true, Duration::ZERO),
                 // Silent for longer than it may, and then says its result all the same.
-                Act::Hang | Act::HangDeaf | Act::Panic => (false, false, self.stream.millis(2_500, 9_000)),
+                Act::Hang | Act::HangDeaf | Act::Panic | Act::Kill => {
+                    (false, false, self.stream.millis(2_500, 9_000))
+                }
             };
             let due = now + step.time() + late;
-            let held = Held { task: one.spec.id, attempt: one.attempt, due, lively, fails };
+            let held = Held { task: one.spec.id, attempt: one.attempt, due, lively, fails, large, said: 0 };
             self.shared.memory(&self.name, |memory| memory.held.push(held));
         }
     }
@@ -114,6 +122,10 @@ impl Agent {
                 }
                 continue;
             }
+            self.shared.memory(&self.name, |memory| {
+                let this = |other: &&mut Held| (other.task, other.attempt) == (task, attempt);
+                memory.held.iter_mut().filter(this).for_each(|held| held.said += 1);
+            });
             let said = if held.fails { self.fail(&held).await } else { self.complete(&held).await };
             if matches!(said, Ok(()) | Err(Error::Refused(_))) {
                 // Now and then it says the same twice, as one does whose connection broke.
@@ -127,18 +139,39 @@ impl Agent {
 
     async fn complete(&self, held: &Held) -> Result<(), Error> {
         let (task, attempt) = (held.task, held.attempt);
-        let result = result(attempt).to_string();
-        let call = self.node.complete(task, attempt, result.as_bytes(), Usage::default());
+        let result = result(attempt, held.large).to_string();
+        let usage = self.used(held);
+        let call = self.node.complete(task, attempt, result.as_bytes(), usage);
         let said = self.ask(Request::Complete { task, attempt }, call, |phase| Answer::Ended(*phase)).await;
         said.map(drop)
     }
 
     async fn fail(&self, held: &Held) -> Result<(), Error> {
         let (task, attempt) = (held.task, held.attempt);
-        let reason = "the script says so".into();
-        let command = Command::Fail { task, attempt, reason, retryable: true, usage: Usage::default() };
+        let (reason, usage) = (SCRIPTED_FAILURE.into(), self.used(held));
+        let command = Command::Fail { task, attempt, reason, retryable: true, usage };
         let call = self.node.propose(command);
         self.ask(Request::Fail { task, attempt }, call, |_| Answer::Done).await.map(drop)
+    }
+
+    /// Says what an attempt has used, most of it untrue, and something else each time.
+    fn used(&self, held: &Held) -> Usage {
+        let (task, attempt) = (held.task, held.attempt);
+        let usage = spending::sum(&spending::drawn(self.shared.streams, task, attempt, held.said));
+        self.shared.note(Fact::Uses { task, attempt, usage: usage.clone() });
+        usage
+    }
+
+    /// Tells whether it gives a lease back at once. Drawn apart, so that nothing else depends on it.
+    fn gives_back(&self, task: TaskId, attempt: u32) -> bool {
+        let drawn = || self.shared.streams.open(&format!("release {task} attempt {attempt}")).happens(6);
+        self.shared.has(Workload::Pools) && drawn()
+    }
+
+    async fn release(&self, task: TaskId, attempt: u32) {
+        let call = self.node.release(task, attempt, "it has something else to do");
+        // Without an answer it falls silent, and the lease ends.
+        let _ = self.ask(Request::Release { task, attempt }, call, |()| Answer::Done).await;
     }
 
     async fn ask<T>(

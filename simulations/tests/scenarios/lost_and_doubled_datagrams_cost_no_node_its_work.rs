@@ -12,11 +12,12 @@ use super::support::{assert_nothing_lost, assert_one_leader_a_term, holds, led_a
 #[test]
 fn lost_and_doubled_datagrams_cost_no_node_its_work() {
     alone(|| {
-        let story =
-            Scenario::of(437).lasts(s(18)).at(s(4), Fault::Datagrams { lasts: s(12), lost: 30, doubled: 20 });
+        let story = Scenario::of(437)
+            .lasts(s(18))
+            .at(s(4), Fault::Datagrams { lasts: s(12), lost: 30, doubled: 20, late: 20 });
         let outcome = holds(story);
         let counted = outcome.facts(|fact| matches!(fact, Fact::Datagrams { .. })).next();
-        let Some(Fact::Datagrams { lost, doubled }) = counted.map(|record| &record.fact) else {
+        let Some(Fact::Datagrams { lost, doubled, .. }) = counted.map(|record| &record.fact) else {
             panic!("datagrams are counted")
         };
         assert!(*lost > 50 && *doubled > 20, "{lost} lost, {doubled} doubled");

@@ -20,7 +20,7 @@ fn one_loses_its_power_while_the_others_stand_still() {
             .at(ms(8_600), Fault::Pause { node: 2, lasts: s(4) });
         let outcome = holds(story);
         assert_eq!(outcome.healed(Kind::Pause).len(), 2);
-        assert_eq!(outcome.count(|fact| matches!(fact, Fact::Lost { kept: 0, .. })), 1);
+        assert_eq!(outcome.count(|fact| matches!(fact, Fact::Lost { unsynced: 1.., kept: 0 })), 1);
         assert_one_leader_a_term(&outcome);
         assert_states_agree(&outcome, &[1, 2, 3]);
         assert_nothing_lost(&outcome);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use synod::node::NewTask;
+use synod::node::domain::event::Event;
 use synod::node::domain::id::TaskId;
 use synod::node::domain::retry::RetryPolicy;
 use synod::node::domain::task::Timeouts;
@@ -74,6 +75,24 @@ pub(crate) fn longest_silence(outcome: &Outcome, from: Duration, to: Duration) -
     let mut times: Vec<Duration> = [from, to].into_iter().chain(times).collect();
     times.sort_unstable();
     times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default()
+}
+
+/// Returns how long tasks took from submit to end, in the middle, of those that were acknowledged in a time.
+pub(crate) fn took(outcome: &Outcome, from: Duration, to: Duration) -> Duration {
+    let ends: BTreeMap<TaskId, Duration> = outcome
+        .events()
+        .filter_map(|(record, event)| match event {
+            Event::TaskEnded { task, .. } => Some((*task, record.at)),
+            _ => None,
+        })
+        .collect();
+    let acknowledged = outcome.acknowledged();
+    let within = acknowledged.iter().filter(|one| one.at > from && one.at <= to);
+    let mut times: Vec<Duration> =
+        within.filter_map(|one| Some(ends.get(&one.task)?.saturating_sub(one.asked_at))).collect();
+    times.sort_unstable();
+    assert!(times.len() > 3, "too little was asked from {from:?} to {to:?}");
+    times[times.len() / 2]
 }
 
 /// Asserts what the judges leave to each scenario: everything that was acknowledged is known at the end, and has ended.

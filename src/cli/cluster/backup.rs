@@ -10,6 +10,7 @@ use tokio::io::AsyncWriteExt;
 use crate::cli::print;
 use crate::cli::remote::{Failure, Session};
 use crate::client::Client;
+use crate::node::cluster::Contents;
 
 /// How many bytes lie between two lines of progress.
 const PROGRESS_BYTES: u64 = 8 << 20;
@@ -17,9 +18,14 @@ const PROGRESS_BYTES: u64 = 8 << 20;
 pub(super) async fn run(session: &Session, file: &Path) -> Result<u8, Failure> {
     let Session { client, output } = session;
     let before = beside(file)?;
-    let written = write(client, &before).await;
-    let bytes = match written.and_then(|bytes| put_in_place(&before, file).map(|()| bytes)) {
-        Ok(bytes) => bytes,
+    let written = match write(client, &before).await {
+        Ok(bytes) => {
+            look(&before).and_then(|contents| put_in_place(&before, file).map(|()| (bytes, contents)))
+        }
+        Err(failure) => Err(failure),
+    };
+    let (bytes, Contents { payloads, lacking }) = match written {
+        Ok(written) => written,
         Err(failure) => {
             // What is left of it is no backup.
             let _ = std::fs::remove_file(&before);
@@ -27,8 +33,13 @@ pub(super) async fn run(session: &Session, file: &Path) -> Result<u8, Failure> {
         }
     };
     let name = file.display().to_string();
-    let item = json!({ "id": name, "file": name, "bytes": bytes });
-    let said = format!("{name}: {bytes} bytes");
+    let item = json!({ "id": name, "file": name, "bytes": bytes, "payloads": payloads, "lacking": lacking });
+    let said = format!("{name}: {bytes} bytes, with {payloads} large payloads");
+    if lacking > 0 {
+        print::note(&format!(
+            "{lacking} large payloads are not in it, as no node that answered has them; the log of the node names them"
+        ));
+    }
     Ok(output.streamed("backup", &name, &item, &said).err().unwrap_or(crate::cli::exit::OK))
 }
 
@@ -61,6 +72,12 @@ async fn write(client: &Client, path: &Path) -> Result<u64, Failure> {
     into.flush().await.map_err(unusable)?;
     into.sync_all().await.map_err(unusable)?;
     Ok(bytes)
+}
+
+/// Reads what is in it.
+fn look(path: &Path) -> Result<Contents, Failure> {
+    let looked = std::fs::File::open(path).and_then(|mut file| Contents::look(&mut file));
+    looked.map_err(|error| Failure::Usage(format!("what came is not kept: {}: {error}", path.display())))
 }
 
 fn put_in_place(before: &Path, file: &Path) -> Result<(), Failure> {

@@ -159,9 +159,21 @@ pub(super) fn restore(common: &Common, args: &RestoreArgs, client: &ClientArgs) 
     };
     let output = Output::new(&client.output);
     let name = data.display().to_string();
-    let item = json!({ "id": name, "data": name, "applied": restored.applied });
-    let said = format!("{name}: everything through {} of the old log", restored.applied);
+    let item = json!({
+        "id": name, "data": name, "applied": restored.applied, "payloads": restored.payloads,
+        "lacking": restored.lacking,
+    });
+    let said = format!(
+        "{name}: everything through {} of the old log, and {} large payloads",
+        restored.applied, restored.payloads
+    );
     let code = output.streamed("restored", &name, &item, &said).err().unwrap_or(exit::OK);
+    if restored.lacking > 0 {
+        print::note(&format!(
+            "{} large payloads are named and were not in the backup: tasks that need them will fail and say so",
+            restored.lacking
+        ));
+    }
     if output.is_for_people() {
         print::note(&format!(
             "it stands alone:        synod server --data {name}\nmake it a cluster:      synod cluster init --data {name}"

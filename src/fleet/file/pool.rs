@@ -89,6 +89,8 @@ pub(in super::super) enum MannerWord {
     Even,
     /// On as few nodes as possible.
     Packed,
+    /// As many in each zone as in any other: nodes with the same label `zone` are one.
+    Zones,
 }
 
 impl From<MannerWord> for Manner {
@@ -96,6 +98,7 @@ impl From<MannerWord> for Manner {
         match word {
             MannerWord::Even => Self::Even,
             MannerWord::Packed => Self::Packed,
+            MannerWord::Zones => Self::Zones,
         }
     }
 }

@@ -9,7 +9,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use synod_actors::events::Heard;
-use synod_domain::agent::{Agent, AgentSpec, Host};
+use synod_domain::agent::{Agent, AgentSpec, Host, Standing};
+use synod_domain::command::Command;
 use synod_domain::id::AgentId;
 use synod_domain::name::Name;
 use synod_domain::permission::Permission::{AgentsRead, AgentsWrite, PoolsWrite};
@@ -21,7 +22,7 @@ use super::problems::{Conflict, NotFound};
 use super::{examples, read, shown};
 use crate::api;
 use crate::http::extract::{Body, InPath, InQuery};
-use crate::http::{Caller, Context, Needs, Problem, Routes};
+use crate::http::{Caller, Context, Needs, Once, Problem, Routes};
 use crate::node::Node;
 
 /// How long a register waits for an agent that the node runs itself. It is there within milliseconds.
@@ -44,13 +45,13 @@ pub(super) fn routes() -> Routes {
     let read = Needs::Permission(AgentsRead);
     let write = Needs::Permission(AgentsWrite);
     Routes::default()
-        .post("/api/v1/agents", write, register_agent)
+        .post("/api/v1/agents", write.once(), register_agent)
         .get("/api/v1/agents", read.gathered(), list_agents)
         .get("/api/v1/agents/{id}", read, get_agent)
-        .delete("/api/v1/agents/{id}", write, delete_agent)
+        .delete("/api/v1/agents/{id}", write.once(), delete_agent)
         .post("/api/v1/agents/{id}/restart", write, restart_agent)
-        .post("/api/v1/agents/{id}/drain", write, drain_agent)
-        .post("/api/v1/agents/{id}/heartbeat", write, heartbeat_agent)
+        .post("/api/v1/agents/{id}/drain", write.once(), drain_agent)
+        .post("/api/v1/agents/{id}/heartbeat", write.freely(), heartbeat_agent)
 }
 
 /// Register an agent
@@ -72,6 +73,7 @@ pub(super) fn routes() -> Routes {
 )]
 async fn register_agent(
     State(context): State<Context>,
+    once: Once,
     caller: Caller,
     _: InQuery<Everything>,
     Body(wanted): Body<api::RegisterAgent>,
@@ -81,17 +83,24 @@ async fn register_agent(
     let (id, is_new) = match &wanted.hosted {
         // It makes a pool, and a program of the caller's choice runs as the node's user: workers may not.
         Some(_) if !caller.may(PoolsWrite) => return Err(Problem::not_allowed(PoolsWrite)),
-        Some(hosted) => host(node, &name, &wanted, hosted).await?,
-        None => register(node, &name, &wanted).await?,
+        Some(hosted) => host(node, once, &name, &wanted, hosted).await?,
+        None => register(node, once, &name, &wanted).await?,
     };
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(look(node, id)?)).into_response())
 }
 
-async fn register(node: &Node, name: &Name, wanted: &api::RegisterAgent) -> Result<(AgentId, bool), Problem> {
+async fn register(
+    node: &Node,
+    once: Once,
+    name: &Name,
+    wanted: &api::RegisterAgent,
+) -> Result<(AgentId, bool), Problem> {
+    // Sent again, it is the agent that the first time made that is registered, and no other one under its name.
+    once.was_done(node).await?;
     let known = node.read(|state| state.agent_named(name).map(|agent| agent.spec.id));
     let id = known.unwrap_or_else(|| node.new_agent_id());
-    node.register_agent(AgentSpec {
+    let spec = AgentSpec {
         id,
         name: name.clone(),
         pool: read::optional_name("pool", wanted.pool.as_deref())?,
@@ -102,14 +111,15 @@ async fn register(node: &Node, name: &Name, wanted: &api::RegisterAgent) -> Resu
         host: Host::External,
         heartbeat_timeout: wanted.heartbeat_timeout_ms.map(Duration::from_millis),
         metadata: read::metadata(wanted.metadata.as_ref())?,
-    })
-    .await?;
+    };
+    node.register_agent_as([once.request(), once.part("ready")], spec).await?;
     Ok((id, known.is_none()))
 }
 
 /// Makes a pool of one agent, and waits until the agent is there.
 async fn host(
     node: &Node,
+    once: Once,
     name: &Name,
     wanted: &api::RegisterAgent,
     hosted: &api::HostedSpec,
@@ -129,7 +139,8 @@ async fn host(
     }
     let mut events = node.events();
     let is_new = node.read(|state| state.pool(name).is_none());
-    node.put_pool(checked_pool(node, one_agent(name, wanted, hosted)?).await?).await?;
+    let spec = Arc::new(checked_pool(node, one_agent(name, wanted, hosted)?).await?);
+    once.propose(node, Command::PutPool { spec }).await?;
     let member = || node.read(|state| state.agents_of(name).next().map(|agent| agent.spec.id));
     let there = async {
         loop {
@@ -180,7 +191,8 @@ async fn list_agents(
     let node = context.node();
     let page = node.read(|state| {
         let found = state.agents().filter(|agent| meets(agent));
-        page(found.map(|found| (found.spec.id.to_string(), shown::agent(node, found))), listing.limit)
+        let shown = found.map(|found| (found.spec.id.to_string(), shown::agent_of(state, node, found)));
+        page(shown, listing.limit)
     });
     Ok(Json(page))
 }
@@ -236,12 +248,19 @@ async fn get_agent(
 )]
 async fn delete_agent(
     State(context): State<Context>,
+    once: Once,
     InPath(id): InPath<String>,
     InQuery(query): InQuery<api::RemoveQuery>,
 ) -> Result<Response, Problem> {
     let node = context.node();
-    let id = read::agent(node, &id)?.spec.id;
-    node.retire_agent(id, query.force).await?;
+    let was_done = once.was_done(node).await?;
+    let found = read::agent(node, &id);
+    // What stands there under its name may be another one by now.
+    if was_done && !found.as_ref().is_ok_and(|agent| agent.retiring) {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let id = found?.spec.id;
+    node.retire_agent_as(once.request(), id, query.force).await?;
     Ok(match node.read(|state| state.agent(id).cloned()) {
         Some(left) => (StatusCode::ACCEPTED, Json(shown::agent(node, &left))).into_response(),
         None => StatusCode::NO_CONTENT.into_response(),
@@ -290,12 +309,14 @@ async fn restart_agent(
 )]
 async fn drain_agent(
     State(context): State<Context>,
+    once: Once,
     InPath(id): InPath<String>,
     _: InQuery<Everything>,
 ) -> Result<(StatusCode, Json<api::Agent>), Problem> {
     let node = context.node();
     let id = read::agent(node, &id)?.spec.id;
-    node.drain_agent(id, "drained by a client").await?;
+    let (standing, reason) = (Standing::Draining, "drained by a client".into());
+    once.propose(node, Command::SetStanding { agent: id, standing, reason }).await?;
     Ok((StatusCode::ACCEPTED, Json(look(node, id)?)))
 }
 

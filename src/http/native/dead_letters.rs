@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use synod_domain::command::Command;
-use synod_domain::id::TaskId;
+use synod_domain::id::{RequestId, TaskId};
 use synod_domain::permission::Permission::{TasksDelete, TasksRead, TasksWrite};
 use synod_domain::reply::Reply;
 use utoipa::OpenApi;
@@ -17,7 +17,7 @@ use super::tasks::{Matches, carry_out, check};
 use super::{examples, read};
 use crate::api;
 use crate::http::extract::{Body, InPath, InQuery};
-use crate::http::{Context, Needs, Problem, Routes};
+use crate::http::{Context, Needs, Once, Problem, Routes};
 use crate::node::{Error, Node};
 
 /// How many dead letters one page looks at: all that are kept unless the limit was raised.
@@ -42,10 +42,10 @@ pub(super) fn routes() -> Routes {
     Routes::default()
         .get("/api/v1/dead-letters", read, list_dead_letters)
         .get("/api/v1/dead-letters/{id}", read, get_dead_letter)
-        .delete("/api/v1/dead-letters/{id}", delete, purge_dead_letter)
-        .post("/api/v1/dead-letters/{id}/redrive", write, redrive_dead_letter)
-        .post("/api/v1/dead-letters/redrive", write, redrive_dead_letters)
-        .post("/api/v1/dead-letters/purge", delete, purge_dead_letters)
+        .delete("/api/v1/dead-letters/{id}", delete.once(), purge_dead_letter)
+        .post("/api/v1/dead-letters/{id}/redrive", write.once(), redrive_dead_letter)
+        .post("/api/v1/dead-letters/redrive", write.once(), redrive_dead_letters)
+        .post("/api/v1/dead-letters/purge", delete.once(), purge_dead_letters)
 }
 
 /// List dead letters, latest first
@@ -126,11 +126,12 @@ async fn get_dead_letter(
 )]
 async fn redrive_dead_letter(
     State(context): State<Context>,
+    once: Once,
     InPath(id): InPath<String>,
     _: InQuery<Everything>,
 ) -> Result<(StatusCode, Json<api::Redrive>), Problem> {
     let id = read::id("the task's id", &id)?;
-    let new_task = redrive(context.node(), id).await?;
+    let new_task = redrive(context.node(), once.request(), id).await?;
     Ok((StatusCode::CREATED, Json(api::Redrive { task_id: new_task.to_string() })))
 }
 
@@ -145,11 +146,12 @@ async fn redrive_dead_letter(
 )]
 async fn purge_dead_letter(
     State(context): State<Context>,
+    once: Once,
     InPath(id): InPath<String>,
     _: InQuery<Everything>,
 ) -> Result<StatusCode, Problem> {
     let task = read::id("the task's id", &id)?;
-    context.node().propose(Command::Purge { task }).await?;
+    once.propose(context.node(), Command::Purge { task }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -166,10 +168,11 @@ async fn purge_dead_letter(
 )]
 async fn redrive_dead_letters(
     State(context): State<Context>,
+    once: Once,
     _: InQuery<Everything>,
     Body(bulk): Body<api::Bulk>,
 ) -> Result<Json<api::BulkDone>, Problem> {
-    redrive_all(context.node(), &bulk).await.map(Json)
+    redrive_all(context.node(), once, &bulk).await.map(Json)
 }
 
 /// Purge many dead letters
@@ -185,18 +188,20 @@ async fn redrive_dead_letters(
 )]
 async fn purge_dead_letters(
     State(context): State<Context>,
+    once: Once,
     _: InQuery<Everything>,
     Body(bulk): Body<api::Bulk>,
 ) -> Result<Json<api::BulkDone>, Problem> {
     let node = context.node();
     let matches = letters(node, &bulk).await?;
-    Ok(Json(carry_out(matches, |task| node.propose(Command::Purge { task })).await))
+    let purge = |task: TaskId| node.propose_as(once.part(&task.to_string()), Command::Purge { task });
+    Ok(Json(carry_out(matches, purge).await))
 }
 
 /// Redrives all dead letters that are meant.
-pub(super) async fn redrive_all(node: &Node, bulk: &api::Bulk) -> Result<api::BulkDone, Problem> {
+pub(super) async fn redrive_all(node: &Node, once: Once, bulk: &api::Bulk) -> Result<api::BulkDone, Problem> {
     let matches = letters(node, bulk).await?;
-    Ok(carry_out(matches, |task| redrive(node, task)).await)
+    Ok(carry_out(matches, |task: TaskId| redrive(node, once.part(&task.to_string()), task)).await)
 }
 
 async fn letters(node: &Node, bulk: &api::Bulk) -> Result<Matches, Problem> {
@@ -205,9 +210,9 @@ async fn letters(node: &Node, bulk: &api::Bulk) -> Result<Matches, Problem> {
     Ok(Matches::find(node, &wanted, |state, before| Box::new(state.dead_letters_below(before))).await)
 }
 
-async fn redrive(node: &Node, task: TaskId) -> Result<TaskId, Error> {
+async fn redrive(node: &Node, request: RequestId, task: TaskId) -> Result<TaskId, Error> {
     let new_task = node.new_task_id();
-    match node.propose(Command::Redrive { task, new_task }).await? {
+    match node.propose_as(request, Command::Redrive { task, new_task }).await? {
         Reply::Submitted { task, .. } => Ok(task),
         Reply::Done
         | Reply::Claimed(_)

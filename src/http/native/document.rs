@@ -21,7 +21,7 @@ use super::{
     agents, cluster, dead_letters, events, examples, leases, mailboxes, nodes, pools, runs, tasks, tokens,
 };
 use crate::api;
-use crate::http::{Needs, Route, Routes};
+use crate::http::{Again, Needs, Route, Routes};
 
 /// Says what the API is, at the head of the document.
 const DESCRIPTION: &str = "The API of a synod node: durable work for fleets of agents. Every request carries a \
@@ -29,6 +29,9 @@ const DESCRIPTION: &str = "The API of a synod node: durable work for fleets of a
     refused is answered as `application/problem+json` (RFC 9457) with a stable `code`, a hint and the request's id. \
     An unknown field or query parameter is refused by its name. Every route takes `region`: the region whose answer \
     is wanted, when it is not the one that is asked; one that nobody knows is answered with 404 `region_unknown`.";
+
+/// The header by which a change counts once, as the document writes it.
+const KEY: &str = "Idempotency-Key";
 
 #[derive(OpenApi)]
 #[openapi(
@@ -185,6 +188,20 @@ fn complete(operation: &mut Map<String, Value>, route: &Route, optional: &[Strin
                 "schema": { "type": "string", "enum": ["linearizable", "stale"], "default": "linearizable" },
             }));
         }
+    }
+    let parameters = operation.entry("parameters").or_insert_with(|| json!([]));
+    if let Some(parameters) = parameters.as_array_mut().filter(|_| route.again == Again::Once)
+        && !parameters.iter().any(|one| one["name"] == KEY)
+    {
+        parameters.push(json!({
+            "name": KEY,
+            "in": "header",
+            "required": false,
+            "description": "The client's own name for this change: sent again under it, by whichever node, it counts \
+                            once.",
+            "example": "change-17",
+            "schema": { "type": "string", "minLength": 1, "maxLength": 255 },
+        }));
     }
     if let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) {
         for (status, name) in problems {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use synod_domain::command::Command;
 use synod_domain::pause::Pausable;
 use synod_domain::permission::Permission::{MailboxesRead, MailboxesWrite};
 use synod_domain::state::State as Agreed;
@@ -16,7 +17,7 @@ use super::problems::NotFound;
 use super::{examples, read, shown};
 use crate::api;
 use crate::http::extract::{Body, InPath, InQuery};
-use crate::http::{Context, Needs, Problem, Routes};
+use crate::http::{Context, Needs, Once, Problem, Routes};
 
 /// The reason of who gives none.
 const NO_REASON: &str = "paused by a client";
@@ -32,8 +33,8 @@ pub(super) fn routes() -> Routes {
     Routes::default()
         .get("/api/v1/mailboxes", read, list_mailboxes)
         .get("/api/v1/mailboxes/pauses", read, list_pauses)
-        .post("/api/v1/mailboxes/pause", write, pause)
-        .post("/api/v1/mailboxes/resume", write, resume)
+        .post("/api/v1/mailboxes/pause", write.once(), pause)
+        .post("/api/v1/mailboxes/resume", write.once(), resume)
         .get("/api/v1/mailboxes/{*name}", read, get_mailbox)
 }
 
@@ -105,13 +106,14 @@ async fn get_mailbox(
 )]
 async fn pause(
     State(context): State<Context>,
+    once: Once,
     _: InQuery<Everything>,
     Body(of): Body<api::PauseOf>,
 ) -> Result<Json<api::Pause>, Problem> {
     let node = context.node();
     let what = pausable(&of)?;
-    let reason = of.reason.as_deref().unwrap_or(NO_REASON);
-    node.pause(what.clone(), reason).await?;
+    let reason = of.reason.as_deref().unwrap_or(NO_REASON).into();
+    once.propose(node, Command::Pause { what: what.clone(), reason }).await?;
     let found = node.read(|state| state.pause_of(&what).map(shown::pause));
     found.map(Json).ok_or_else(|| {
         Problem::not_found("pause_unknown", format!("pause of {what}: it was resumed at once"))
@@ -129,10 +131,11 @@ async fn pause(
 )]
 async fn resume(
     State(context): State<Context>,
+    once: Once,
     _: InQuery<Everything>,
     Body(of): Body<api::PauseOf>,
 ) -> Result<StatusCode, Problem> {
-    context.node().resume(pausable(&of)?).await?;
+    once.propose(context.node(), Command::Resume { what: pausable(&of)? }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use synod_domain::agent::AgentStatus;
+use synod_domain::command::Command;
 use synod_domain::id::NodeId;
 use synod_domain::permission::Permission::{ClusterWrite, NodesRead, NodesWrite};
 use utoipa::OpenApi;
@@ -14,7 +15,7 @@ use super::shown::{self, lanes, millis};
 use super::{examples, read};
 use crate::api;
 use crate::http::extract::{Body, InPath, InQuery};
-use crate::http::{Caller, Context, Needs, Problem, Routes};
+use crate::http::{Caller, Context, Needs, Once, Problem, Routes};
 
 /// The nodes' part of the document.
 #[derive(OpenApi)]
@@ -29,10 +30,10 @@ pub(super) fn routes() -> Routes {
     Routes::default()
         .get("/api/v1/nodes", read.local(), list_nodes)
         .get("/api/v1/nodes/{id}", read.local(), get_node)
-        .delete("/api/v1/nodes/{id}", members, remove_node)
-        .post("/api/v1/nodes/{id}/drain", write, drain_node)
-        .post("/api/v1/nodes/{id}/undrain", write, undrain_node)
-        .put("/api/v1/nodes/{id}/role", members, set_role)
+        .delete("/api/v1/nodes/{id}", members.once(), remove_node)
+        .post("/api/v1/nodes/{id}/drain", write.once(), drain_node)
+        .post("/api/v1/nodes/{id}/undrain", write.once(), undrain_node)
+        .put("/api/v1/nodes/{id}/role", members.once(), set_role)
         .get("/api/v1/health", Needs::AnyToken, health)
         .get("/api/v1/stats", read, stats)
 }
@@ -97,6 +98,7 @@ async fn get_node(
 )]
 async fn drain_node(
     State(context): State<Context>,
+    once: Once,
     caller: Caller,
     InPath(id): InPath<String>,
     _: InQuery<Everything>,
@@ -104,7 +106,7 @@ async fn drain_node(
 ) -> Result<Json<api::Node>, Problem> {
     let node = read::node(context.node(), &id)?;
     let reason = wanted.reason.unwrap_or_else(|| format!("drained by {}", caller.accessor));
-    context.node().drain_node(node, true, &reason).await?;
+    once.propose(context.node(), Command::DrainNode { node, drain: true, reason: reason.into() }).await?;
     show(&context, node)
 }
 
@@ -124,6 +126,7 @@ async fn drain_node(
 )]
 async fn undrain_node(
     State(context): State<Context>,
+    once: Once,
     caller: Caller,
     InPath(id): InPath<String>,
     _: InQuery<Everything>,
@@ -131,7 +134,7 @@ async fn undrain_node(
 ) -> Result<Json<api::Node>, Problem> {
     let node = read::node(context.node(), &id)?;
     let reason = wanted.reason.unwrap_or_else(|| format!("taken up again by {}", caller.accessor));
-    context.node().drain_node(node, false, &reason).await?;
+    once.propose(context.node(), Command::DrainNode { node, drain: false, reason: reason.into() }).await?;
     show(&context, node)
 }
 
@@ -152,12 +155,17 @@ async fn undrain_node(
 )]
 async fn remove_node(
     State(context): State<Context>,
+    once: Once,
     caller: Caller,
     InPath(id): InPath<String>,
     _: InQuery<Everything>,
 ) -> Result<StatusCode, Problem> {
+    if once.was_done(context.node()).await? {
+        return Ok(StatusCode::NO_CONTENT);
+    }
     let node = read::node(context.node(), &id)?;
-    context.node().remove_node(node, &format!("removed by {}", caller.accessor)).await?;
+    let reason = format!("removed by {}", caller.accessor).into();
+    once.propose(context.node(), Command::RemoveNode { node, reason }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -179,12 +187,14 @@ async fn remove_node(
 )]
 async fn set_role(
     State(context): State<Context>,
+    once: Once,
     InPath(id): InPath<String>,
     _: InQuery<Everything>,
     Body(wanted): Body<api::SetRole>,
 ) -> Result<Json<api::Node>, Problem> {
     let node = read::node(context.node(), &id)?;
-    context.node().set_node_role(node, read::role("role", &wanted.role)?).await?;
+    let role = read::role("role", &wanted.role)?;
+    once.propose(context.node(), Command::SetNodeRole { node, role }).await?;
     show(&context, node)
 }
 

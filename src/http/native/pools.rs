@@ -1,17 +1,21 @@
 //! `/api/v1/pools`: creating, scaling, removing, and submitting to one.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use synod_domain::agent::{PoolSpec, ProcessSpec, RuntimeSpec};
+use synod_domain::command::Command;
 use synod_domain::name::Name;
 use synod_domain::permission::Permission::{PoolsRead, PoolsWrite, TasksDelete, TasksWrite};
 use synod_domain::placement::Strategy;
 use synod_domain::refusal::Refusal;
 use synod_domain::restart::RestartPolicy;
 use synod_domain::spread::{Recovery, SpreadSpec};
+use synod_domain::state::State as Agreed;
 use utoipa::OpenApi;
 
 use super::listing::{Everything, Listing, page};
@@ -20,7 +24,7 @@ use super::tasks::submit_all;
 use super::{examples, read, shown};
 use crate::api;
 use crate::http::extract::{Body, InPath, InQuery};
-use crate::http::{Caller, Context, Needs, Problem, RequestName, Routes};
+use crate::http::{Caller, Context, Needs, Once, Problem, RequestName, Routes};
 use crate::node::Node;
 
 /// The pools' part of the document.
@@ -32,13 +36,13 @@ pub(super) fn routes() -> Routes {
     let read = Needs::Permission(PoolsRead);
     let write = Needs::Permission(PoolsWrite);
     Routes::default()
-        .post("/api/v1/pools", write, put_pool)
+        .post("/api/v1/pools", write.once(), put_pool)
         .get("/api/v1/pools", read, list_pools)
         .get("/api/v1/pools/{name}", read, get_pool)
-        .delete("/api/v1/pools/{name}", write, delete_pool)
-        .post("/api/v1/pools/{name}/scale", write, scale_pool)
-        .put("/api/v1/pools/{name}/scale", write, scale_pool_put)
-        .post("/api/v1/pools/{name}/tasks", Needs::Permission(TasksWrite), submit_to_pool)
+        .delete("/api/v1/pools/{name}", write.once(), delete_pool)
+        .post("/api/v1/pools/{name}/scale", write.once(), scale_pool)
+        .put("/api/v1/pools/{name}/scale", write.once(), scale_pool_put)
+        .post("/api/v1/pools/{name}/tasks", Needs::Permission(TasksWrite).once(), submit_to_pool)
 }
 
 /// Create a pool, or change it
@@ -58,6 +62,7 @@ pub(super) fn routes() -> Routes {
 )]
 async fn put_pool(
     State(context): State<Context>,
+    once: Once,
     _: InQuery<Everything>,
     Body(wanted): Body<api::NewPool>,
 ) -> Result<Response, Problem> {
@@ -65,7 +70,7 @@ async fn put_pool(
     let spec = checked_pool(node, spec(&wanted)?).await?;
     let name = spec.name.clone();
     let is_new = node.read(|state| state.pool(&name).is_none());
-    node.put_pool(spec).await?;
+    once.propose(node, Command::PutPool { spec: Arc::new(spec) }).await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(look(node, &name)?)).into_response())
 }
@@ -207,6 +212,7 @@ async fn get_pool(
 )]
 async fn delete_pool(
     State(context): State<Context>,
+    once: Once,
     caller: Caller,
     InPath(name): InPath<String>,
     InQuery(query): InQuery<api::RemoveQuery>,
@@ -217,7 +223,12 @@ async fn delete_pool(
     if query.force && !caller.may(TasksDelete) {
         return Err(Problem::not_allowed(TasksDelete));
     }
-    node.retire_pool(&name, query.force).await?;
+    let retires = |state: &Agreed| state.pool(&name).is_some_and(|pool| pool.retiring.is_some());
+    // What stands there under its name may be another one by now.
+    if once.was_done(node).await? && !node.read(retires) {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    node.retire_pool_as(once.request(), &name, query.force).await?;
     let left = node.read(|state| state.pool(&name).map(|pool| shown::pool(state, pool)));
     Ok(match left {
         Some(left) => (StatusCode::ACCEPTED, Json(left)).into_response(),
@@ -241,13 +252,14 @@ async fn delete_pool(
 )]
 async fn scale_pool(
     State(context): State<Context>,
+    once: Once,
     InPath(name): InPath<String>,
     _: InQuery<Everything>,
     Body(scale): Body<api::ScalePool>,
 ) -> Result<Json<api::Pool>, Problem> {
     let node = context.node();
     let name = read::name("the pool's name", &name)?;
-    node.scale_pool(&name, scale.target).await?;
+    once.propose(node, Command::ScalePool { pool: name.clone(), target: scale.target }).await?;
     look(node, &name).map(Json)
 }
 
@@ -267,11 +279,12 @@ async fn scale_pool(
 )]
 async fn scale_pool_put(
     context: State<Context>,
+    once: Once,
     name: InPath<String>,
     query: InQuery<Everything>,
     scale: Body<api::ScalePool>,
 ) -> Result<Json<api::Pool>, Problem> {
-    scale_pool(context, name, query, scale).await
+    scale_pool(context, once, name, query, scale).await
 }
 
 /// Submit a task, or up to 1000, to a pool

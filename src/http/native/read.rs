@@ -104,8 +104,9 @@ pub(super) fn spread(wanted: &api::Spread) -> Result<SpreadSpec, Problem> {
     let manner = match wanted.manner.as_deref() {
         None | Some("even") => Manner::Even,
         Some("packed") => Manner::Packed,
+        Some("zones") => Manner::Zones,
         Some(other) => {
-            let why = format!("{other:?} is neither even nor packed");
+            let why = format!("{other:?} is none of even, packed, zones");
             return Err(Problem::bad_request("spread.manner", why));
         }
     };

@@ -21,7 +21,7 @@ use super::problems::{Conflict, NotFound};
 use super::{examples, read, shown};
 use crate::api;
 use crate::http::extract::{Body, InPath, InQuery};
-use crate::http::{Caller, Context, Needs, Problem, Routes, TokenText};
+use crate::http::{Caller, Context, Needs, Once, Problem, Routes, TokenText};
 use crate::node::Node;
 
 /// The tokens' part of the document.
@@ -36,7 +36,7 @@ pub(super) fn routes() -> Routes {
         .post("/api/v1/tokens", write, make_token)
         .get("/api/v1/tokens", read, list_tokens)
         .get("/api/v1/tokens/{id}", read, get_token)
-        .delete("/api/v1/tokens/{id}", write, revoke_token)
+        .delete("/api/v1/tokens/{id}", write.once(), revoke_token)
         .post("/api/v1/tokens/{id}/rotate", write, rotate_token)
 }
 
@@ -176,16 +176,20 @@ async fn rotate_token(
 )]
 async fn revoke_token(
     State(context): State<Context>,
+    once: Once,
     caller: Caller,
     InPath(id): InPath<String>,
     _: InQuery<Everything>,
 ) -> Result<StatusCode, Problem> {
     let node = context.node();
     let id = read::id("the token's id", &id)?;
+    if once.was_done(node).await? {
+        return Ok(StatusCode::NO_CONTENT);
+    }
     let known = find(node, id)?;
     check_held(&caller, &known.spec.permissions)?;
     let reason = format!("revoked by {}", caller.accessor).into();
-    node.propose(Command::RevokeToken { token: id, reason }).await?;
+    once.propose(node, Command::RevokeToken { token: id, reason }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -8,6 +8,7 @@ use synod_domain::refusal::Refusal;
 use synod_domain::region::NoWay;
 
 use crate::http::Problem;
+use crate::http::idempotency::Again;
 use crate::node::Error;
 use crate::node::elsewhere::ElsewhereError;
 
@@ -90,12 +91,9 @@ impl From<JournalError> for Problem {
                 "Disk is full",
                 "free some space on the node; work in hand can still end",
             ),
-            JournalError::Unknown(_) => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "outcome_unknown",
-                "Outcome unknown",
-                "send it again with the same Idempotency-Key: it counts once",
-            ),
+            JournalError::Unknown(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "outcome_unknown", "Outcome unknown", Again::Once.hint())
+            }
         };
         let problem = Self::new(status, code, title, error.to_string(), hint);
         match error {
@@ -199,7 +197,7 @@ impl From<ElsewhereError> for Problem {
                     "region_silent",
                     "Region did not answer",
                     error.to_string(),
-                    "send it again with the same Idempotency-Key: it counts once",
+                    Again::Once.hint(),
                 );
                 problem.retry_after_ms(RETRY_SOON_MS)
             }

@@ -83,9 +83,15 @@ impl Wan {
                 }
             };
             self.regions.know_gossip(Some(gossip.0.clone()));
+            let mut fatal = gossip.0.fatal();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
+                // Work of this region does not need it: it begins anew.
+                why = async { fatal.wait_for(Option::is_some).await.ok().and_then(|why| why.clone()) } => {
+                    tracing::error!(why, "gossip between regions begins anew");
+                    tokio::time::sleep(REST).await;
+                }
                 () = self.announce(&gossip.0) => return,
                 () = self.tend(&gossip.0, &gossip.1) => {}
             }

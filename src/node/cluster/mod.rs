@@ -16,6 +16,7 @@ use synod_domain::id::NodeId;
 use synod_domain::name::Name;
 use synod_domain::node::{CAPACITY_DEFAULT, Node, NodeRole};
 
+pub use backup::Contents;
 pub use regions::{RegionSeen, RegionStatus, found_region};
 pub use verbs::{Founded, JoinTokenText, Restored, init_cluster, init_region, restore};
 

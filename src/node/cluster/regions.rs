@@ -10,7 +10,7 @@ use synod_cluster::identity::{self, Folder, JoinText};
 use synod_cluster::transport::tcp::Tcp;
 use synod_domain::command::Command;
 use synod_domain::federation::{RegionToken, Rival};
-use synod_domain::id::NodeId;
+use synod_domain::id::{NodeId, RequestId};
 use synod_domain::name::Name;
 use synod_domain::node::{GOSSIP_KEYS_MAX, GossipKey, Keyring};
 use synod_domain::refusal::{Bound, Refusal};
@@ -169,9 +169,22 @@ impl Node {
     /// # Errors
     /// When there is no such region, or it is this one.
     pub async fn remove_region(&self, region: &Name, reason: &str) -> Result<(), Error> {
+        self.remove_region_as(self.new_request_id(), region, reason).await
+    }
+
+    /// Does what [`Node::remove_region`] does, under a request id that the caller chose.
+    ///
+    /// # Errors
+    /// As [`Node::remove_region`].
+    pub async fn remove_region_as(
+        &self,
+        request: RequestId,
+        region: &Name,
+        reason: &str,
+    ) -> Result<(), Error> {
         self.check_other(region)?;
         let command = Command::RemoveRegion { region: region.clone(), reason: reason.into() };
-        self.propose(command).await.map(drop)
+        self.propose_as(request, command).await.map(drop)
     }
 
     /// Removes another region, if it is not removed, and declares that it will never be back: tasks that were offered to it
@@ -180,9 +193,17 @@ impl Node {
     /// # Errors
     /// When there is no such region, or it is this one.
     pub async fn lose_region(&self, region: &Name, reason: &str) -> Result<(), Error> {
+        self.lose_region_as(self.new_request_id(), region, reason).await
+    }
+
+    /// Does what [`Node::lose_region`] does, under a request id that the caller chose.
+    ///
+    /// # Errors
+    /// As [`Node::lose_region`].
+    pub async fn lose_region_as(&self, request: RequestId, region: &Name, reason: &str) -> Result<(), Error> {
         self.check_other(region)?;
         let command = Command::LoseRegion { region: region.clone(), reason: reason.into() };
-        self.propose(command).await.map(drop)
+        self.propose_as(request, command).await.map(drop)
     }
 
     fn check_other(&self, region: &Name) -> Result<(), Error> {
@@ -204,7 +225,7 @@ impl Node {
     /// When there is no ring yet, or it is full.
     pub async fn install_region_key(&self) -> Result<u32, Error> {
         let secret = self.draw_gossip_secret();
-        self.change_ring(|ring| {
+        self.change_ring(self.new_request_id(), |ring| {
             if ring.keys.len() >= GOSSIP_KEYS_MAX {
                 return Err(Refusal::Full { bound: Bound::GossipKeys, limit: GOSSIP_KEYS_MAX as u64 });
             }
@@ -220,7 +241,15 @@ impl Node {
     /// # Errors
     /// When there is no such key.
     pub async fn use_region_key(&self, number: u32) -> Result<(), Error> {
-        self.change_ring(|ring| {
+        self.use_region_key_as(self.new_request_id(), number).await
+    }
+
+    /// Does what [`Node::use_region_key`] does, under a request id that the caller chose.
+    ///
+    /// # Errors
+    /// As [`Node::use_region_key`].
+    pub async fn use_region_key_as(&self, request: RequestId, number: u32) -> Result<(), Error> {
+        self.change_ring(request, |ring| {
             check_key(ring, number)?;
             ring.used = Some(number);
             Ok(())
@@ -233,7 +262,15 @@ impl Node {
     /// # Errors
     /// When there is no such key, or it is in use.
     pub async fn remove_region_key(&self, number: u32) -> Result<(), Error> {
-        self.change_ring(|ring| {
+        self.remove_region_key_as(self.new_request_id(), number).await
+    }
+
+    /// Does what [`Node::remove_region_key`] does, under a request id that the caller chose.
+    ///
+    /// # Errors
+    /// As [`Node::remove_region_key`].
+    pub async fn remove_region_key_as(&self, request: RequestId, number: u32) -> Result<(), Error> {
+        self.change_ring(request, |ring| {
             check_key(ring, number)?;
             if ring.used == Some(number) {
                 return Err(Refusal::GossipKeyRefused { number, why: "is in use".to_owned() });
@@ -246,6 +283,7 @@ impl Node {
 
     async fn change_ring<T>(
         &self,
+        request: RequestId,
         change: impl FnOnce(&mut Keyring) -> Result<T, Refusal>,
     ) -> Result<T, Error> {
         self.linearize().await?;
@@ -258,7 +296,7 @@ impl Node {
             return Err(Error::Cluster(why.to_owned()));
         }
         let done = change(&mut ring)?;
-        self.propose(Command::ShareRing { ring: ring.clone(), number }).await?;
+        self.propose_as(request, Command::ShareRing { ring: ring.clone(), number }).await?;
         if self.read(|state| state.federation().ring != ring) {
             return Err(Error::Cluster(
                 "the ring was changed elsewhere meanwhile; look at it again".to_owned(),

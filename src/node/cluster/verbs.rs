@@ -17,6 +17,7 @@ use synod_domain::refusal::Refusal;
 use synod_domain::time::Timestamp;
 use synod_storage::Verify;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
 
 use crate::clock::{SeededEntropy, SystemClock};
 use crate::node::cluster::{ClusterStatus, NodeStatus, Seeing, Seen};
@@ -57,6 +58,10 @@ pub struct Founded {
 pub struct Restored {
     /// Through which index of the old log it goes.
     pub applied: u64,
+    /// How many large payloads came with it.
+    pub payloads: u64,
+    /// How many are named in it and did not come: no node had them, or the backup is from before they were in it.
+    pub lacking: u64,
 }
 
 impl Node {
@@ -188,7 +193,7 @@ impl Node {
     /// When it cannot be read or written.
     pub async fn backup(&self, into: &mut (dyn AsyncWrite + Send + Unpin)) -> Result<u64, Error> {
         self.linearize().await?;
-        super::backup::write(&*self.consensus()?, into).await
+        super::backup::write(&*self.consensus()?, &*self.world.blobs, into).await
     }
 
     /// Takes this node out of its cluster for good: drains its agents, hands leadership over, gives its vote up, and is
@@ -214,11 +219,31 @@ impl Node {
         }
         self.wait_until_empty(LEAVE_PATIENCE).await;
         let role = self.read(|state| state.node(me).map(|node| node.role)).unwrap_or_default();
-        if let Err(error) = self.give_vote_up().await {
+        let gone = async {
+            self.give_vote_up().await?;
+            self.be_forgotten().await
+        };
+        if let Err(error) = gone.await {
             self.stay(role).await;
             return Err(error);
         }
-        self.remove_node(me, "it has left").await
+        Ok(())
+    }
+
+    /// Lets the others forget this node. Whoever takes note of it does not talk to this node any more, so the answer may
+    /// never come; then their silence is the answer. If it were none, a name without a vote would stay in the table.
+    async fn be_forgotten(&self) -> Result<(), Error> {
+        let Some(member) = &self.member else { return Ok(()) };
+        let until = Instant::now() + LEAVE_PATIENCE;
+        loop {
+            match self.remove_node(self.id(), "it has left").await {
+                Ok(()) | Err(Error::Refused(Refusal::NodeUnknown(_))) => return Ok(()),
+                Err(Error::Refused(refusal)) => return Err(refusal.into()),
+                Err(_) if member.forwarder.refusals().await.is_some() => return Ok(()),
+                Err(error) if Instant::now() >= until => return Err(error),
+                Err(_) => tokio::time::sleep(STAY_PAUSE).await,
+            }
+        }
     }
 
     /// Lets the others decide without this node while it is one of them. The table is ahead of the group: who is out of

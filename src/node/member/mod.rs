@@ -33,6 +33,7 @@ use synod_cluster::courier::{self, Courier};
 use synod_cluster::gossip::{self, Gossip, Health, Load, Profile, Rumour};
 use synod_cluster::identity::{Admission, Renewal, StillMembers, keep_renewed};
 use synod_cluster::journal::{self, Ear, Forwarder};
+use synod_cluster::lasting::Lasting;
 use synod_cluster::offload::Offload;
 use synod_cluster::transport::hello::{Hello, PROTOCOL};
 use synod_cluster::transport::links::{Links, Service, Switchboard};
@@ -109,6 +110,10 @@ pub(super) struct Member {
     /// What is agreed of other regions, as this node has applied it.
     pub(super) federation: watch::Receiver<Federation>,
     pub(super) regions: Arc<OtherRegions>,
+    /// For what ends by itself with what it serves.
+    panics: Lasting,
+    /// Why a task has ended that lasts as long as the member.
+    fatal: watch::Receiver<Option<String>>,
     stop: CancellationToken,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -216,7 +221,10 @@ impl Member {
         let door = papers.door(state.clone());
         let guarded = Arc::new(StillMembers::new(door.clone(), switchboard.clone()));
         let stop = CancellationToken::new();
-        let mut tasks = vec![tokio::spawn(serve::serve(listener, Arc::new(door), guarded, stop.clone()))];
+        let (died, fatal) = watch::channel(None);
+        let lasting = Lasting::until(died.clone(), stop.clone());
+        let serving = serve::serve(listener, Arc::new(door), guarded, stop.clone());
+        let mut tasks = vec![lasting.spawn("answering other nodes", serving)];
         let here = papers.region().unwrap_or_else(|| spec.region.clone());
         let regions = OtherRegions::new(here, state.clone(), far.network.clone(), far.hello);
         let (federation, federated) = watch::channel(state.read().federation().clone());
@@ -246,10 +254,11 @@ impl Member {
                 role: roles.clone(),
                 regions: regions.clone(),
             };
-            tasks.push(tokio::spawn(wan.run(stop.clone())));
+            tasks.push(lasting.spawn("talking to other regions", wan.run(stop.clone())));
             let (folder, offload) = (folder.clone(), offload.clone());
             let renewal = Renewal { credentials, folder, links, state, entropy, offload };
-            tasks.push(tokio::spawn(keep_renewed(renewal, roles, stop.clone())));
+            let renewing = keep_renewed(renewal, roles, stop.clone());
+            tasks.push(lasting.spawn("renewing the certificate", renewing));
         }
         let chores = Chores {
             me: who.node,
@@ -262,7 +271,7 @@ impl Member {
             voters,
             federation,
         };
-        tasks.push(tokio::spawn(chores.run(stop.clone())));
+        tasks.push(lasting.spawn("telling others of this node", chores.run(stop.clone())));
         tracing::info!(address = spec.address, cluster = who.cluster, "listens for other nodes");
         let member = Arc::new(Self {
             who,
@@ -277,6 +286,8 @@ impl Member {
             voters: voting,
             federation: federated,
             regions,
+            panics: Lasting::noticing_panics(died),
+            fatal,
             stop,
             tasks: Mutex::new(tasks),
         });
@@ -289,6 +300,11 @@ impl Member {
         let courier = Courier::new(courier::Options { me, links, others, clock });
         self.switchboard.plug(Service::Courier, courier.handler());
         courier
+    }
+
+    /// Returns the reasons for which this node cannot go on as a member, each once there is one.
+    pub(super) fn fatal(&self) -> [watch::Receiver<Option<String>>; 2] {
+        [self.fatal.clone(), self.gossip.fatal()]
     }
 
     /// Lets other regions be answered, as any request of this one is.
@@ -307,7 +323,8 @@ impl Member {
     ) {
         let (me, voters) = (self.who.node, self.voters.clone());
         let keeper = Keeper { me, consensus, copies, voters, ready, events };
-        self.tasks.lock().push(tokio::spawn(keeper.run(self.stop.clone())));
+        let keeping = self.panics.spawn("keeping large payloads", keeper.run(self.stop.clone()));
+        self.tasks.lock().push(keeping);
     }
 
     /// Lets signs of life that are heard elsewhere be noted there.

@@ -15,7 +15,6 @@ use synod_actors::events::{Heard, Subscription};
 use synod_cluster::blobs::Copies;
 use synod_cluster::consensus::Consensus;
 use synod_domain::id::{NodeId, TaskId};
-use synod_domain::payload::Payload;
 use synod_domain::state::State;
 use synod_domain::task::Task;
 use tokio::sync::watch;
@@ -171,7 +170,7 @@ impl Fetching {
 /// Returns the blobs that a page names, and the page after it.
 fn wanted_in(state: &State, page: Page) -> (BTreeSet<[u8; 32]>, Option<Page>) {
     match page {
-        Page::Runs => (state.runs().filter_map(|run| blob_of(&run.plan)).collect(), Some(Page::Tasks(None))),
+        Page::Runs => (state.runs().filter_map(|run| run.plan.blob()).collect(), Some(Page::Tasks(None))),
         Page::Tasks(before) => {
             let (wanted, last) = of_tasks(state.tasks_below(before));
             (wanted, Some(last.map_or(Page::DeadLetters(None), |last| Page::Tasks(Some(last)))))
@@ -187,15 +186,8 @@ fn wanted_in(state: &State, page: Page) -> (BTreeSet<[u8; 32]>, Option<Page>) {
 fn of_tasks<'a>(tasks: impl Iterator<Item = &'a Arc<Task>>) -> (BTreeSet<[u8; 32]>, Option<TaskId>) {
     let (mut wanted, mut last) = (BTreeSet::new(), None);
     for task in tasks.take(PAGE_TASKS) {
-        wanted.extend(blob_of(&task.spec.payload));
+        wanted.extend(task.spec.payload.blob());
         last = Some(task.spec.id);
     }
     (wanted, last)
-}
-
-const fn blob_of(payload: &Payload) -> Option<[u8; 32]> {
-    match payload {
-        Payload::Inline(_) => None,
-        Payload::Blob { hash, .. } => Some(*hash),
-    }
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::Session;
+use super::{Session, disk::Part};
 use crate::{
     blobs::{self, BlobId, Blobs},
     error::{Error, Place},
@@ -21,13 +21,19 @@ impl Blobs for MemoryBlobs {
             }
             disk.faults.take_space(bytes.len())?;
             disk.faults.sync()?;
-            disk.blobs.insert(id, Bytes::copy_from_slice(bytes));
-            Ok(id)
+            disk.write(Part::Blobs, |disk| {
+                // The file's folder is synced with it.
+                let folder = |id: &BlobId| id.to_string().get(..2).map(str::to_owned);
+                disk.removed.blobs.retain(|removed, _| folder(removed) != folder(&id));
+                disk.blobs.insert(id, Bytes::copy_from_slice(bytes));
+                Ok(id)
+            })
         })
     }
 
     fn get(&self, id: &BlobId) -> Result<Bytes, Error> {
         self.0.with(|disk| {
+            disk.faults.read(Part::Blobs)?;
             let bytes = disk.blobs.get(id).ok_or(Error::Missing { place: Place::Blob(*id) })?;
             blobs::check_content(id, bytes)?;
             Ok(bytes.clone())
@@ -40,7 +46,8 @@ impl Blobs for MemoryBlobs {
 
     fn remove(&self, id: &BlobId) -> Result<(), Error> {
         self.0.with(|disk| {
-            disk.blobs.remove(id);
+            let removed = disk.blobs.remove(id);
+            disk.removed.blobs.extend(removed.map(|bytes| (*id, bytes)));
             Ok(())
         })
     }

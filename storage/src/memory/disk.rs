@@ -52,6 +52,9 @@ impl Cell {
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     pub(super) fail_next_sync: bool,
+    pub(super) fail_next_read: Option<Part>,
+    /// Power goes in the next write of a part that is durable on return, and whether that write still counts.
+    pub(super) cut: Option<(Part, bool)>,
     pub(super) hold: bool,
     pub(super) space_left: Option<u64>,
     /// A write was refused since the space was last set.
@@ -79,6 +82,15 @@ impl Faults {
         Ok(())
     }
 
+    /// Reads, or fails as asked.
+    pub(super) fn read(&mut self, part: Part) -> Result<(), Error> {
+        if self.fail_next_read.take_if(|failing| *failing == part).is_some() {
+            let cause = std::io::Error::other("injected read failure");
+            return Err(Error::io("read", format!("{part:?}"), cause));
+        }
+        Ok(())
+    }
+
     pub(super) fn room(&self) -> Room {
         match self.space_left {
             _ if self.refused => Room::Exhausted,
@@ -95,6 +107,17 @@ pub(super) struct Disk {
     pub(super) faults: Faults,
     pub(super) log: LogData,
     pub(super) state: StateData,
+    pub(super) snapshots: BTreeMap<u64, Bytes>,
+    pub(super) blobs: BTreeMap<BlobId, Bytes>,
+    /// Files that were removed, in folders that were not synced since: after a power loss they are there again.
+    pub(super) removed: Removed,
+    /// Whether the power went in the middle of a write.
+    pub(super) struck: bool,
+}
+
+/// Files that are gone as long as the power is there.
+#[derive(Debug, Default)]
+pub(super) struct Removed {
     pub(super) snapshots: BTreeMap<u64, Bytes>,
     pub(super) blobs: BTreeMap<BlobId, Bytes>,
 }
@@ -143,18 +166,71 @@ impl Disk {
         })
     }
 
+    /// Does a write that is durable on return, unless the power goes in it.
+    pub(super) fn write<T>(
+        &mut self,
+        part: Part,
+        write: impl FnOnce(&mut Self) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let Some((_, counts)) = self.faults.cut.take_if(|(of, _)| *of == part) else { return write(self) };
+        self.struck = true;
+        self.epoch += 1;
+        if counts {
+            write(self)?;
+        }
+        Err(Error::Closed)
+    }
+
+    /// Puts files back whose removal was not durable.
+    pub(super) fn bring_back(&mut self) {
+        let Removed { snapshots, blobs } = std::mem::take(&mut self.removed);
+        for (applied, bytes) in snapshots {
+            self.snapshots.entry(applied).or_insert(bytes);
+        }
+        for (id, bytes) in blobs {
+            self.blobs.entry(id).or_insert(bytes);
+        }
+    }
+
+    /// Returns how many bits a part stores.
+    pub(super) fn bits(&mut self, part: Part) -> usize {
+        self.values(part).iter().map(|value| value.len() * 8).sum()
+    }
+
     pub(super) fn flip_bit(&mut self, part: Part, position: usize) -> bool {
+        flip(self.values(part), position)
+    }
+
+    fn values(&mut self, part: Part) -> Vec<&mut Bytes> {
         match part {
-            Part::Log => flip(self.log.cells(), position),
-            Part::State => flip(self.state.cells(), position),
-            Part::Snapshots => flip(self.snapshots.values_mut(), position),
-            Part::Blobs => flip(self.blobs.values_mut(), position),
+            Part::Log => self.log.cells().collect(),
+            Part::State => self.state.cells().collect(),
+            Part::Snapshots => self.snapshots.values_mut().collect(),
+            Part::Blobs => self.blobs.values_mut().collect(),
+        }
+    }
+
+    /// Loses files as nobody may: the end of the log, all snapshots, the state, or one blob. Returns whether there
+    /// was something.
+    pub(super) fn lose_files(&mut self, part: Part, position: usize) -> bool {
+        match part {
+            Part::Log => self.log.lose_end(position),
+            Part::State => self.state.lose(),
+            Part::Snapshots => {
+                self.removed.snapshots.clear();
+                !std::mem::take(&mut self.snapshots).is_empty()
+            }
+            Part::Blobs => {
+                let Some(place) = position.checked_rem(self.blobs.len()) else { return false };
+                let id = self.blobs.keys().nth(place).copied();
+                id.and_then(|id| self.blobs.remove(&id)).is_some()
+            }
         }
     }
 }
 
 /// Flips bit `position` of the values in a row.
-fn flip<'a>(values: impl Iterator<Item = &'a mut Bytes>, position: usize) -> bool {
+fn flip(values: Vec<&mut Bytes>, position: usize) -> bool {
     let (mut byte, bit) = (position / 8, position % 8);
     for value in values {
         if byte < value.len() {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{
     Session,
-    disk::{Answer, Cell, answer},
+    disk::{Answer, Cell, Disk, Part, answer},
 };
 use crate::{
     error::{Error, Place},
@@ -17,7 +17,9 @@ use crate::{
 #[derive(Default)]
 pub(super) struct LogData {
     records: BTreeMap<u64, Cell>,
-    notes: BTreeMap<String, Bytes>,
+    notes: BTreeMap<String, Cell>,
+    /// How far it was synced, kept beside it.
+    floor: u64,
     waiting: VecDeque<Waiting>,
     ended: Option<Error>,
 }
@@ -25,7 +27,7 @@ pub(super) struct LogData {
 /// One step that waits for a sync, in the order of the calls.
 enum Waiting {
     Record(u64, Cell),
-    Note(&'static str, Bytes),
+    Note(&'static str, Cell),
     /// A callback for everything before it.
     Done(Done),
 }
@@ -45,7 +47,33 @@ impl LogData {
     }
 
     pub(super) fn cells(&mut self) -> impl Iterator<Item = &mut Bytes> {
-        self.records.values_mut().map(Cell::raw)
+        self.records.values_mut().chain(self.notes.values_mut()).map(Cell::raw)
+    }
+
+    /// Finds what an opening finds: notes are read then, and a log that ends before its floor has lost records.
+    /// Records are checked when they are read.
+    pub(super) fn verify(&self) -> Result<(), Error> {
+        if self.notes.values().any(|note| note.get().is_none()) {
+            return Err(Error::damaged(Place::Log, "the checksum of a note does not match"));
+        }
+        let last = self.records.keys().next_back().copied();
+        if last.unwrap_or(0) < self.floor {
+            return Err(Error::LogShort { floor: self.floor, last });
+        }
+        Ok(())
+    }
+
+    /// Loses records from the end, one at least, as if its last file had been cut.
+    pub(super) fn lose_end(&mut self, position: usize) -> bool {
+        let Some(kept) = position.checked_rem(self.records.len()) else { return false };
+        if let Some(first) = self.records.keys().nth(kept).copied() {
+            self.records.split_off(&first);
+        }
+        true
+    }
+
+    fn set_floor(&mut self) {
+        self.floor = self.records.keys().next_back().copied().unwrap_or(0);
     }
 
     /// Makes everything that waits durable.
@@ -62,6 +90,7 @@ impl LogData {
                 Waiting::Done(done) => answers.push((done, Ok(()))),
             }
         }
+        self.set_floor();
         answers
     }
 
@@ -127,7 +156,7 @@ impl LogData {
         Ok(())
     }
 
-    fn read(&self, from: u64, to: u64, bytes_max: usize) -> Result<Vec<Record>, Error> {
+    pub(super) fn read(&self, from: u64, to: u64, bytes_max: usize) -> Result<Vec<Record>, Error> {
         let queued = self.waiting.iter().filter_map(|waiting| match waiting {
             Waiting::Record(index, cell) => Some((index, cell)),
             Waiting::Note(..) | Waiting::Done(_) => None,
@@ -170,7 +199,7 @@ impl MemoryLog {
             waiting.extend(
                 records.into_iter().map(|record| Waiting::Record(record.index, Cell::new(record.bytes))),
             );
-            waiting.extend(note.map(|(key, value)| Waiting::Note(key, value)));
+            waiting.extend(note.map(|(key, value)| Waiting::Note(key, Cell::new(value))));
             waiting.extend(done.take().map(Waiting::Done));
             Ok(disk.settle())
         });
@@ -184,8 +213,13 @@ impl MemoryLog {
         let (answers, outcome) = self.0.with(|disk| {
             disk.log.check_open()?;
             let answers = disk.settle_now();
-            let outcome = disk.log.check_open().map(|()| disk.log.records.retain(|index, _| wanted(*index)));
-            Ok((answers, outcome))
+            let remove = |disk: &mut Disk| {
+                disk.log.check_open()?;
+                disk.log.records.retain(|index, _| wanted(*index));
+                disk.log.set_floor();
+                Ok(())
+            };
+            Ok((answers, disk.write(Part::Log, remove)))
         })?;
         answer(answers);
         outcome
@@ -204,13 +238,17 @@ impl Log for MemoryLog {
     fn note(&self, key: &str) -> Result<Option<Bytes>, Error> {
         self.0.with(|disk| {
             disk.log.check_open()?;
-            Ok(disk.log.notes.get(key).cloned())
+            let read = |note: &Cell| {
+                note.get().ok_or_else(|| Error::damaged(Place::Log, "the checksum of a note does not match"))
+            };
+            disk.log.notes.get(key).map(read).transpose()
         })
     }
 
     fn read(&self, from: u64, to_exclusive: u64, bytes_max: usize) -> Result<Vec<Record>, Error> {
         self.0.with(|disk| {
             disk.log.check_open()?;
+            disk.faults.read(Part::Log)?;
             disk.log.read(from, to_exclusive, bytes_max)
         })
     }

@@ -4,7 +4,10 @@ use std::io::{Cursor, Read};
 
 use bytes::Bytes;
 
-use super::Session;
+use super::{
+    Session,
+    disk::{Disk, Part},
+};
 use crate::{
     error::Error,
     snapshot_format::{self, Decoder},
@@ -21,10 +24,27 @@ impl MemorySnapshots {
         self.0.with(|disk| {
             disk.faults.take_space(bytes.len())?;
             disk.faults.sync()?;
-            disk.snapshots.clear();
-            disk.snapshots.insert(info.applied, Bytes::from(bytes));
+            // The name of the new file is durable with its folder; that of an older one goes after that.
+            disk.write(Part::Snapshots, |disk| {
+                disk.removed.snapshots.clear();
+                disk.snapshots.insert(info.applied, Bytes::from(bytes));
+                Ok(())
+            })?;
+            let stale: Vec<u64> =
+                disk.snapshots.keys().copied().filter(|other| *other != info.applied).collect();
+            for other in stale {
+                let removed = disk.snapshots.remove(&other);
+                disk.removed.snapshots.extend(removed.map(|bytes| (other, bytes)));
+            }
             Ok(info)
         })
+    }
+}
+
+impl Disk {
+    fn read_snapshot(&mut self) -> Result<Option<(SnapshotInfo, Bytes)>, Error> {
+        self.faults.read(Part::Snapshots)?;
+        Ok(self.latest_snapshot())
     }
 }
 
@@ -52,7 +72,7 @@ impl Snapshots for MemorySnapshots {
     }
 
     fn latest(&self) -> Result<Option<SnapshotReader>, Error> {
-        let Some((info, bytes)) = self.0.with(|disk| Ok(disk.latest_snapshot()))? else {
+        let Some((info, bytes)) = self.0.with(Disk::read_snapshot)? else {
             return Ok(None);
         };
         let rows = Box::new(Decoder::open(Cursor::new(bytes))?);
@@ -60,7 +80,7 @@ impl Snapshots for MemorySnapshots {
     }
 
     fn latest_raw(&self) -> Result<Option<Box<dyn RawSnapshot>>, Error> {
-        let raw = self.0.with(|disk| Ok(disk.latest_snapshot()))?;
+        let raw = self.0.with(Disk::read_snapshot)?;
         Ok(raw.map(|(info, bytes)| Box::new(Raw { info, bytes }) as Box<dyn RawSnapshot>))
     }
 }

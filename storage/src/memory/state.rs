@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, ops::Bound};
 
 use bytes::Bytes;
 
-use super::{Session, disk::Cell};
+use super::{
+    Session,
+    disk::{Cell, Part},
+};
 use crate::{
     error::{Error, Place},
     state_store::{Batch, Row, StateStore, check_batch, check_row},
@@ -15,6 +18,8 @@ use crate::{
 pub(super) struct StateData {
     rows: BTreeMap<Vec<u8>, Cell>,
     pub(super) applied: u64,
+    /// Whether its files are gone.
+    lost: bool,
     ended: Option<Error>,
 }
 
@@ -28,7 +33,17 @@ impl StateData {
         self.ended = None;
     }
 
+    /// Loses its files.
+    pub(super) fn lose(&mut self) -> bool {
+        let was_there = !self.rows.is_empty();
+        *self = Self { lost: was_there, ..Self::default() };
+        was_there
+    }
+
     pub(super) fn verify(&self) -> Result<(), Error> {
+        if self.lost {
+            return Err(Error::damaged(Place::State, "its files are missing"));
+        }
         self.rows.iter().try_for_each(|(key, cell)| value(key, cell).map(drop))
     }
 
@@ -45,6 +60,7 @@ impl StateData {
             next.insert(key, Cell::new(value));
         }
         self.rows = next;
+        self.lost = false;
         self.applied = applied;
         Ok(())
     }
@@ -79,7 +95,10 @@ impl StateStore for MemoryState {
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
-        self.0.with(|disk| disk.state.rows.get(key).map(|cell| value(key, cell)).transpose())
+        self.0.with(|disk| {
+            disk.faults.read(Part::State)?;
+            disk.state.rows.get(key).map(|cell| value(key, cell)).transpose()
+        })
     }
 
     fn scan(
@@ -88,7 +107,10 @@ impl StateStore for MemoryState {
         to_exclusive: Option<&[u8]>,
         limit: usize,
     ) -> Result<Vec<(Bytes, Bytes)>, Error> {
-        self.0.with(|disk| disk.state.scan(from, to_exclusive, limit, false))
+        self.0.with(|disk| {
+            disk.faults.read(Part::State)?;
+            disk.state.scan(from, to_exclusive, limit, false)
+        })
     }
 
     fn scan_back(
@@ -97,7 +119,10 @@ impl StateStore for MemoryState {
         to_exclusive: Option<&[u8]>,
         limit: usize,
     ) -> Result<Vec<(Bytes, Bytes)>, Error> {
-        self.0.with(|disk| disk.state.scan(from, to_exclusive, limit, true))
+        self.0.with(|disk| {
+            disk.faults.read(Part::State)?;
+            disk.state.scan(from, to_exclusive, limit, true)
+        })
     }
 
     fn commit(&self, batch: Batch) -> Result<(), Error> {
@@ -111,14 +136,16 @@ impl StateStore for MemoryState {
                 disk.state.ended = Some(error.clone());
                 return Err(error);
             }
-            for key in &batch.deletes {
-                disk.state.rows.remove(key);
-            }
-            for (key, value) in batch.puts {
-                disk.state.rows.insert(key, Cell::new(value));
-            }
-            disk.state.applied = batch.applied;
-            Ok(())
+            disk.write(Part::State, |disk| {
+                for key in &batch.deletes {
+                    disk.state.rows.remove(key);
+                }
+                for (key, value) in batch.puts {
+                    disk.state.rows.insert(key, Cell::new(value));
+                }
+                disk.state.applied = batch.applied;
+                Ok(())
+            })
         })
     }
 
@@ -134,7 +161,7 @@ impl StateStore for MemoryState {
                 disk.state.ended = Some(error.clone());
                 return Err(error);
             }
-            disk.state.replace(applied, rows.into_iter().map(Ok))
+            disk.write(Part::State, |disk| disk.state.replace(applied, rows.into_iter().map(Ok)))
         })
     }
 }

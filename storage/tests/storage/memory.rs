@@ -168,3 +168,97 @@ fn truncation_syncs_what_is_held_because_it_is_durable_on_return() {
     disk.crash(|_| 0);
     assert_eq!(indexes(&*disk.open().log), [1, 2]);
 }
+
+#[test]
+fn power_that_goes_in_a_write_leaves_it_done_or_not_and_nothing_after_it() {
+    for counts in [false, true] {
+        let disk = MemoryDisk::new();
+        let storage = disk.open();
+        disk.cut_next_write(Some((Part::Blobs, counts)));
+        append(&*storage.log, records(1..3)).unwrap();
+        assert!(!disk.has_lost_power());
+        assert!(matches!(storage.blobs.put(b"blob"), Err(Error::Closed)));
+        assert!(disk.has_lost_power());
+        assert!(matches!(append(&*storage.log, records(3..4)), Err(Error::Closed)));
+        disk.crash(|_| 0);
+        assert!(!disk.has_lost_power());
+        let storage = disk.open_checked().unwrap().storage;
+        assert_eq!(storage.blobs.list().unwrap().len(), usize::from(counts));
+        storage.blobs.put(b"another").unwrap();
+        assert_eq!(indexes(&*storage.log), [1, 2]);
+    }
+}
+
+#[test]
+fn power_that_goes_when_the_log_is_cut_off_leaves_all_of_it_or_what_is_left() {
+    for (counts, left) in [(false, vec![1, 2, 3]), (true, vec![3])] {
+        let disk = MemoryDisk::new();
+        let storage = disk.open();
+        append(&*storage.log, records(1..4)).unwrap();
+        storage.state.commit(batch(2, &[("a", "2")], &[])).unwrap();
+        disk.cut_next_write(Some((Part::Log, counts)));
+        assert!(matches!(storage.log.purge_through(2), Err(Error::Closed)));
+        disk.crash(|_| 0);
+        assert_eq!(indexes(&*disk.open_checked().unwrap().storage.log), left);
+    }
+}
+
+#[test]
+fn a_read_fails_once_and_where_it_was_said() {
+    let disk = MemoryDisk::new();
+    let storage = disk.open();
+    append(&*storage.log, records(1..3)).unwrap();
+    disk.fail_next_read(Some(Part::Log));
+    storage.state.get(b"row").unwrap();
+    assert!(matches!(storage.log.read(1, 3, 100), Err(Error::Io { .. })));
+    assert_eq!(storage.log.read(1, 3, 100).unwrap().len(), 2);
+    disk.fail_next_read(Some(Part::State));
+    disk.fail_next_read(None);
+    storage.state.get(b"row").unwrap();
+}
+
+#[test]
+fn a_log_whose_end_is_lost_is_refused_and_everything_else_is_made_good() {
+    let disk = MemoryDisk::new();
+    let storage = disk.open();
+    append(&*storage.log, records(1..10)).unwrap();
+    storage.state.commit(batch(4, &[("a", "4")], &[])).unwrap();
+    storage.snapshots.save(4, Bytes::new(), &mut rows(&*storage.state)).unwrap();
+    storage.log.purge_through(4).unwrap();
+
+    assert!(disk.lose_files(Part::State, 0));
+    assert_eq!(disk.open_checked().unwrap().repaired.map(|repair| repair.restored_through), Some(4));
+    assert!(disk.lose_files(Part::Snapshots, 0));
+    assert!(!disk.lose_files(Part::Snapshots, 0));
+    assert_eq!(disk.open_checked().unwrap().repaired, None);
+
+    assert!(disk.lose_files(Part::Log, 7));
+    assert!(matches!(disk.open_checked(), Err(Error::LogShort { floor: 9, last: Some(6) })));
+}
+
+#[test]
+fn a_flipped_note_is_found_at_the_next_start() {
+    let disk = MemoryDisk::new();
+    let storage = disk.open();
+    note(&*storage.log, "vote", "me").unwrap();
+    assert_eq!(disk.bits(Part::Log), 16);
+    assert!(disk.flip_bit(Part::Log, 3));
+    assert!(matches!(disk.open_checked(), Err(Error::Damaged { .. })));
+}
+
+#[test]
+fn a_file_whose_removal_was_not_synced_is_there_again_after_a_loss() {
+    let disk = MemoryDisk::new();
+    let storage = disk.open();
+    let id = storage.blobs.put(b"blob").unwrap();
+    storage.blobs.remove(&id).unwrap();
+    disk.crash(|_| 0);
+    let storage = disk.open();
+    assert!(!storage.blobs.contains(&id).unwrap(), "nothing was lost with it");
+    storage.blobs.put(b"blob").unwrap();
+    storage.blobs.remove(&id).unwrap();
+    disk.hold_syncs();
+    storage.log.append(records(1..2), Box::new(drop));
+    disk.crash(|_| 0);
+    assert!(disk.open().blobs.contains(&id).unwrap());
+}

@@ -108,13 +108,15 @@ impl Client {
 }
 
 /// Tells whether a refusal goes away by itself.
-fn is_passing(code: &str) -> bool {
+pub(crate) fn is_passing(code: &str) -> bool {
     matches!(
         code,
         "unreachable"
             | "not_leader"
+            | "no_leader"
             | "overloaded"
             | "crowded"
+            | "superseded"
             | "full"
             | "stopping"
             | "no_space"
@@ -169,12 +171,12 @@ pub fn attempt_of(body: &Value) -> Option<u32> {
     body["attempt"].as_u64()?.try_into().ok()
 }
 
-/// Makes the body of a submit.
-pub fn task_body(mark: &str, silence: Duration) -> Value {
+/// Makes the body of a submit, with so many bytes that nobody looks at.
+pub fn task_body(mark: &str, silence: Duration, padding: usize) -> Value {
     json!({
         "type": "chaos",
         "required_capabilities": ["chaos"],
-        "payload": { "mark": mark },
+        "payload": { "mark": mark, "padding": "x".repeat(padding) },
         "metadata": { "mark": mark },
         "silence_timeout_ms": u64::try_from(silence.as_millis()).unwrap_or(u64::MAX),
         "retry": { "max_attempts": 50, "backoff_ms": 20, "backoff_max_ms": 200 },

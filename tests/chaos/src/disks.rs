@@ -3,7 +3,9 @@
 //! Both need root. Taken away with their values.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::command::{run, told};
 
 /// A small file system in memory.
 #[derive(Debug)]
@@ -47,11 +49,22 @@ impl Drop for SmallDisk {
 }
 
 /// A file system on a file, which forgets what was not synced when its power is lost.
+///
+/// Whoever makes a namespace of mounts, as `ip netns exec` does, takes a copy of this mount with it, and a copy keeps the
+/// file system that was shut down: mounted again it would be that same one, and every write an error. So the mount lies
+/// below one that is shared: what is unmounted there is unmounted in all copies.
 #[derive(Debug)]
 pub struct LoopDisk {
     image: PathBuf,
+    shared: PathBuf,
     at: PathBuf,
 }
+
+/// How long the kernel may take to let a disk go that nobody has mounted any more.
+const RELEASED_WITHIN: Duration = Duration::from_secs(10);
+
+/// Between two looks whether it has.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// `FS_IOC_SHUTDOWN` without flushing the log: everything that is not on the disk is gone, as the tests of file
 /// systems do it. Python, because a call of this kind has no safe form here.
@@ -59,19 +72,29 @@ const SHUT_DOWN: &str = "import fcntl, os, struct, sys\n\
     fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587D, struct.pack('I', 2))";
 
 impl LoopDisk {
-    /// Makes one at a folder, of so many megabytes.
+    /// Makes one below a folder, of so many megabytes.
     ///
     /// # Errors
     /// When this user or this machine cannot.
-    pub fn make(at: &Path, megabytes: u64) -> Result<Self, String> {
-        std::fs::create_dir_all(at).map_err(|error| error.to_string())?;
-        let image = at.with_extension("image");
+    pub fn make(below: &Path, megabytes: u64) -> Result<Self, String> {
+        let at = below.join("disk");
+        std::fs::create_dir_all(&at).map_err(|error| error.to_string())?;
+        let image = below.with_extension("image");
         let file = std::fs::File::create(&image).map_err(|error| error.to_string())?;
         file.set_len(megabytes << 20).map_err(|error| error.to_string())?;
-        run("mkfs.ext4", &["-q", "-F", &text(&image)])?;
-        let disk = Self { image, at: at.to_owned() };
+        let disk = Self { image, shared: below.to_owned(), at };
+        run("mkfs.ext4", &["-q", "-F", &text(&disk.image)])?;
+        run("mount", &["--bind", &text(&disk.shared), &text(&disk.shared)])?;
+        // A group of its own, whatever that of the folder around it is.
+        run("mount", &["--make-private", &text(&disk.shared)])?;
+        run("mount", &["--make-shared", &text(&disk.shared)])?;
         disk.mount()?;
         Ok(disk)
+    }
+
+    /// Returns its folder.
+    pub fn at(&self) -> &Path {
+        &self.at
     }
 
     /// Loses the power: what was not synced is gone, and every write fails from here on.
@@ -85,10 +108,20 @@ impl LoopDisk {
     /// Comes back with what was on the disk. Nobody may have a file open.
     ///
     /// # Errors
-    /// When it cannot be mounted again.
+    /// When it cannot be mounted again, or somebody still holds what was shut down.
     pub fn come_back(&self) -> Result<(), String> {
         run("umount", &[&text(&self.at)])?;
-        self.mount()
+        let until = Instant::now() + RELEASED_WITHIN;
+        loop {
+            let held = told("losetup", &["-j", &text(&self.image)])?;
+            if held.is_empty() {
+                return self.mount();
+            }
+            if Instant::now() > until {
+                return Err(format!("somebody still holds the disk that lost its power: {held}"));
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
     }
 
     fn mount(&self) -> Result<(), String> {
@@ -99,19 +132,11 @@ impl LoopDisk {
 impl Drop for LoopDisk {
     fn drop(&mut self) {
         let _ = run("umount", &["-l", &text(&self.at)]);
+        let _ = run("umount", &["-l", &text(&self.shared)]);
         let _ = std::fs::remove_file(&self.image);
     }
 }
 
 fn text(path: &Path) -> String {
     path.display().to_string()
-}
-
-fn run(program: &str, args: &[&str]) -> Result<(), String> {
-    let output = Command::new(program).args(args).stdin(Stdio::null()).output();
-    let output = output.map_err(|error| format!("{program}: {error}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(format!("{program} {}: {}", args.join(" "), String::from_utf8_lossy(&output.stderr).trim()))
 }

@@ -76,6 +76,17 @@ pub enum Fact {
         /// In which term.
         term: u64,
     },
+    /// An agent that a node runs said what it does. It is noted a little later than it happened.
+    Worked {
+        /// Which task it works on.
+        task: String,
+        /// Under which attempt.
+        attempt: u32,
+        /// Which agent, and on which node.
+        agent: String,
+        /// What it does.
+        step: Step,
+    },
     /// A task, as a node shows it in the last look.
     Found {
         /// Which node.
@@ -92,6 +103,23 @@ pub enum Fact {
     },
     /// The run is over.
     Closed,
+}
+
+/// What an agent that a node runs does with a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Step {
+    /// It begins.
+    Began,
+    /// It has a result, and ends so that its node completes the task.
+    Ended,
+}
+
+/// How the marks of tasks begin that are for agents which the nodes run.
+pub const HOSTED: &str = "hosted-";
+
+/// Tells by its mark whether a task is for agents which the nodes run.
+pub fn is_hosted(mark: &str) -> bool {
+    mark.starts_with(HOSTED)
 }
 
 /// What clients ask.

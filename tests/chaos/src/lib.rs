@@ -14,6 +14,7 @@ pub mod judges;
 
 pub mod client;
 pub mod cluster;
+mod command;
 pub mod disks;
 pub mod http;
 pub mod last_look;

@@ -11,7 +11,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use tokio::net::TcpStream;
 
 /// Where the kernel's tools keep names for namespaces.
-const NAMESPACES: &str = "/var/run/netns";
+pub(crate) const NAMESPACES: &str = "/var/run/netns";
 
 /// How long a connection may take to be made on one machine.
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);

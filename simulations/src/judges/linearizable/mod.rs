@@ -44,8 +44,19 @@ fn look(history: &[Record]) -> Verdict {
     Ok(courses.tasks.len())
 }
 
-/// Who sent a submit, and under which key: what is repeated is the same submit.
-type Keyed = (Arc<str>, Arc<str>);
+/// What makes two submits of a client the same one: its key, or what it asks for, which is drawn anew for every task.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Same {
+    Key(Arc<str>),
+    Content(u64),
+}
+
+/// Who sent a submit, and what it is known by: what is repeated is the same submit.
+type Known = (Arc<str>, Same);
+
+fn known(client: &Arc<str>, key: Option<&Arc<str>>, content: u64) -> Known {
+    (Arc::clone(client), key.map_or(Same::Content(content), |key| Same::Key(Arc::clone(key))))
+}
 
 /// Everything that is known of each task that a client was told of.
 #[derive(Default)]
@@ -57,7 +68,7 @@ impl Courses {
     fn of(history: &[Record]) -> Self {
         let mut courses = Self::default();
         let mut asked = BTreeMap::<u64, (usize, &Arc<str>, &Request)>::new();
-        let mut keyed = BTreeMap::<Keyed, TaskId>::new();
+        let mut submitted = BTreeMap::<Known, TaskId>::new();
         for (place, record) in history.iter().enumerate() {
             match &record.fact {
                 Fact::Asked { question, client, request } => {
@@ -67,10 +78,9 @@ impl Courses {
                 Fact::Answered { answer: Answer::Failed(_), .. } => {}
                 Fact::Answered { question, answer } => {
                     let Some((since, client, request)) = asked.remove(question) else { continue };
-                    if let (Request::Submit { key: Some(key), .. }, Answer::Submitted(task)) =
-                        (request, answer)
+                    if let (Request::Submit { key, content, .. }, Answer::Submitted(task)) = (request, answer)
                     {
-                        keyed.insert((Arc::clone(client), Arc::clone(key)), *task);
+                        submitted.insert(known(client, key.as_ref(), *content), *task);
                     }
                     courses.answered(since, place, request, answer);
                 }
@@ -79,7 +89,8 @@ impl Courses {
             }
         }
         for (since, client, request) in asked.into_values() {
-            courses.silent(since, request, |key| keyed.get(&(Arc::clone(client), Arc::clone(key))).copied());
+            courses
+                .silent(since, request, |key, content| submitted.get(&known(client, key, content)).copied());
         }
         // What was never acknowledged may or may not be there.
         let acknowledged = |call: &Call| call.step == Step::Submitted;
@@ -125,9 +136,14 @@ impl Courses {
         }
     }
 
-    fn silent(&mut self, asked: usize, request: &Request, named: impl Fn(&Arc<str>) -> Option<TaskId>) {
+    fn silent(
+        &mut self,
+        asked: usize,
+        request: &Request,
+        named: impl Fn(Option<&Arc<str>>, u64) -> Option<TaskId>,
+    ) {
         let (task, silent) = match request {
-            Request::Submit { key: Some(key), .. } => (named(key), Silent::Submit),
+            Request::Submit { key, content, .. } => (named(key.as_ref(), *content), Silent::Submit),
             Request::Complete { task, attempt } => (Some(*task), Silent::Complete(*attempt)),
             Request::Fail { task, attempt } => (Some(*task), Silent::Fail(*attempt)),
             Request::Cancel { task } => (Some(*task), Silent::Cancel),

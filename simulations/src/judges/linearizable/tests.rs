@@ -49,6 +49,18 @@ fn a_life_of_a_task_as_it_should_be_has_an_order() {
 }
 
 #[test]
+fn a_submit_without_an_answer_may_have_been_done_before_it_is_sent_again() {
+    let [asks, _] = submit(OUTSIDE);
+    let again = |content| Request::Submit { key: None, content, pool: OUTSIDE.into() };
+    let given = |content| {
+        let sent = call(3, again(content), Answer::Submitted(task(1)));
+        look(&history([asks.clone()].into_iter().chain(claim(2, 1)).chain(sent)))
+    };
+    assert!(given(1).is_ok());
+    assert!(given(2).is_err(), "another submit explains nothing");
+}
+
+#[test]
 fn a_look_that_shows_what_was_true_before_is_found() {
     assert!(!judged([submit(OUTSIDE), claim(2, 1), seen(3, Phase::Pending, 0)]));
     assert!(!judged([submit(OUTSIDE), claim(2, 1), claim(3, 2), seen(4, Phase::Running, 1)]));

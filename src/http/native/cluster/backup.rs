@@ -23,8 +23,9 @@ const PIPE_BYTES: usize = 256 * 1024;
 /// Fetch a backup
 ///
 /// Everything that is agreed, as of one moment, while work goes on: tokens (as hashes), tasks with their payloads,
-/// agents, pools. `synod cluster restore` makes a new cluster of it. Blobs and the logs of attempts are not in it. An
-/// answer that breaks off is no backup.
+/// agents, pools, and the large payloads that are still wanted: those of unfinished tasks, dead letters and open runs,
+/// and the results of completed tasks. `synod cluster restore` makes a new cluster of it. The logs of attempts are not
+/// in it. An answer that breaks off is no backup.
 #[utoipa::path(
     get,
     path = "/api/v1/cluster/backup",

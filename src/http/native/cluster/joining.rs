@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use synod_domain::command::Command;
 use synod_domain::id::TokenId;
 use synod_domain::node::NodeRole;
 
@@ -13,7 +14,7 @@ use crate::http::extract::{Body, InPath, InQuery};
 use crate::http::native::listing::{Everything, Listing, page};
 use crate::http::native::problems::{Conflict, NotFound};
 use crate::http::native::{examples, read, shown};
-use crate::http::{Context, Problem};
+use crate::http::{Context, Once, Problem};
 use crate::node::Node;
 
 /// The role of a token that lets a region be founded.
@@ -108,9 +109,11 @@ fn tokens(node: &Node) -> Vec<(TokenId, api::JoinToken)> {
 )]
 pub(super) async fn revoke_join_token(
     State(context): State<Context>,
+    once: Once,
     InPath(id): InPath<String>,
     _: InQuery<Everything>,
 ) -> Result<StatusCode, Problem> {
-    context.node().revoke_join_token(read::id("the token's id", &id)?).await?;
+    let token = read::id("the token's id", &id)?;
+    once.propose(context.node(), Command::RevokeJoinToken { token }).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -5,6 +5,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use synod_domain::command::Command;
 use synod_domain::node::Keyring;
 
 use crate::api;
@@ -12,7 +13,7 @@ use crate::http::extract::{InPath, InQuery};
 use crate::http::native::listing::{Everything, Listing, page};
 use crate::http::native::problems::Conflict;
 use crate::http::native::{examples, read};
-use crate::http::{Context, Problem};
+use crate::http::{Context, Once, Problem};
 use crate::node::Node;
 
 /// List the keys of gossip
@@ -71,11 +72,12 @@ pub(super) async fn install_key(
 )]
 pub(super) async fn use_key(
     State(context): State<Context>,
+    once: Once,
     InPath(number): InPath<String>,
     _: InQuery<Everything>,
 ) -> Result<Json<api::GossipKey>, Problem> {
     let number = read::id("the key's number", &number)?;
-    context.node().use_gossip_key(number).await?;
+    once.propose(context.node(), Command::UseGossipKey { number }).await?;
     find(context.node(), number).map(Json)
 }
 
@@ -94,10 +96,12 @@ pub(super) async fn use_key(
 )]
 pub(super) async fn remove_key(
     State(context): State<Context>,
+    once: Once,
     InPath(number): InPath<String>,
     _: InQuery<Everything>,
 ) -> Result<StatusCode, Problem> {
-    context.node().remove_gossip_key(read::id("the key's number", &number)?).await?;
+    let number = read::id("the key's number", &number)?;
+    once.propose(context.node(), Command::RemoveGossipKey { number }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -10,7 +10,7 @@ use crate::http::extract::{InPath, InQuery};
 use crate::http::native::listing::{Everything, Listing, page};
 use crate::http::native::problems::{Conflict, NotFound};
 use crate::http::native::{examples, read, shown};
-use crate::http::{Context, Problem};
+use crate::http::{Context, Once, Problem};
 use crate::node::Node;
 
 /// Why a region is removed, as the log has it.
@@ -59,13 +59,14 @@ pub(super) async fn list_regions(
 )]
 pub(super) async fn remove_region(
     State(context): State<Context>,
+    once: Once,
     InPath(name): InPath<String>,
     InQuery(query): InQuery<api::RemoveRegionQuery>,
 ) -> Result<StatusCode, Problem> {
     let name = Name::new(&name).map_err(|error| Problem::bad_request("name", error.to_string()))?;
     match query.lost {
-        true => context.node().lose_region(&name, LOST).await?,
-        false => context.node().remove_region(&name, REASON).await?,
+        true => context.node().lose_region_as(once.request(), &name, LOST).await?,
+        false => context.node().remove_region_as(once.request(), &name, REASON).await?,
     }
     Ok(StatusCode::NO_CONTENT)
 }
@@ -125,11 +126,14 @@ pub(super) async fn install_region_key(
 )]
 pub(super) async fn use_region_key(
     State(context): State<Context>,
+    once: Once,
     InPath(number): InPath<String>,
     _: InQuery<Everything>,
 ) -> Result<Json<api::GossipKey>, Problem> {
     let number = read::id("the key's number", &number)?;
-    context.node().use_region_key(number).await?;
+    if !once.was_done(context.node()).await? {
+        context.node().use_region_key_as(once.request(), number).await?;
+    }
     find(context.node(), number).map(Json)
 }
 
@@ -148,10 +152,14 @@ pub(super) async fn use_region_key(
 )]
 pub(super) async fn remove_region_key(
     State(context): State<Context>,
+    once: Once,
     InPath(number): InPath<String>,
     _: InQuery<Everything>,
 ) -> Result<StatusCode, Problem> {
-    context.node().remove_region_key(read::id("the key's number", &number)?).await?;
+    let number = read::id("the key's number", &number)?;
+    if !once.was_done(context.node()).await? {
+        context.node().remove_region_key_as(once.request(), number).await?;
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 

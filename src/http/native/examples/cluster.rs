@@ -86,6 +86,7 @@ pub(in crate::http::native) fn cluster() -> api::Cluster {
         voters: 3,
         voters_up: 3,
         quorum: 2,
+        gossip: Some(api::Gossip { received: 86_400, foreign: 2, unknown_key: 0, damaged: 0, replayed: 0 }),
         nodes: vec![node()],
     }
 }

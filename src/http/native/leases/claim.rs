@@ -2,21 +2,17 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, Method};
 
 use crate::api;
 use crate::http::extract::{Body, InQuery};
 use crate::http::native::listing::Everything;
 use crate::http::native::problems::{Conflict, NotFound};
 use crate::http::native::{LONG_POLL_MAX, examples, read, shown};
-use crate::http::{Caller, Context, Problem, idempotency};
+use crate::http::{Caller, Context, Once, Problem};
 use crate::node::Ask;
 
 /// The most tasks of one claim. A worker that takes more holds what others could do.
 const CLAIM_MAX: u32 = 100;
-
-/// Where claims are sent; part of what an idempotency key names.
-const PATH: &str = "/api/v1/tasks/claim";
 
 /// Claim tasks
 ///
@@ -39,8 +35,8 @@ const PATH: &str = "/api/v1/tasks/claim";
 pub(super) async fn claim_tasks(
     State(context): State<Context>,
     caller: Caller,
+    once: Once,
     _: InQuery<Everything>,
-    headers: HeaderMap,
     Body(claim): Body<api::Claim>,
 ) -> Result<Json<api::Claimed>, Problem> {
     if !(1..=CLAIM_MAX).contains(&claim.max) {
@@ -54,7 +50,7 @@ pub(super) async fn claim_tasks(
         max: claim.max,
         start: claim.start,
         wait: read::patience("wait_ms", claim.wait_ms, LONG_POLL_MAX)?,
-        request: idempotency::request_id(&context, &caller, &Method::POST, PATH, &headers)?,
+        request: once.request(),
     };
     let leases = async {
         tokio::select! {

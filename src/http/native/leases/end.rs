@@ -3,7 +3,8 @@
 use axum::Json;
 use axum::extract::State;
 use futures::future::join_all;
-use synod_domain::id::TaskId;
+use synod_domain::command::Command;
+use synod_domain::id::{RequestId, TaskId};
 use synod_domain::reply::Reply;
 use synod_domain::task::Usage;
 
@@ -13,7 +14,7 @@ use crate::http::native::listing::Everything;
 use crate::http::native::problems::{Conflict, NotFound};
 use crate::http::native::shown::{status, time};
 use crate::http::native::{examples, read};
-use crate::http::{Context, Problem, RequestName};
+use crate::http::{Context, Once, Problem, RequestName};
 use crate::node::Node;
 
 /// The largest batch of completions. More makes one request hold what the others wait for.
@@ -37,13 +38,14 @@ const COMPLETIONS_MAX: usize = 1000;
 )]
 pub(super) async fn complete_task(
     State(context): State<Context>,
+    once: Once,
     InPath(id): InPath<String>,
     _: InQuery<Everything>,
     Body(complete): Body<api::Complete>,
 ) -> Result<Json<api::Completed>, Problem> {
     let id = read::id::<TaskId>("the task's id", &id)?;
     let api::Complete { attempt, result, usage } = complete;
-    let status = end(context.node(), id, attempt, result.as_ref(), usage.as_ref()).await?;
+    let status = end(context.node(), once.request(), (id, attempt), result.as_ref(), usage.as_ref()).await?;
     Ok(Json(api::Completed { status }))
 }
 
@@ -59,6 +61,7 @@ pub(super) async fn complete_task(
 )]
 pub(super) async fn complete_tasks(
     State(context): State<Context>,
+    once: Once,
     name: Option<axum::Extension<RequestName>>,
     _: InQuery<Everything>,
     Body(many): Body<api::CompleteMany>,
@@ -71,7 +74,8 @@ pub(super) async fn complete_tasks(
     let request = name.as_ref().map_or("", |name| name.0.0.as_ref());
     let ends = many.items.iter().map(|item| async {
         let id = read::id::<TaskId>("task_id", &item.task_id)?;
-        end(node, id, item.attempt, item.result.as_ref(), item.usage.as_ref()).await
+        let named = once.part(&format!("{id}/{}", item.attempt));
+        end(node, named, (id, item.attempt), item.result.as_ref(), item.usage.as_ref()).await
     });
     let items = join_all(ends).await.into_iter().map(|ended| match ended {
         Ok(status) => api::CompletedOne { status: Some(status), problem: None },
@@ -98,13 +102,16 @@ pub(super) async fn complete_tasks(
 )]
 pub(super) async fn fail_task(
     State(context): State<Context>,
+    once: Once,
     InPath(id): InPath<String>,
     _: InQuery<Everything>,
     Body(fail): Body<api::Fail>,
 ) -> Result<Json<api::Failed>, Problem> {
     let id = read::id::<TaskId>("the task's id", &id)?;
     let usage = used(fail.usage.as_ref());
-    let reply = context.node().fail(id, fail.attempt, &fail.reason, fail.retryable, usage).await?;
+    let (attempt, reason, retryable) = (fail.attempt, fail.reason.into(), fail.retryable);
+    let command = Command::Fail { task: id, attempt, reason, retryable, usage };
+    let reply = once.propose(context.node(), command).await?;
     Ok(Json(match reply {
         Reply::WillRetry { until } => {
             api::Failed { status: api::TaskStatus::Pending, retry_at: Some(time(until)) }
@@ -118,13 +125,13 @@ pub(super) async fn fail_task(
 
 async fn end(
     node: &Node,
-    task: TaskId,
-    attempt: u32,
+    request: RequestId,
+    (task, attempt): (TaskId, u32),
     result: Option<&api::Json>,
     usage: Option<&api::Usage>,
 ) -> Result<api::TaskStatus, Problem> {
     let result = result.map_or("null", api::Json::text);
-    Ok(status(node.complete(task, attempt, result.as_bytes(), used(usage)).await?))
+    Ok(status(node.complete_as(request, task, attempt, result.as_bytes(), used(usage)).await?))
 }
 
 fn used(usage: Option<&api::Usage>) -> Usage {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use synod_domain::command::Command;
 use synod_domain::id::TaskId;
 use synod_domain::refusal::Refusal;
 use synod_domain::task::Progress;
@@ -15,7 +16,7 @@ use crate::http::native::listing::Everything;
 use crate::http::native::problems::{Conflict, NotFound};
 use crate::http::native::shown::{Detail, lease, task};
 use crate::http::native::{examples, read};
-use crate::http::{Context, Problem};
+use crate::http::{Context, Once, Problem};
 use crate::node::Node;
 
 /// The reason of who gives none.
@@ -38,13 +39,14 @@ const NO_REASON: &str = "given back by its worker";
 )]
 pub(super) async fn start_task(
     State(context): State<Context>,
+    once: Once,
     InPath(id): InPath<String>,
     _: InQuery<Everything>,
     Body(start): Body<api::StartTask>,
 ) -> Result<Json<api::Task>, Problem> {
     let node = context.node();
     let id = read::id::<TaskId>("the task's id", &id)?;
-    node.start_task(id, start.attempt).await?;
+    once.propose(node, Command::Start { task: id, attempt: start.attempt }).await?;
     Ok(Json(task(node, &*node.task(id)?, Detail::Whole).await?))
 }
 
@@ -66,11 +68,12 @@ pub(super) async fn start_task(
 )]
 pub(super) async fn heartbeat_task(
     State(context): State<Context>,
+    once: Once,
     InPath(id): InPath<String>,
     _: InQuery<Everything>,
     Body(heartbeat): Body<api::HeartbeatTask>,
 ) -> Result<Json<api::Lease>, Problem> {
-    renew(context.node(), &id, heartbeat).await.map(Json)
+    renew(context.node(), once, &id, heartbeat).await.map(Json)
 }
 
 /// Say how far a task is
@@ -90,14 +93,20 @@ pub(super) async fn heartbeat_task(
 )]
 pub(super) async fn progress_task(
     State(context): State<Context>,
+    once: Once,
     InPath(id): InPath<String>,
     _: InQuery<Everything>,
     Body(heartbeat): Body<api::HeartbeatTask>,
 ) -> Result<Json<api::Lease>, Problem> {
-    renew(context.node(), &id, heartbeat).await.map(Json)
+    renew(context.node(), once, &id, heartbeat).await.map(Json)
 }
 
-async fn renew(node: &Node, id: &str, heartbeat: api::HeartbeatTask) -> Result<api::Lease, Problem> {
+async fn renew(
+    node: &Node,
+    once: Once,
+    id: &str,
+    heartbeat: api::HeartbeatTask,
+) -> Result<api::Lease, Problem> {
     let id = read::id::<TaskId>("the task's id", id)?;
     let attempt = heartbeat.attempt;
     let progress = heartbeat
@@ -106,7 +115,7 @@ async fn renew(node: &Node, id: &str, heartbeat: api::HeartbeatTask) -> Result<a
     if progress.as_ref().and_then(|progress| progress.percent).is_some_and(|percent| percent > 100) {
         return Err(Problem::bad_request("progress.percent", "it must be from 0 to 100"));
     }
-    node.heartbeat_task(id, attempt, progress).await?;
+    once.propose(node, Command::Heartbeat { task: id, attempt, progress }).await?;
     // It may have ended in the meantime.
     let found = node.task(id)?;
     let held = found.lease().filter(|lease| lease.attempt == attempt);
@@ -130,12 +139,13 @@ async fn renew(node: &Node, id: &str, heartbeat: api::HeartbeatTask) -> Result<a
 )]
 pub(super) async fn release_task(
     State(context): State<Context>,
+    once: Once,
     InPath(id): InPath<String>,
     _: InQuery<Everything>,
     Body(release): Body<api::Release>,
 ) -> Result<StatusCode, Problem> {
     let id = read::id::<TaskId>("the task's id", &id)?;
-    let reason = release.reason.as_deref().unwrap_or(NO_REASON);
-    context.node().release(id, release.attempt, reason).await?;
+    let reason = release.reason.as_deref().unwrap_or(NO_REASON).into();
+    once.propose(context.node(), Command::Release { task: id, attempt: release.attempt, reason }).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -26,12 +26,12 @@ pub(super) struct Doc;
 pub(super) fn routes() -> Routes {
     let work = Needs::Permission(TasksWork);
     Routes::default()
-        .post("/api/v1/tasks/claim", work.long(), claim::claim_tasks)
-        .post("/api/v1/tasks/complete", work, end::complete_tasks)
-        .post("/api/v1/tasks/{id}/start", work, hold::start_task)
-        .post("/api/v1/tasks/{id}/heartbeat", work, hold::heartbeat_task)
-        .post("/api/v1/tasks/{id}/progress", work, hold::progress_task)
-        .post("/api/v1/tasks/{id}/release", work, hold::release_task)
-        .post("/api/v1/tasks/{id}/complete", work, end::complete_task)
-        .post("/api/v1/tasks/{id}/fail", work, end::fail_task)
+        .post("/api/v1/tasks/claim", work.long().once(), claim::claim_tasks)
+        .post("/api/v1/tasks/complete", work.once(), end::complete_tasks)
+        .post("/api/v1/tasks/{id}/start", work.once(), hold::start_task)
+        .post("/api/v1/tasks/{id}/heartbeat", work.once(), hold::heartbeat_task)
+        .post("/api/v1/tasks/{id}/progress", work.once(), hold::progress_task)
+        .post("/api/v1/tasks/{id}/release", work.once(), hold::release_task)
+        .post("/api/v1/tasks/{id}/complete", work.once(), end::complete_task)
+        .post("/api/v1/tasks/{id}/fail", work.once(), end::fail_task)
 }

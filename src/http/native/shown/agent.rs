@@ -1,6 +1,7 @@
 //! An agent, and how long ago this node heard of it.
 
 use synod_domain::agent::{Agent, Host};
+use synod_domain::state::State;
 
 use super::task::millis;
 use super::time;
@@ -9,13 +10,19 @@ use crate::node::Node;
 
 /// Shows an agent, and how long ago this node heard of it.
 pub(crate) fn agent(node: &Node, agent: &Agent) -> api::Agent {
+    node.read(|state| agent_of(state, node, agent))
+}
+
+/// Shows an agent to whoever reads the state already: a second read waits behind whoever waits to write, who waits for the
+/// first.
+pub(crate) fn agent_of(state: &State, node: &Node, agent: &Agent) -> api::Agent {
     let spec = &agent.spec;
     let host = match &spec.host {
         Host::Node(node) => node.to_string(),
         Host::External => "external".to_owned(),
     };
     let node_name = match &spec.host {
-        Host::Node(host) => node.read(|state| state.node(*host).map(|found| found.spec.name.to_string())),
+        Host::Node(host) => state.node(*host).map(|found| found.spec.name.to_string()),
         Host::External => None,
     };
     let ended = agent.completed + agent.failed;

@@ -11,7 +11,7 @@ mod time;
 mod token;
 mod words;
 
-pub(crate) use agent::agent;
+pub(crate) use agent::{agent, agent_of};
 pub(crate) use event::event;
 pub(crate) use lease::{lease, leased};
 pub(crate) use mailbox::{lanes, mailbox, pause};

@@ -109,6 +109,13 @@ pub(crate) fn cluster(node: &Node, votes: (usize, usize, usize)) -> api::Cluster
         voters: count(voters),
         voters_up: count(up),
         quorum: count(quorum),
+        gossip: node.datagrams().map(|counted| api::Gossip {
+            received: counted.received,
+            foreign: counted.foreign,
+            unknown_key: counted.unknown_key,
+            damaged: counted.damaged,
+            replayed: counted.replayed,
+        }),
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! A filter that excludes nothing must say that it means all. One call changes at most [`BULK_MAX`] tasks and says
 //! whether there may be more; the changes are proposed together, so that they share syncs, and each is judged by
-//! itself.
+//! itself. Under an `Idempotency-Key` each of them is changed once however often the call is sent; sent again, the call
+//! goes on with what meets the filter by then, as the next call would.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use crate::http::extract::{Body, InQuery};
 use crate::http::native::filter::{Wanted, is_empty};
 use crate::http::native::listing::Everything;
 use crate::http::native::{dead_letters, examples};
-use crate::http::{Context, Problem};
+use crate::http::{Context, Once, Problem};
 use crate::node::{Error, Node};
 
 /// How many tasks one call changes. More makes one call hold up the others.
@@ -46,6 +47,7 @@ const FAILURES_TOLD_MAX: usize = 100;
 )]
 pub(super) async fn cancel_tasks(
     State(context): State<Context>,
+    once: Once,
     _: InQuery<Everything>,
     Body(bulk): Body<api::Bulk>,
 ) -> Result<Json<api::BulkDone>, Problem> {
@@ -54,7 +56,9 @@ pub(super) async fn cancel_tasks(
     let wanted = Wanted::read(node, &bulk.filter)?;
     let matches = Matches::find(node, &wanted, |state, before| Box::new(state.tasks_below(before))).await;
     let reason: Arc<str> = bulk.reason.as_deref().unwrap_or(NO_REASON).into();
-    let cancel = |task| node.propose(Command::Cancel { task, reason: reason.clone() });
+    let cancel = |task: TaskId| {
+        node.propose_as(once.part(&task.to_string()), Command::Cancel { task, reason: reason.clone() })
+    };
     Ok(Json(carry_out(matches, cancel).await))
 }
 
@@ -71,10 +75,11 @@ pub(super) async fn cancel_tasks(
 )]
 pub(super) async fn retry_tasks(
     State(context): State<Context>,
+    once: Once,
     _: InQuery<Everything>,
     Body(bulk): Body<api::Bulk>,
 ) -> Result<Json<api::BulkDone>, Problem> {
-    dead_letters::redrive_all(context.node(), &bulk).await.map(Json)
+    dead_letters::redrive_all(context.node(), once, &bulk).await.map(Json)
 }
 
 /// Refuses a filter that means everything without saying so.

@@ -11,7 +11,7 @@ use crate::http::native::listing::Everything;
 use crate::http::native::problems::{Conflict, NotFound};
 use crate::http::native::shown::{Detail, lane, task};
 use crate::http::native::{examples, read};
-use crate::http::{Context, Problem};
+use crate::http::{Context, Once, Problem};
 
 /// The reason of who gives none.
 pub(super) const NO_REASON: &str = "cancelled by a client";
@@ -33,13 +33,15 @@ pub(super) const NO_REASON: &str = "cancelled by a client";
 )]
 pub(super) async fn cancel_task(
     State(context): State<Context>,
+    once: Once,
     InPath(id): InPath<String>,
     _: InQuery<Everything>,
     Body(cancel): Body<api::Cancel>,
 ) -> Result<Json<api::Task>, Problem> {
     let node = context.node();
     let id = read::id::<TaskId>("the task's id", &id)?;
-    node.cancel(id, cancel.reason.as_deref().unwrap_or(NO_REASON)).await?;
+    let reason = cancel.reason.as_deref().unwrap_or(NO_REASON).into();
+    once.propose(node, Command::Cancel { task: id, reason }).await?;
     Ok(Json(task(node, &*node.task(id)?, Detail::Whole).await?))
 }
 
@@ -60,11 +62,12 @@ pub(super) async fn cancel_task(
 )]
 pub(super) async fn cancel_task_put(
     context: State<Context>,
+    once: Once,
     id: InPath<String>,
     query: InQuery<Everything>,
     body: Body<api::Cancel>,
 ) -> Result<Json<api::Task>, Problem> {
-    cancel_task(context, id, query, body).await
+    cancel_task(context, once, id, query, body).await
 }
 
 /// Move a waiting task to another lane
@@ -83,12 +86,13 @@ pub(super) async fn cancel_task_put(
 )]
 pub(super) async fn set_priority(
     State(context): State<Context>,
+    once: Once,
     InPath(id): InPath<String>,
     _: InQuery<Everything>,
     Body(wanted): Body<api::SetPriority>,
 ) -> Result<Json<api::Task>, Problem> {
     let node = context.node();
     let id = read::id::<TaskId>("the task's id", &id)?;
-    node.propose(Command::SetLane { task: id, lane: lane(wanted.priority) }).await?;
+    once.propose(node, Command::SetLane { task: id, lane: lane(wanted.priority) }).await?;
     Ok(Json(task(node, &*node.task(id)?, Detail::Whole).await?))
 }

@@ -40,16 +40,16 @@ pub(super) fn routes() -> Routes {
     let write = Needs::Permission(TasksWrite);
     let delete = Needs::Permission(TasksDelete);
     Routes::default()
-        .post("/api/v1/tasks", write, submit::submit_tasks)
+        .post("/api/v1/tasks", write.once(), submit::submit_tasks)
         .get("/api/v1/tasks", read.gathered(), look::list_tasks)
         .get("/api/v1/tasks/{id}", read, look::get_task)
         .get("/api/v1/tasks/{id}/result", read, look::get_result)
         .get("/api/v1/tasks/{id}/why", read, look::why_task)
         .get("/api/v1/tasks/{id}/wait", read.long().agreed(), wait::wait_task)
         .get("/api/v1/tasks/{id}/log", read.long().agreed(), log::task_log)
-        .put("/api/v1/tasks/{id}/cancel", delete, change::cancel_task_put)
-        .post("/api/v1/tasks/{id}/cancel", delete, change::cancel_task)
-        .post("/api/v1/tasks/{id}/priority", write, change::set_priority)
-        .post("/api/v1/tasks/cancel", delete, bulk::cancel_tasks)
-        .post("/api/v1/tasks/retry", write, bulk::retry_tasks)
+        .put("/api/v1/tasks/{id}/cancel", delete.once(), change::cancel_task_put)
+        .post("/api/v1/tasks/{id}/cancel", delete.once(), change::cancel_task)
+        .post("/api/v1/tasks/{id}/priority", write.once(), change::set_priority)
+        .post("/api/v1/tasks/cancel", delete.once(), bulk::cancel_tasks)
+        .post("/api/v1/tasks/retry", write.once(), bulk::retry_tasks)
 }

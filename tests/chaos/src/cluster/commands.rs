@@ -4,12 +4,15 @@ use std::path::Path;
 
 use tokio::process::Command;
 
+use crate::place::NAMESPACES;
+
 /// What all calls of the binary have in common: no settings from outside, and no life beyond this process.
 pub(crate) fn synod(binary: &Path, namespace: Option<&str>, faketime: Option<&str>) -> Command {
-    // The tool enters the namespace and becomes the program, under the same process id.
+    // The tool enters the namespace and becomes the program, under the same process id. It is not `ip netns exec`: that
+    // makes a namespace of mounts as well, and the copy of every mount in it lives as long as the node does.
     let mut words: Vec<String> = Vec::new();
     if let Some(namespace) = namespace {
-        words.extend(["ip", "netns", "exec", namespace].map(str::to_owned));
+        words.extend(["nsenter".to_owned(), format!("--net={NAMESPACES}/{namespace}"), "--".to_owned()]);
     }
     words.extend(["setpriv", "--pdeathsig", "KILL", "--"].map(str::to_owned));
     words.push(binary.display().to_string());

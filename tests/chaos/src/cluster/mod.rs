@@ -3,19 +3,23 @@
 //! Promises that no process outlives this one. Leaves what is done to the nodes, and when, to the scenarios.
 
 mod commands;
+pub mod joining;
 pub mod namespaces;
 pub mod node;
+mod ports;
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
+use self::joining::Forming;
 use self::namespaces::Namespaces;
 use self::node::Node;
+pub use self::ports::free_address;
 use crate::client::Doors;
 use crate::http::{Link, Outcome};
 use crate::place::Place;
@@ -47,19 +51,25 @@ pub struct Shape {
     pub settings: Vec<(String, String)>,
     /// Data folders that are not below `folder`: a small file system, for a node.
     pub data: Vec<(usize, PathBuf)>,
+    /// In which order the nodes come together.
+    pub forming: Forming,
     /// Wrong clocks, as libfaketime takes them: `+1d`.
     pub clocks: Vec<(usize, String)>,
 }
 
 impl Shape {
-    /// Describes a cluster of three nodes on loopback.
+    /// Describes a cluster of three nodes on loopback, for scenarios: agents that are silent are gone soon, and a node that
+    /// ends does not wait long.
     pub fn three(binary: &Path, folder: &Path) -> Self {
+        Self::plain(binary, folder).with("SYNOD_AGENTS__TIMEOUT", "10s").with("SYNOD_STOP__DRAIN", "2s")
+    }
+
+    /// Describes a cluster of three nodes on loopback with the settings that are shipped, but for one.
+    pub fn plain(binary: &Path, folder: &Path) -> Self {
         let settings = [
             // One token for all clients, so its rate must not be what is measured.
             ("SYNOD_HTTP__REQUESTS_PER_SECOND", "1000000"),
             ("SYNOD_HTTP__BURST", "1000000"),
-            ("SYNOD_AGENTS__TIMEOUT", "10s"),
-            ("SYNOD_STOP__DRAIN", "2s"),
         ];
         Self {
             binary: binary.to_owned(),
@@ -68,6 +78,7 @@ impl Shape {
             namespaces: false,
             settings: settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
             data: Vec::new(),
+            forming: Forming::OneByOne,
             clocks: Vec::new(),
         }
     }
@@ -124,8 +135,14 @@ impl Cluster {
         founder.answers(PATIENCE).await?;
         cluster.token = cluster.nodes[0].operator_token(PATIENCE).await?.into();
         cluster.wait_for_leader(PATIENCE).await?;
-        for node in 1..cluster.nodes.len() {
-            cluster.join(node).await?;
+        match shape.forming {
+            Forming::OneByOne => {
+                for node in 1..cluster.nodes.len() {
+                    cluster.join(node).await?;
+                }
+            }
+            Forming::AtOnce => cluster.join_at_once().await?,
+            Forming::BeforeTheFounder => cluster.join_early().await?,
         }
         cluster.wait_for_all(PATIENCE).await?;
         Ok(cluster)
@@ -148,13 +165,15 @@ impl Cluster {
     fn prepare(shape: &Shape) -> Result<Self, String> {
         std::fs::create_dir_all(&shape.folder).map_err(|error| error.to_string())?;
         let namespaces = if shape.namespaces { Some(Namespaces::make(shape.nodes)?) } else { None };
+        let mut free = ports::free_addresses(shape.nodes * 2).into_iter();
+        let mut next = || free.next().expect("two for each node");
         let nodes = (0..shape.nodes).map(|number| {
             let (api, cluster) = match &namespaces {
                 Some(namespaces) => {
                     let address = namespaces.address(number).parse().expect("an address");
                     (SocketAddr::from(([127, 0, 0, 1], 7400)), SocketAddr::new(address, 7500))
                 }
-                None => (free_address(), free_address()),
+                None => (next(), next()),
             };
             let own = shape.data.iter().find(|(node, _)| *node == number).map(|(_, data)| data.clone());
             Node {
@@ -181,21 +200,9 @@ impl Cluster {
     /// # Errors
     /// When it is not let in.
     pub async fn join(&mut self, node: usize) -> Result<(), String> {
-        let until = Instant::now() + PATIENCE;
         let through = self.leader(PATIENCE).await?;
-        let mut link = self.link(through);
-        let text = loop {
-            let outcome = link.post("/api/v1/cluster/join-tokens", &json!({}), None, PATIENCE).await;
-            if let Some(text) = outcome.success().and_then(|body| body["text"].as_str()) {
-                break text.to_owned();
-            }
-            if Instant::now() > until {
-                return Err(format!("no join token: {outcome:?}"));
-            }
-            sleep(LOOK_EVERY).await;
-        };
-        let address = self.nodes[through].cluster.to_string();
-        self.nodes[node].start(Some((&address, &text)))?;
+        let text = self.join_token(through).await?;
+        self.start_joining(node, through, &text)?;
         self.nodes[node].answers(PATIENCE).await
     }
 
@@ -320,12 +327,6 @@ pub async fn view(link: &mut Link) -> Option<View> {
         applied: body["applied"].as_u64()?,
         whole: body,
     })
-}
-
-/// Returns an address on loopback that is free at the moment.
-pub fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("its address")
 }
 
 /// Returns the place of an address on this machine.

@@ -7,7 +7,8 @@
 //! A blackhole rule in the router drops without a word, in one direction between two nodes; the nodes see what
 //! they would see on a broken network: nothing. Needs root and the `ip` tool.
 
-use std::process::{Command, Stdio};
+use crate::command::run;
+use crate::place::NAMESPACES;
 
 /// The namespaces of one cluster. Taken away with this value.
 #[derive(Debug)]
@@ -26,7 +27,10 @@ impl Namespaces {
         let namespaces = Self { tag: format!("synod{}", std::process::id()), nodes, cut: Vec::new() };
         let router = namespaces.router();
         ip(&["netns", "add", &router])?;
-        ip(&["netns", "exec", &router, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"])?;
+        run(
+            "nsenter",
+            &[&format!("--net={NAMESPACES}/{router}"), "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"],
+        )?;
         for node in 0..nodes {
             let (name, port, subnet) = (namespaces.name(node), format!("node{node}"), node + 1);
             ip(&["netns", "add", &name])?;
@@ -94,10 +98,5 @@ impl Drop for Namespaces {
 }
 
 fn ip(args: &[&str]) -> Result<(), String> {
-    let output = Command::new("ip").args(args).stdin(Stdio::null()).output();
-    let output = output.map_err(|error| format!("there is no `ip`: {error}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(format!("ip {}: {}", args.join(" "), String::from_utf8_lossy(&output.stderr).trim()))
+    run("ip", args)
 }

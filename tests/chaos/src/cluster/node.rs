@@ -13,6 +13,9 @@ use super::{LOOK_EVERY, LOOK_WITHIN, commands};
 use crate::http::{Link, Outcome};
 use crate::place::Place;
 
+/// What a node says last whose port is still held, by a process that its killed life had just forked.
+const TAKEN: &str = "Address already in use (os error 98)";
+
 /// One node: where its data is and where it listens, in all of its lives.
 #[derive(Debug)]
 pub struct Node {
@@ -109,6 +112,16 @@ impl Node {
                 return Ok(());
             }
             if let Some(status) = self.ended() {
+                if self.last_words().ends_with(TAKEN) && Instant::now() < until {
+                    // As whoever runs it does; told, because a node should find its own port free.
+                    eprintln!(
+                        "NOTE: {} found its port taken after it was killed, and is started again",
+                        self.name
+                    );
+                    sleep(LOOK_EVERY * 5).await;
+                    self.start(None)?;
+                    continue;
+                }
                 return Err(format!("{} ended with {status}: {}", self.name, self.last_words()));
             }
             if Instant::now() > until {

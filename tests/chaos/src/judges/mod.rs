@@ -7,6 +7,7 @@ mod acknowledged_exists;
 mod all_nodes_agree;
 mod all_work_ends;
 mod ends_once;
+mod hosted;
 pub mod linear;
 mod no_stale_completion;
 mod one_key_one_task;
@@ -14,6 +15,7 @@ mod one_leader;
 mod one_lease;
 pub mod outages;
 mod something_happened;
+pub mod unhealed;
 
 use crate::history::{Micros, Record};
 
@@ -43,13 +45,14 @@ pub struct Violation {
 }
 
 /// All judges, in the order in which they are asked.
-pub const ALL: [Judge; 10] = [
+pub const ALL: [Judge; 11] = [
     something_happened::JUDGE,
     acknowledged_exists::JUDGE,
     one_key_one_task::JUDGE,
     one_lease::JUDGE,
     no_stale_completion::JUDGE,
     ends_once::JUDGE,
+    hosted::JUDGE,
     linear::JUDGE,
     one_leader::JUDGE,
     all_nodes_agree::JUDGE,

@@ -11,6 +11,7 @@ use tokio::time::sleep;
 use super::{Ended, Order, Stage, ended};
 use crate::cluster::Shape;
 use crate::report::Goals;
+use crate::workload::Load;
 
 /// How long a node may take until it answers again.
 const BACK_WITHIN: Duration = Duration::from_secs(30);
@@ -19,12 +20,21 @@ const BACK_WITHIN: Duration = Duration::from_secs(30);
 const QUIET: Duration = Duration::from_millis(1_500);
 
 pub(super) async fn kill_leader(order: &Order) -> Result<Ended, String> {
-    let mut stage = Stage::begin(order, "kill-leader", Ok).await?;
+    kill_leaders(order, "kill-leader", |load| load).await
+}
+
+/// The same, while somebody looks at everything that the nodes can show.
+pub(super) async fn kill_leader_looked_at(order: &Order) -> Result<Ended, String> {
+    kill_leaders(order, "looked-at", |load| Load { looked_at: true, ..load }).await
+}
+
+async fn kill_leaders(order: &Order, name: &str, load: impl FnOnce(Load) -> Load) -> Result<Ended, String> {
+    let mut stage = Stage::begin_with(order, name, Ok, load).await?;
     let ran = async {
         for round in 0..order.times {
             sleep(QUIET).await;
             let leader = stage.cluster.leader(BACK_WITHIN).await?;
-            eprintln!("kill-leader: {} of {}, node {leader}", round + 1, order.times);
+            eprintln!("{name}: {} of {}, node {leader}", round + 1, order.times);
             stage.injected("kill -9", Some(leader));
             stage.cluster.nodes[leader].kill().await;
             stage.cluster.leader(BACK_WITHIN).await?;

@@ -79,7 +79,7 @@ pub(super) async fn power_loss(order: &Order) -> Result<Ended, String> {
             Err(why) => return Ok(Ended::Skipped(why)),
         }
     }
-    let data = (0..3).map(|node| (node, at.join(format!("n{node}")).join("data"))).collect();
+    let data = disks.iter().map(|disk| disk.at().join("data")).enumerate().collect();
     let mut stage = Stage::begin(order, "power-loss", |shape| Ok(Shape { data, ..shape })).await?;
     let ran = async {
         for round in 0..order.times {

@@ -5,6 +5,8 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::{Ended, Order, Stage, ended};
+use crate::cluster::Shape;
+use crate::cluster::joining::Forming;
 use crate::report::Goals;
 
 /// How long nodes may take to stop and to come back.
@@ -40,4 +42,38 @@ pub(super) async fn any_order(order: &Order) -> Result<Ended, String> {
     }
     .await;
     stage.end(ran, Goals::LOOSE).await.map(ended)
+}
+
+/// Nodes of a cluster that comes together at once: the founder and a follower, and one that joins through each.
+const NODES: usize = 4;
+
+pub(super) async fn at_once(order: &Order) -> Result<Ended, String> {
+    form(order, "joining", |shape| Shape { nodes: NODES, forming: Forming::AtOnce, ..shape }).await
+}
+
+pub(super) async fn early(order: &Order) -> Result<Ended, String> {
+    form(order, "early", |shape| Shape { forming: Forming::BeforeTheFounder, ..shape }).await
+}
+
+/// Forms a cluster in a way, and sees that what came together holds without the one through whom it did.
+async fn form(order: &Order, name: &str, way: impl Fn(Shape) -> Shape) -> Result<Ended, String> {
+    let mut holds = true;
+    for round in 0..order.times {
+        eprintln!("{name}: {} of {}", round + 1, order.times);
+        let mut stage = Stage::begin(order, name, |shape| Ok(way(shape))).await?;
+        let ran = async {
+            sleep(Duration::from_secs(2)).await;
+            let leader = stage.cluster.leader(WITHIN).await?;
+            stage.injected("kill -9", Some(leader));
+            stage.cluster.nodes[leader].kill().await;
+            stage.cluster.leader(WITHIN).await?;
+            stage.cluster.nodes[leader].start(None)?;
+            stage.cluster.nodes[leader].answers(WITHIN).await?;
+            stage.healed("kill -9", Some(leader));
+            stage.cluster.wait_for_all(WITHIN).await
+        }
+        .await;
+        holds &= stage.end(ran, Goals::FAILOVER).await?;
+    }
+    Ok(ended(holds))
 }

@@ -46,7 +46,7 @@ pub struct Scenario {
 }
 
 /// All scenarios, the cheapest first.
-pub const ALL: [Scenario; 18] = [
+pub const ALL: [Scenario; 21] = [
     Scenario {
         name: "alone",
         does: "kills a node that belongs to no cluster",
@@ -62,11 +62,32 @@ pub const ALL: [Scenario; 18] = [
         run: |order| Box::pin(formation::any_order(order)),
     },
     Scenario {
+        name: "joining",
+        does: "lets two nodes join at once, one through a follower, and one that began before anybody served",
+        short: 1,
+        long: 5,
+        run: |order| Box::pin(formation::at_once(order)),
+    },
+    Scenario {
+        name: "early",
+        does: "starts a node that joins before the founder serves, and once only",
+        short: 0,
+        long: 2,
+        run: |order| Box::pin(formation::early(order)),
+    },
+    Scenario {
         name: "kill-leader",
         does: "kills the leader with SIGKILL, again and again",
         short: 5,
         long: 100,
         run: |order| Box::pin(crashes::kill_leader(order)),
+    },
+    Scenario {
+        name: "looked-at",
+        does: "kills the leader while somebody at every node looks at all that it can show; see docs/CHAOS.md",
+        short: 1,
+        long: 5,
+        run: |order| Box::pin(crashes::kill_leader_looked_at(order)),
     },
     Scenario {
         name: "kill-all",
@@ -106,14 +127,14 @@ pub const ALL: [Scenario; 18] = [
     Scenario {
         name: "one-way",
         does: "drops what goes in one direction between two nodes, each of the six",
-        short: 0,
+        short: 1,
         long: 6,
         run: |order| Box::pin(partitions::one_way(order)),
     },
     Scenario {
         name: "bridge",
         does: "cuts two nodes off from each other, both reach the third",
-        short: 0,
+        short: 1,
         long: 6,
         run: |order| Box::pin(partitions::bridge(order)),
     },
@@ -127,14 +148,14 @@ pub const ALL: [Scenario; 18] = [
     Scenario {
         name: "membership",
         does: "lets a node join and removes one while another is cut off",
-        short: 0,
+        short: 1,
         long: 2,
         run: |order| Box::pin(members::change_in_partition(order)),
     },
     Scenario {
         name: "snapshot",
         does: "lets a node come back so late that it needs a snapshot, and kills it meanwhile",
-        short: 0,
+        short: 1,
         long: 5,
         run: |order| Box::pin(snapshots::install_and_kill(order)),
     },
@@ -148,7 +169,7 @@ pub const ALL: [Scenario; 18] = [
     Scenario {
         name: "disk-full",
         does: "fills the disk of a follower, then of the leader, and frees it",
-        short: 0,
+        short: 1,
         long: 4,
         run: |order| Box::pin(disks::full(order)),
     },

@@ -15,7 +15,7 @@ use crate::report::Goals;
 const CUT: Duration = Duration::from_secs(8);
 
 /// How long the cluster works between two cuts.
-const QUIET: Duration = Duration::from_secs(3);
+const QUIET: Duration = Duration::from_secs(2);
 
 /// How long another node may take to lead.
 const LEAD_WITHIN: Duration = Duration::from_secs(30);

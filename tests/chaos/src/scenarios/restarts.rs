@@ -7,11 +7,17 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::{Ended, Order, Stage, ended};
-use crate::history::{Answer, Request, calls};
+use crate::judges::unhealed::Insisted;
 use crate::report::Goals;
 
 /// How long a node may take to stop and to come back.
 const WITHIN: Duration = Duration::from_secs(30);
+
+/// Requests without which a run has not shown that they get through.
+const KINDS: [&str; 4] = ["submits", "claims", "completions", "failures"];
+
+/// How many requests that stayed open are told.
+const SHOWN: usize = 10;
 
 pub(super) async fn rolling(order: &Order) -> Result<Ended, String> {
     let mut stage = Stage::begin(order, "rolling", Ok).await?;
@@ -35,18 +41,11 @@ pub(super) async fn rolling(order: &Order) -> Result<Ended, String> {
     let goals =
         Goals { p50: Duration::from_millis(200), p99: Duration::from_secs(1), max: Duration::from_secs(3) };
     let holds = stage.end(ran, goals).await?;
-    // A submit with a key that no try got through is a failed request.
-    let records = history.records();
-    let mut open = std::collections::BTreeSet::new();
-    let mut tried = 0;
-    for call in calls(&records) {
-        let Request::Submit { key: Some(key), .. } = call.request else { continue };
-        tried += 1;
-        match call.answer {
-            Some(Answer::Submitted { .. }) => drop(open.remove(key)),
-            _ => drop(open.insert(key)),
-        }
+    let insisted = Insisted::of(&history.records());
+    let kinds: Vec<String> = insisted.asked.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+    println!("  requests: {}; {} that no further try healed", kinds.join(", "), insisted.open.len());
+    for open in insisted.open.iter().take(SHOWN) {
+        println!("  BROKEN  {} after {} tries", open.what, open.tries);
     }
-    println!("  requests: {tried} submits with a key, {} that no further try healed", open.len());
-    Ok(ended(holds && open.is_empty() && tried > 0))
+    Ok(ended(holds && insisted.open.is_empty() && KINDS.iter().all(|kind| insisted.asked.contains_key(kind))))
 }

@@ -99,7 +99,15 @@ impl Stage {
         let timeout = Micros::try_from(AGENT_TIMEOUT.as_micros()).unwrap_or(Micros::MAX);
         let history = History::begin(name, order.seed, true, timeout);
         let doors = cluster.doors();
-        let load = workload::begin(&doors, &history, &load(Load::of(order.rate, order.seed))).await?;
+        let load =
+            workload::begin(&doors, &history, &load(Load::of(order.rate, order.seed)), data.path()).await;
+        let load = match load {
+            Ok(load) => load,
+            Err(why) => {
+                data.disable_cleanup(true);
+                return Err(format!("{why}\n  the logs are in {}", data.path().display()));
+            }
+        };
         let watcher = tokio::spawn(watch(doors, history.clone()));
         eprintln!("{name}: {} nodes work, seed {}", cluster.nodes.len(), order.seed);
         Ok(Self {

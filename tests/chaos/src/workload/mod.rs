@@ -1,13 +1,17 @@
-//! The load: submitters at a steady rate, workers outside of the nodes, somebody who cancels, somebody who reads.
+//! The load: submitters at a steady rate, workers outside of the nodes, a few agents that the nodes run, somebody who
+//! cancels, somebody who reads.
 //!
 //! Promises that every call is in the history before it is sent. Leaves to the scenario when it ends: first the
 //! submits stop, then the work is done, then the workers stop.
 
+mod hosted;
+mod lookers;
 mod readers;
 mod submitters;
 mod workers;
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -30,12 +34,26 @@ pub struct Load {
     pub silence: Duration,
     /// From which the chance of the clients comes.
     pub seed: u64,
+    /// Bytes in the payload of every task, beside its mark.
+    pub padding: usize,
+    /// Whether somebody looks at everything meanwhile.
+    pub looked_at: bool,
+    /// Whether a share of the tasks is for agents that the nodes run.
+    pub hosted: bool,
 }
 
 impl Load {
     /// Describes a load of so many tasks in a second.
     pub fn of(rate: u32, seed: u64) -> Self {
-        Self { rate, workers: 8, silence: Duration::from_secs(4), seed }
+        Self {
+            rate,
+            workers: 8,
+            silence: Duration::from_secs(4),
+            seed,
+            padding: 0,
+            looked_at: false,
+            hosted: true,
+        }
     }
 }
 
@@ -89,11 +107,11 @@ pub struct Running {
     working: watch::Sender<bool>,
 }
 
-/// Begins a load.
+/// Begins a load; agents that the nodes run say below `folder` what they do.
 ///
 /// # Errors
-/// When the workers cannot be registered.
-pub async fn begin(doors: &Doors, history: &History, load: &Load) -> Result<Running, String> {
+/// When the workers cannot be registered, or the pool of those agents cannot be made.
+pub async fn begin(doors: &Doors, history: &History, load: &Load, folder: &Path) -> Result<Running, String> {
     let (submitting, submits) = watch::channel(true);
     let (working, works) = watch::channel(true);
     let shared = Shared {
@@ -106,9 +124,16 @@ pub async fn begin(doors: &Doors, history: &History, load: &Load) -> Result<Runn
     };
     let mut running = Running { submitters: JoinSet::new(), workers: JoinSet::new(), submitting, working };
     workers::register(&shared).await?;
+    if load.hosted {
+        hosted::make_pool(&shared, folder).await?;
+        hosted::begin(&shared, folder, &mut running.submitters, &mut running.workers)?;
+    }
     workers::begin(&shared, &mut running.workers);
     submitters::begin(&shared, &mut running.submitters);
     readers::begin(&shared, &mut running.workers);
+    if load.looked_at {
+        lookers::begin(&shared, &mut running.workers);
+    }
     Ok(running)
 }
 

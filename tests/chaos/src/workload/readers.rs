@@ -16,6 +16,9 @@ const READ_EVERY: Duration = Duration::from_millis(40);
 /// Between two cancels.
 const CANCEL_EVERY: Duration = Duration::from_millis(500);
 
+/// How long somebody who calls a task off insists: some tries at nodes that do not answer.
+const INSIST: Duration = Duration::from_secs(30);
+
 /// Readers; each stays with its node until that does not answer.
 const READERS: u64 = 3;
 
@@ -43,7 +46,7 @@ async fn cancel(shared: Shared) {
     while shared.submits() {
         sleep(CANCEL_EVERY).await;
         if let Some(task) = shared.any_task(&mut chance) {
-            let until = Instant::now() + TRY_WITHIN;
+            let until = Instant::now() + INSIST;
             client.insist(&Request::Cancel { task }, &json!({ "reason": "chance" }), until).await;
         }
     }

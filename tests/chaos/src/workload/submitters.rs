@@ -38,7 +38,7 @@ async fn submit(shared: Shared, number: u32) {
         count += 1;
         let mark = format!("s{}-{number}-{count}", shared.load.seed);
         let key = (chance.random_range(0..KEYLESS) != 0).then(|| format!("key-{mark}"));
-        let body = task_body(&mark, shared.load.silence);
+        let body = task_body(&mark, shared.load.silence, shared.load.padding);
         let keyed = key.is_some();
         let request = Request::Submit { key, mark, silence };
         let answer = if keyed {

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use self::model::Task;
 use self::search::{Found, Step, search};
 use super::{Judge, Verdict, broken, seconds};
-use crate::history::{Answer, Call, Fact, Micros, Record, Request, calls};
+use crate::history::{self, Answer, Call, Fact, Micros, Record, Request, calls};
 
 pub(super) const JUDGE: Judge = Judge {
     name: "linearizable",
@@ -31,18 +31,24 @@ fn look(history: &[Record]) -> Verdict {
     let calls = calls(history);
     let last = last_looks(history);
     let tasks = by_task(history, &calls);
+    let worked = worked(history);
     let checked = tasks.len();
     for (task, mut about) in tasks {
         about.sort_by_key(|call| call.asked);
-        let mut steps: Vec<Step<'_>> = about
-            .iter()
-            .map(|call| Step {
-                asked: call.asked,
-                answered: call.answered,
-                request: call.request,
-                answer: call.answer,
-            })
-            .collect();
+        // What agents of the nodes did is known by its latest time alone: it may have been at any moment before.
+        let hosted = worked.get(task).into_iter().flatten().map(|(request, answer, answered)| Step {
+            asked: 0,
+            answered: *answered,
+            request,
+            answer: answer.as_ref(),
+        });
+        let asked = about.iter().map(|call| Step {
+            asked: call.asked,
+            answered: call.answered,
+            request: call.request,
+            answer: call.answer,
+        });
+        let mut steps: Vec<Step<'_>> = hosted.chain(asked).collect();
         if let Some(last) = last.get(task) {
             steps.push(Step {
                 asked: last.at,
@@ -107,6 +113,26 @@ fn by_task<'a>(history: &'a [Record], calls: &'a [Call<'a>]) -> BTreeMap<&'a str
         }
     }
     tasks
+}
+
+/// What an agent of a node did, as calls: it had the task when it began, and whether its node heard of its end is open.
+type Worked = (Request, Option<Answer>, Option<Micros>);
+
+fn worked(history: &[Record]) -> BTreeMap<&str, Vec<Worked>> {
+    let mut worked: BTreeMap<&str, Vec<Worked>> = BTreeMap::new();
+    for record in history {
+        let Fact::Worked { task, attempt, agent, step } = &record.fact else { continue };
+        let did = match step {
+            history::Step::Began => (
+                Request::Claim { key: format!("hosted {task} {attempt}"), worker: agent.clone() },
+                Some(Answer::Claimed { leases: vec![(task.clone(), *attempt)] }),
+                Some(record.at),
+            ),
+            history::Step::Ended => (Request::Complete { task: task.clone(), attempt: *attempt }, None, None),
+        };
+        worked.entry(task).or_default().push(did);
+    }
+    worked
 }
 
 fn last_looks(history: &[Record]) -> BTreeMap<&str, Last> {
