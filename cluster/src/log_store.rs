@@ -5,7 +5,7 @@
 //! everything synced; that a full disk delays an append and
 //! does not end the node, and that records leave the disk only behind the latest snapshot, whatever is
 //! asked. Recent entries are kept as they came: openraft reads back what it appended in order to apply it,
-//! and a decoded copy would have lost its [`Ticket`](crate::group::Ticket). Leaves the bytes to the storage.
+//! and a decoded copy would have lost its [`Ticket`]. Leaves the bytes to the storage.
 
 use std::collections::VecDeque;
 use std::fmt::Debug;
