@@ -314,8 +314,23 @@ impl Checkpointer {
         Ok(Backup { snapshot, payloads })
     }
 
-    /// Returns the latest snapshot.
-    pub(crate) async fn current_snapshot(&self) -> Result<Option<Snapshot<Group>>, Error> {
+    /// Returns the latest snapshot, or another one where that is damaged or ends before the log begins: whoever needs
+    /// what the log has forgotten would get nothing or too little, and openraft takes either for the end of this node.
+    pub(crate) async fn lasting_snapshot(&self) -> Result<Option<Snapshot<Group>>, Error> {
+        let needed =
+            self.meter.purge_limit.load(Ordering::Acquire).max(self.meter.purged.load(Ordering::Acquire));
+        let found = self.current_snapshot().await?;
+        let has = found.as_ref().and_then(|found| found.meta.last_log_id).map_or(0, |id| stored(id.index));
+        if has >= needed {
+            return Ok(found);
+        }
+        tracing::warn!(needed, has, "the latest snapshot cannot be read; another one is made");
+        let built = self.build_snapshot().await?;
+        Ok(built.meta.last_log_id.is_some().then_some(built))
+    }
+
+    /// Returns the latest snapshot that is whole.
+    async fn current_snapshot(&self) -> Result<Option<Snapshot<Group>>, Error> {
         let snapshots = Arc::clone(&self.snapshots);
         let latest = self.offload.run(move || snapshots.latest_raw()).await??;
         let Some(raw) = latest else { return Ok(None) };

@@ -1,20 +1,23 @@
 //! Makes the group of those that the state names as nodes: voters of voters, learners of workers.
 //!
 //! Runs on the leader. Promises one change at a time, by joint consensus where it concerns voters; that nobody votes
-//! who has not caught up and does not answer; that a leader which shall not vote any more gives the lead away first;
-//! and that a node that is gone holds up no change that a quorum can make without it. Leaves deciding who is a node
-//! to the state, and says nothing while the state names none or not this one's group.
+//! who has not caught up and does not answer; that a vote is taken only while a majority of those who are left answers;
+//! that a leader which shall not vote any more gives the lead away first; and that a node that is gone holds up no
+//! change that a quorum can make without it. Leaves deciding who is a node to the state, and says nothing while the
+//! state names none or not this one's group.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use openraft::ChangeMembers;
 use synod_domain::id::NodeId;
 use synod_domain::node::NodeRole;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::elections::Electorate;
+use crate::elections::{Electorate, is_quorum};
 use crate::group::{Peer, Raft};
 use crate::hearing::Here;
 use crate::machine::Machine;
@@ -223,7 +226,13 @@ impl Keeper {
                 (ChangeMembers::AddNodes(BTreeMap::from([(number, Peer { node })])), true)
             }
             Change::Promote(number) => (ChangeMembers::AddVoterIds(one(number)), true),
-            Change::Demote(number) => (ChangeMembers::RemoveVoters(one(number)), true),
+            Change::Demote(number) => {
+                if !self.others_answer_now(number).await {
+                    tracing::info!(number, "keeps its vote: those who are left do not answer");
+                    return;
+                }
+                (ChangeMembers::RemoveVoters(one(number)), true)
+            }
             Change::Forget(number) => {
                 // It may have the last entries and not yet know that they hold.
                 tokio::time::sleep(self.here.timing.heartbeat).await;
@@ -234,6 +243,39 @@ impl Keeper {
         if let Err(error) = self.raft.change_membership(change, retain).await {
             tracing::info!(%error, "the group was not changed; it is tried again");
         }
+    }
+
+    /// Tells whether a majority of the voters without that one answers a question that is asked only now. Who
+    /// answered half a second ago may be gone by now, and from its entry on a change is decided with those who are
+    /// left or never.
+    async fn others_answer_now(&self, without: u64) -> bool {
+        let here = &self.here;
+        let vote = self.raft.server_metrics().borrow().vote;
+        let at = synod_domain::sources::Clock::now(&*here.clock);
+        let electorate = Electorate::of(&self.raft);
+        let left: Vec<BTreeSet<u64>> = electorate
+            .voters
+            .iter()
+            .map(|set| set.iter().copied().filter(|one| *one != without).collect())
+            .collect();
+        let deadline = here.timing.election.0;
+        let mut asked: FuturesUnordered<_> = electorate
+            .other_voters(here.number)
+            .into_iter()
+            .filter(|(number, _)| *number != without)
+            .map(|(number, node)| async move {
+                (number, self.transfer.colleagues.pulse(node, vote, at, deadline).await)
+            })
+            .collect();
+        let mut there = BTreeSet::from([here.number]);
+        while !is_quorum(&left, |number| there.contains(&number)) {
+            match asked.next().await {
+                Some((number, true)) => there.insert(number),
+                Some((_, false)) => continue,
+                None => return false,
+            };
+        }
+        true
     }
 }
 

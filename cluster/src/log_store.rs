@@ -52,6 +52,8 @@ pub(crate) struct LogMeter {
     pub(crate) appended_bytes: AtomicU64,
     /// The storage's number of the latest snapshot: nothing behind it may be removed. 0 for none.
     pub(crate) purge_limit: AtomicU64,
+    /// Through which number the log is purged: what it has forgotten, only a snapshot has. 0 for nothing.
+    pub(crate) purged: AtomicU64,
     /// Through which index the state is applied, where there is a state.
     pub(crate) applied: OnceLock<watch::Receiver<u64>>,
     /// A snapshot that came from elsewhere could not be kept.
@@ -120,6 +122,7 @@ impl LogStore {
         let vote = log.note(VOTE_NOTE)?.map(|bytes| decode::<VoteRecord>(&bytes)).transpose()?;
         let purged = note(PURGED_NOTE)?.map(LogId::from);
         let committed = note(COMMITTED_NOTE)?.map(LogId::from);
+        meter.purged.store(purged.map_or(0, |id| stored(id.index)), Ordering::Release);
         finish_purge(&*log, purged)?;
         let last = match log.bounds().last {
             Some(number) => {
@@ -585,6 +588,7 @@ impl RaftLogStorage<Group> for LogStore {
         inner.purged = Some(log_id);
         inner.last = inner.last.max(Some(log_id));
         drop(inner);
+        self.meter.purged.store(stored(log_id.index), Ordering::Release);
         self.tell_end();
         Ok(())
     }

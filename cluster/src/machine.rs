@@ -311,7 +311,7 @@ impl RaftStateMachine<Group> for StateMachine {
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot<Group>>, StorageError> {
-        self.checkpointer.current_snapshot().await.map_err(snapshot_unreadable)
+        self.checkpointer.lasting_snapshot().await.map_err(snapshot_unreadable)
     }
 }
 

@@ -80,7 +80,8 @@ pub enum Error {
 impl Error {
     /// Tells whether nobody answered who had to be asked, so that asking again is safe and may help.
     pub fn is_unanswered(&self) -> bool {
-        matches!(self, Self::Identity(synod_cluster::identity::Error::Unanswered(_)))
+        use synod_cluster::identity::Error::{NoAuthority, Unanswered};
+        matches!(self, Self::Identity(Unanswered(_) | NoAuthority(_)))
     }
 }
 

@@ -95,15 +95,20 @@ async fn a_large_payload_outlives_the_node_that_took_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_large_payload_outlives_the_replacement_of_every_node_that_took_it() {
+async fn a_large_payload_and_a_large_result_outlive_the_replacement_of_every_node_that_took_them() {
     let mut group = Group::form(3).await;
     group.voters(3).await;
     let large = Value::String("x".repeat(LARGE));
+    let result = Value::String("y".repeat(LARGE));
     group.node(0).put_pool(Pool::external("p").unwrap().between(0, 1)).await.unwrap();
     // One node does not get it when it is put.
     let late = group.follower().await;
     group.stop(late).await;
     let holders: Vec<usize> = (0..3).filter(|seat| *seat != late).collect();
+    group.node(holders[0]).put_pool(Pool::native("q", "script").unwrap().size(1)).await.unwrap();
+    let ended = NewTask::to_pool("q", "work", &Script::Echo(result.clone())).unwrap();
+    let ended = group.node(holders[0]).submit(ended).await.unwrap();
+    assert_eq!(completed(group.node(holders[0]), ended).await["echo"], result);
     let made = NewTask::to_pool("p", "work", &Script::Echo(large.clone())).unwrap();
     let made = group.node(holders[0]).submit(made).await.unwrap();
     group.start(late).await;
@@ -115,12 +120,14 @@ async fn a_large_payload_outlives_the_replacement_of_every_node_that_took_it() {
         let new = group.join(NodeRole::Voter).await;
         group.voters(3).await;
         for seat in [late, new] {
-            eventually("it has the payload", || group.keeps_blobs(seat).then_some(())).await;
+            // What is still to be done, and what has been done; not the payload of the latter.
+            eventually("it has the payload and the result", || (group.blobs(seat) >= 2).then_some(())).await;
         }
     }
     let node = group.node(late).clone();
     node.put_pool(Pool::native("p", "script").unwrap().size(3)).await.unwrap();
     assert_eq!(completed(&node, made).await["echo"], large);
+    assert_eq!(completed(&node, ended).await["echo"], result);
     drop(node);
     group.stop_all().await;
 }

@@ -96,11 +96,11 @@ impl Group {
         self.seats[seat].node.as_ref().unwrap()
     }
 
-    /// Whether any payload is kept at a place outside of the log.
-    pub(crate) fn keeps_blobs(&self, seat: usize) -> bool {
+    /// How many payloads are kept at a place outside of the log.
+    pub(crate) fn blobs(&self, seat: usize) -> usize {
         let folders = std::fs::read_dir(self.seats[seat].data.path().join("blobs")).unwrap().flatten();
-        let mut folders = folders.filter(|entry| entry.path().is_dir());
-        folders.any(|entry| std::fs::read_dir(entry.path()).unwrap().next().is_some())
+        let folders = folders.filter(|entry| entry.path().is_dir());
+        folders.map(|entry| std::fs::read_dir(entry.path()).unwrap().count()).sum()
     }
 
     /// Returns all that run.

@@ -54,6 +54,11 @@ impl Copies {
         Self { parts: Arc::new(parts), travelling: Arc::new(Semaphore::new(TRAVELLING_MAX)) }
     }
 
+    /// Returns where work for the disk is done.
+    pub fn offload(&self) -> &Offload {
+        &self.parts.offload
+    }
+
     /// Stores bytes here and on a majority of the voters, durable on return, and returns their SHA-256.
     ///
     /// # Errors

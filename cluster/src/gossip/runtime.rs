@@ -19,16 +19,19 @@ pub(super) struct Collected {
     pub(super) came: Vec<Presence>,
     /// This node was taken for dead and has renewed its presence.
     pub(super) renewed: bool,
+    /// A member is otherwise than it was, as far as that is said: who is suspected and who objects is not.
+    pub(super) changed: bool,
 }
 
 impl Runtime<Presence> for Collected {
     fn notify(&mut self, notification: Notification<'_, Presence>) {
+        self.changed = true;
         match notification {
             Notification::MemberUp(member) => self.came.push(member.clone()),
             // A new start knows nobody's rumour, though it was never missed.
             Notification::Rename(old, new) if old.generation != new.generation => self.came.push(new.clone()),
             Notification::Rejoin(_) => self.renewed = true,
-            // The book looks at all members after each call.
+            // The book looks at all members then.
             Notification::Rename(..)
             | Notification::MemberDown(_)
             | Notification::Active

@@ -87,6 +87,8 @@ pub(super) struct Task {
     /// When the rumour is told next.
     tell_at: Instant,
     told_at: Instant,
+    /// Whether all members are to be looked at, though nothing says that one has changed.
+    looks: bool,
     lookups: Arc<Semaphore>,
 }
 
@@ -125,6 +127,7 @@ impl Task {
             knocked_at: now,
             tell_at: now,
             told_at: now,
+            looks: true,
             lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
         }
     }
@@ -251,6 +254,8 @@ impl Task {
     /// Knocks at seeds where no member is, and at some of the dead.
     async fn knock(&mut self, now: Instant) {
         (self.knock_at, self.knocked_at) = (now + self.timing.knock_every, now);
+        // Of a member that was dead before it was heard of, nothing is said.
+        self.looks = true;
         let mut there = BTreeSet::from([self.shared.address.clone()]);
         let mut dead = Vec::new();
         for member in self.foca.iter_membership_state() {
@@ -345,6 +350,11 @@ impl Task {
         if members != self.set_for && self.foca.set_config(self.profile.config(members)).is_ok() {
             self.set_for = members;
         }
+        // A look takes as long as there are members, and most datagrams change nothing. Whatever did is news to be sent
+        // on for a while, of suspicions and objections too.
+        if !std::mem::take(&mut self.looks) && !collected.changed && self.foca.updates_backlog() == 0 {
+            return;
+        }
         let states = self.foca.iter_membership_state().map(|member| (member.id(), member.state()));
         if self.shared.book.lock().observe(states, self.clock.now()) {
             self.shared.changes.send_modify(|number| *number += 1);
@@ -354,6 +364,10 @@ impl Task {
     /// Takes those who said goodbye for gone, without waiting until they are missed.
     fn let_go(&mut self) {
         let going = std::mem::take(&mut *self.leaving.lock());
+        if going.is_empty() {
+            return;
+        }
+        self.looks = true;
         let gone: Vec<foca::Member<Presence>> = self
             .foca
             .iter_members()

@@ -310,7 +310,8 @@ impl Admission {
             None
         };
         let answered = tokio::time::timeout(RELAY_PATIENCE, asking).await.unwrap_or(None);
-        answered.unwrap_or_else(|| refused("no voter that can sign could be reached; ask again in a moment"))
+        // No decision: a follower that has just come does not know the voters yet.
+        answered.unwrap_or(Err(Denied::NoAuthority))
     }
 }
 

@@ -45,7 +45,7 @@ pub use error::Error;
 pub use federate::federate;
 pub use folder::{Federated, Folder, Identity, Pending, check_log};
 pub use init::init;
-pub use join::{Joined, join};
+pub use join::{Joined, Joining};
 pub use keys::NodeKey;
 pub use names::InRegion;
 pub use pinned::PinnedNetwork;

@@ -2,8 +2,8 @@
 
 use synod_cluster::proposer::ProposeError;
 
-use super::support::{killed, request, submit};
-use super::table::{Table, Wires};
+use super::support::{killed, killed_in_real_time, request, submit};
+use super::table::{Table, Wires, patient};
 
 #[test]
 fn three_nodes_in_memory_survive_their_leader() {
@@ -29,8 +29,9 @@ fn three_nodes_in_memory_survive_their_leader() {
 
 #[test]
 fn three_nodes_over_tcp_survive_their_leader() {
-    killed(async || {
+    killed_in_real_time(async || {
         let mut table = Table::new(Wires::Tcp);
+        table.timing = patient();
         table.found(3).await;
         let first = table.leader().await;
         table.write(first, 0..100).await;

@@ -192,8 +192,9 @@ fn a_vote_that_the_others_need_is_not_given_up() {
         table.isolate(2);
         let role = Command::SetNodeRole { node: id(3), role: NodeRole::Worker };
         accepted(table.at(1), 4_000_000, role).await;
-        // Two of two are a majority, and one of them is not there.
+        // Two of two are a majority, and one of them is not there, though it answered a moment ago.
         assert!(!table.at(3).wait_voteless(std::time::Duration::from_secs(1)).await);
+        table.write(1, 0..10).await;
         // When it is back, the vote can go.
         table.reunite(2);
         assert!(table.at(3).wait_voteless(PATIENCE).await);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use synod_cluster::transport::memory::MemoryNetwork;
+use synod_storage::Part;
 
 use super::support::{killed, request, submit};
 use super::table::{PATIENCE, Table, Wires, name};
@@ -45,6 +46,17 @@ fn a_snapshot_whose_connection_is_lost_again_and_again_arrives() {
 }
 
 #[test]
+fn a_leader_whose_snapshot_is_damaged_makes_another_for_whoever_needs_one() {
+    killed(async || {
+        let (mut table, leader, lost) = left_behind(2_000).await;
+        assert!(table.disk(leader).flip_bit(Part::Snapshots, 4_000));
+        table.reunite(lost);
+        table.agree(&[1, 2, 3], 2_000).await;
+        assert_eq!(*table.at(leader).fatal().borrow(), None);
+    });
+}
+
+#[test]
 fn a_node_that_dies_while_a_snapshot_arrives_starts_and_gets_it() {
     killed(async || {
         let (mut table, leader, lost) = left_behind(4_000).await;
@@ -72,8 +84,10 @@ fn a_snapshot_is_installed_under_load_and_no_leader_is_missed() {
         let mut number = 4_000;
         let installed = async {
             while table.at(lost).status().mirror.snapshot.is_none() {
-                table.write(leader, number..number + 1).await;
-                number += 1;
+                table.write(leader, number..number + 20).await;
+                number += 20;
+                // Time stands still while there is something to do.
+                tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
         tokio::time::timeout(PATIENCE, installed).await.expect("it is installed");

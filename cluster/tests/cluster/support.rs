@@ -97,9 +97,19 @@ pub(crate) async fn leads(node: &Consensus) {
     led.unwrap().unwrap();
 }
 
-/// Ends a node the hard way: its tasks are dropped with its runtime, nothing is written any more.
+/// Runs a test, and ends its nodes the hard way: their tasks are dropped with the runtime, nothing is written any more.
+/// Time goes on when nothing is left to do, so a slow machine changes nothing.
 pub(crate) fn killed<T>(run: impl AsyncFnOnce() -> T) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    killed_on(tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true), run)
+}
+
+/// As [`killed`], with the time of the machine: for what goes through its kernel.
+pub(crate) fn killed_in_real_time<T>(run: impl AsyncFnOnce() -> T) -> T {
+    killed_on(tokio::runtime::Builder::new_current_thread().enable_all(), run)
+}
+
+fn killed_on<T>(runtime: &mut tokio::runtime::Builder, run: impl AsyncFnOnce() -> T) -> T {
+    let runtime = runtime.build().unwrap();
     let result = runtime.block_on(run());
     runtime.shutdown_timeout(Duration::from_secs(5));
     result

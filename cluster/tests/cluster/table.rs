@@ -67,6 +67,15 @@ pub(crate) fn brisk() -> Timing {
     }
 }
 
+/// Timings for real time, on a machine that may stand still for a second.
+pub(crate) fn patient() -> Timing {
+    Timing {
+        heartbeat: Duration::from_millis(250),
+        election: (Duration::from_secs(3), Duration::from_secs(5)),
+        ..Timing::default()
+    }
+}
+
 pub(crate) fn id(number: u64) -> NodeId {
     NodeId::from_raw(u128::from(number))
 }

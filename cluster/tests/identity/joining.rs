@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rustls::version::TLS13;
-use synod_cluster::identity::{Error, Folder, JoinText, TOKEN_LIFE};
+use synod_cluster::identity::{Error, Folder, JoinText, Joined, TOKEN_LIFE};
 use synod_cluster::transport::Network;
 use synod_cluster::transport::memory::MemoryNetwork;
 use synod_cluster::transport::tcp::Tcp;
@@ -73,6 +74,54 @@ async fn nodes_join_and_talk_over_a_network_in_memory_too() {
     let worker = group.run(dir, asked.unwrap().identity, wire, "two:1", group.follow()).await;
     group.start(&worker);
     assert_eq!(founder.ask(worker.id()).await.unwrap(), founder.id().to_string());
+}
+
+/// Lets node 2 join a cluster in memory that never answers the first so many questions, and returns how that ended and
+/// how many seconds it took.
+async fn joins_unanswered(seed: u64, questions: u64) -> (Result<Joined, Error>, u64) {
+    let group = Group::new(seed);
+    let network = MemoryNetwork::default();
+    let founder = group.found(Arc::new(network.node("one")), "one:1").await;
+    let token = group.token(&founder.identity, NodeRole::Voter);
+    let dir = tempfile::tempdir().unwrap();
+    let folder = Folder::at(dir.path().join("cluster"));
+    group.unanswered.store(questions, Ordering::Relaxed);
+    let begun = tokio::time::Instant::now();
+    let joining = group.joining(Arc::new(network.node("two")), &folder, "one:1", &token, 2, NodeRole::Voter);
+    let joined = joining.within(Duration::from_secs(30)).await;
+    assert_eq!(folder.load().unwrap().is_some(), joined.is_ok());
+    (joined, begun.elapsed().as_secs())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_asks_again_when_a_question_is_never_answered() {
+    let (joined, took) = joins_unanswered(50, 2).await;
+    assert_eq!(joined.unwrap().identity.number, 2);
+    assert!((1..30).contains(&took), "{took}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_gives_up_joining_when_nobody_answers_in_time() {
+    let (joined, took) = joins_unanswered(51, u64::MAX).await;
+    let error = joined.unwrap_err();
+    assert!(matches!(error, Error::Unanswered(_)), "{error}");
+    assert!((30..40).contains(&took), "{took}");
+}
+
+#[tokio::test]
+async fn a_follower_that_does_not_know_the_voters_yet_turns_nobody_away() {
+    let group = Group::new(52);
+    let founder = group.found(tcp(), ANY_PORT).await;
+    let dir = tempfile::tempdir().unwrap();
+    let folder = Folder::at(dir.path().join("cluster"));
+    let token = group.token(&founder.identity, NodeRole::Worker);
+    let asked = group.ask_to_join(tcp(), &folder, &founder.address, &token, 2, NodeRole::Worker).await;
+    let new = group.run(dir, asked.unwrap().identity, tcp(), ANY_PORT, Group::deaf()).await;
+    let token = group.token(&founder.identity, NodeRole::Worker);
+    let dir = tempfile::tempdir().unwrap();
+    let folder = Folder::at(dir.path().join("cluster"));
+    let asked = group.ask_to_join(tcp(), &folder, &new.address, &token, 3, NodeRole::Worker).await;
+    assert!(matches!(asked, Err(Error::NoAuthority(_))), "{asked:?}");
 }
 
 #[tokio::test]

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use synod_cluster::identity::{
-    Admission, Admitted, Credentials, Error, Folder, Identity, JoinText, Joined, LetIn, MembersOnly,
-    Registrar, Renewal, StillMembers, TlsNetwork, TurnedAway, init, join,
+    Admission, Admitted, Credentials, Error, Folder, Identity, JoinText, Joined, Joining, LetIn, MembersOnly,
+    Registrar, Renewal, StillMembers, TlsNetwork, TurnedAway, init,
 };
 use synod_cluster::offload::Offload;
 use synod_cluster::transport::hello::{Caller, Hello, PROTOCOL};
@@ -94,6 +94,8 @@ pub(crate) struct Group {
     pub(crate) entropy: Arc<TestEntropy>,
     book: Book,
     agreed: Mutex<Agreed>,
+    /// So many admissions are begun and never answered.
+    pub(crate) unanswered: AtomicU64,
 }
 
 #[derive(Clone, Default)]
@@ -114,7 +116,8 @@ struct Agreed {
 impl Group {
     pub(crate) fn new(seed: u64) -> Arc<Self> {
         let (clock, entropy) = (TestClock::noon(), TestEntropy::new(seed));
-        Arc::new(Self { clock, entropy, book: Book::default(), agreed: Mutex::default() })
+        let (book, agreed, unanswered) = (Book::default(), Mutex::default(), AtomicU64::new(0));
+        Arc::new(Self { clock, entropy, book, agreed, unanswered })
     }
 
     /// Applies a command on every node that follows.
@@ -183,8 +186,21 @@ impl Group {
         number: u64,
         role: NodeRole,
     ) -> Result<Joined, Error> {
+        self.joining(wire, folder, address, token, number, role).once().await
+    }
+
+    /// What node `number` asks of the node at an address.
+    pub(crate) fn joining<'a>(
+        &'a self,
+        network: Arc<dyn Network>,
+        folder: &'a Folder,
+        address: &'a str,
+        token: &'a JoinText,
+        number: u64,
+        role: NodeRole,
+    ) -> Joining<'a> {
         let (clock, spec) = (self.clock.clone(), spec(number, ""));
-        join(wire, folder, address, token, spec, role, clock, &*self.entropy).await
+        Joining { network, folder, address, token, spec, role, clock, entropy: &*self.entropy }
     }
 
     /// Joins node `number` by way of `by`, over TCP, and runs it.
@@ -262,6 +278,10 @@ struct TestRegistrar {
 #[async_trait]
 impl Registrar for TestRegistrar {
     async fn admit(&self, spec: NodeSpec, role: NodeRole, token: TokenHash) -> Result<Admitted, String> {
+        let left = |left: u64| left.checked_sub(1);
+        if self.group.unanswered.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left).is_ok() {
+            std::future::pending::<()>().await;
+        }
         let answer = self.group.propose(Command::AdmitNode { spec: Arc::new(spec), role, token });
         let Reply::Admitted { number } = answer.map_err(|refusal| refusal.to_string())? else {
             return Err("a strange answer".to_owned());

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 use synod_cluster::identity::{
-    self, Credentials, Federated, Folder, Identity, JoinText, MembersOnly, TlsNetwork, Word,
+    self, Credentials, Federated, Folder, Identity, JoinText, Joining, MembersOnly, TlsNetwork, Word,
 };
 use synod_cluster::transport::Network;
 use synod_domain::id::NodeId;
@@ -16,7 +16,6 @@ use synod_domain::node::{GossipSecret, Keyring, NodeRole, NodeSpec};
 use synod_domain::sources::{Clock, Entropy};
 use synod_domain::state::State;
 use synod_storage::Storage;
-use tokio::time::Instant;
 
 use crate::node::cluster::{Cluster, Join};
 use crate::node::home::{has_started, kept_id, node_id};
@@ -142,9 +141,6 @@ impl Belonging {
 /// How long a node that joins asks a cluster which does not answer: nodes that are started together come up in any order.
 const JOIN_PATIENCE: Duration = Duration::from_secs(30);
 
-/// The pause between two tries to join.
-const JOIN_PAUSE: Duration = Duration::from_millis(500);
-
 /// Finds out to which cluster the node of this folder belongs, and lets it join one if it shall; `None` when it
 /// stands alone.
 ///
@@ -179,17 +175,17 @@ pub(in crate::node) async fn belonging(
     // Free again for the listener with the certificate that comes of this.
     drop((listener, datagrams));
     let spec = spec(node, cluster, None, own.clone());
-    let begun = Instant::now();
-    let joined = loop {
-        let (network, clock, spec) = (network.clone(), clock.clone(), spec.clone());
-        match identity::join(network, &folder, address, &token, spec, *role, clock, entropy).await {
-            Err(error @ identity::Error::Unanswered(_)) if begun.elapsed() < JOIN_PATIENCE => {
-                tracing::warn!(%error, "joining is tried again");
-                tokio::time::sleep(JOIN_PAUSE).await;
-            }
-            outcome => break outcome?,
-        }
+    let joining = Joining {
+        network: network.clone(),
+        folder: &folder,
+        address,
+        token: &token,
+        spec,
+        role: *role,
+        clock: clock.clone(),
+        entropy,
     };
+    let joined = joining.within(JOIN_PATIENCE).await?;
     let mut identity = joined.identity;
     identity.members.insert(node, own);
     tracing::info!(cluster = identity.cluster, number = identity.number, "has joined");

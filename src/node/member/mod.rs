@@ -223,8 +223,7 @@ impl Member {
         let stop = CancellationToken::new();
         let (died, fatal) = watch::channel(None);
         let lasting = Lasting::until(died.clone(), stop.clone());
-        let serving = serve::serve(listener, Arc::new(door), guarded, stop.clone());
-        let mut tasks = vec![lasting.spawn("answering other nodes", serving)];
+        let mut tasks = Vec::new();
         let here = papers.region().unwrap_or_else(|| spec.region.clone());
         let regions = OtherRegions::new(here, state.clone(), far.network.clone(), far.hello);
         let (federation, federated) = watch::channel(state.read().federation().clone());
@@ -260,6 +259,9 @@ impl Member {
             let renewing = keep_renewed(renewal, roles, stop.clone());
             tasks.push(lasting.spawn("renewing the certificate", renewing));
         }
+        // Not before all that a stranger asks can be answered: the port is open already, and whoever joins may wait there.
+        let serving = serve::serve(listener, Arc::new(door), guarded, stop.clone());
+        tasks.push(lasting.spawn("answering other nodes", serving));
         let chores = Chores {
             me: who.node,
             consensus,

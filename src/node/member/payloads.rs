@@ -2,9 +2,10 @@
 //!
 //! A blob is put on a majority of those who vote at the time. Voters come and go, so each of them looks for what it
 //! lacks when it comes up, when it begins to vote, when the others who vote change, and when a snapshot took the
-//! place of entries; then whoever holds a blob may be replaced, one after the other. Promises that the state is
-//! locked for a page at a time, and that fetching leaves room for those who wait for a blob. Leaves what no node has
-//! to its task, which will say so when it is taken, and results of what has ended to whoever reads them.
+//! place of entries; then whoever holds a blob may be replaced, one after the other. What is still to be done comes
+//! first, the results of what has ended after it. Promises that the state is locked for a page at a time, and that
+//! fetching leaves room for those who wait for a blob. Leaves what no node has to its task, which will say so when it
+//! is taken or asked for.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use synod_cluster::blobs::Copies;
 use synod_cluster::consensus::Consensus;
 use synod_domain::id::{NodeId, TaskId};
 use synod_domain::state::State;
-use synod_domain::task::Task;
+use synod_domain::task::{Outcome, Task};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -58,6 +59,7 @@ enum Page {
     Runs,
     Tasks(Option<TaskId>),
     DeadLetters(Option<TaskId>),
+    Ended(Option<TaskId>),
 }
 
 /// What one round did not get.
@@ -66,6 +68,14 @@ struct Lacking {
     count: u64,
     /// Why the last of them did not come.
     why: String,
+}
+
+impl Lacking {
+    /// Ends a walk that cannot go on, because of `why`.
+    fn none(&mut self, why: String) -> (BTreeSet<[u8; 32]>, Option<Page>) {
+        *self = Self { count: self.count + 1, why };
+        (BTreeSet::new(), None)
+    }
 }
 
 impl Keeper {
@@ -140,10 +150,38 @@ impl Fetching {
         let mut page = Some(Page::Runs);
         while let Some(at) = page {
             let wanted;
-            (wanted, page) = wanted_in(&self.consensus.state().read(), at);
+            (wanted, page) = match at {
+                Page::Ended(before) => self.of_ended(before, &mut lacking).await,
+                Page::Runs | Page::Tasks(_) | Page::DeadLetters(_) => {
+                    wanted_in(&self.consensus.state().read(), at)
+                }
+            };
             self.fetch(wanted, &mut lacking).await;
         }
         lacking
+    }
+
+    /// Returns the results of the next tasks that have ended, and the page after them.
+    async fn of_ended(
+        &self,
+        before: Option<TaskId>,
+        lacking: &mut Lacking,
+    ) -> (BTreeSet<[u8; 32]>, Option<Page>) {
+        let history = self.consensus.history();
+        let read = self.copies.offload().run(move || history.page(before, PAGE_TASKS)).await;
+        let tasks = match read {
+            Ok(Ok(tasks)) => tasks,
+            Ok(Err(error)) => return lacking.none(error.to_string()),
+            Err(error) => return lacking.none(error.to_string()),
+        };
+        let result = |task: &Arc<Task>| match task.end().map(|end| &end.outcome) {
+            Some(Outcome::Completed { result }) => result.blob(),
+            Some(Outcome::Failed { .. } | Outcome::TimedOut { .. } | Outcome::Cancelled { .. }) | None => {
+                None
+            }
+        };
+        let wanted = tasks.iter().filter_map(result).collect();
+        (wanted, tasks.last().map(|last| Page::Ended(Some(last.spec.id))))
     }
 
     async fn fetch(&self, wanted: BTreeSet<[u8; 32]>, lacking: &mut Lacking) {
@@ -177,8 +215,10 @@ fn wanted_in(state: &State, page: Page) -> (BTreeSet<[u8; 32]>, Option<Page>) {
         }
         Page::DeadLetters(before) => {
             let (wanted, last) = of_tasks(state.dead_letters_below(before));
-            (wanted, last.map(|last| Page::DeadLetters(Some(last))))
+            (wanted, Some(last.map_or(Page::Ended(None), |last| Page::DeadLetters(Some(last)))))
         }
+        // They are on the disk.
+        Page::Ended(_) => (BTreeSet::new(), None),
     }
 }
 
