@@ -151,9 +151,16 @@ async fn admit_one(
     let id = TokenId::from_raw(raw);
     let mut hash = [0; 32];
     hash[..16].copy_from_slice(&raw.to_be_bytes());
-    let known = through.read(|state| state.join_tokens().any(|token| token.id == id));
+    let member = through.read(|state| state.node(applicant.node).map(|node| node.number));
+    if let Some(number) = member {
+        // The answer of an earlier try was lost.
+        return Ok(welcome(machine, through, applicant.node, number));
+    }
+    let now = through.now();
+    let is_valid = |token: &JoinToken| token.id == id && token.expires_at > now;
+    let known = through.read(|state| state.join_tokens().any(is_valid));
     if !known {
-        let expires_at = through.now().after(TOKEN_LIFE);
+        let expires_at = now.after(TOKEN_LIFE);
         let token = JoinToken { id, hash, role: NodeRole::Voter, expires_at, used_by: None };
         through.propose(Command::PutJoinToken { token }).await?;
     }
@@ -164,13 +171,15 @@ async fn admit_one(
     };
     let command = Command::AdmitNode { spec: Arc::new(spec), role: NodeRole::Voter, token: hash };
     match through.propose(command).await? {
-        Reply::Admitted { number } => {
-            let mut identity =
-                machine.admissions.0.lock().identity(applicant.node, number, through.keyring());
-            identity.members = through
-                .read(|state| state.nodes().map(|node| (node.spec.id, node.spec.address.clone())).collect());
-            Ok(identity)
-        }
+        Reply::Admitted { number } => Ok(welcome(machine, through, applicant.node, number)),
         reply => Err(Error::Cluster(format!("the admission was answered by {reply:?}"))),
     }
+}
+
+/// Tells who was admitted what a member needs to know.
+fn welcome(machine: &Machine, through: &Node, node: NodeId, number: u64) -> ClosedIdentity {
+    let mut identity = machine.admissions.0.lock().identity(node, number, through.keyring());
+    let place = |known: &Arc<synod::node::domain::node::Node>| (known.spec.id, known.spec.address.clone());
+    identity.members = through.read(|state| state.nodes().map(place).collect());
+    identity
 }

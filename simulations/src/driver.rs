@@ -121,6 +121,8 @@ impl Driver<'_> {
             hear(now);
         }
         self.strike(now);
+        let is_missed = |site: &Site| !site.gone && (site.flipped || site.back_at.is_some());
+        self.shared.misses_one.store(self.sites.iter().any(is_missed), Ordering::Relaxed);
         // Whoever ends before all have stood at one place is missed there.
         let may_stay_away = self.shared.phase() == Phase::Closing && self.shared.has_rested();
         for place in 0..self.sites.len() {
@@ -274,7 +276,8 @@ impl Driver<'_> {
                 && site.machine.order() == Order::None
                 && site.machine.voters.load(Ordering::Relaxed) == count
         };
-        if fault.kind().is_destructive() && !there.iter().all(is_whole) {
+        let may_miss_one = there.iter().all(is_whole) && !self.shared.votes_move.load(Ordering::Relaxed);
+        if fault.kind().is_destructive() && !may_miss_one {
             return false;
         }
         // The other of two is no majority: nobody could agree on a new member in its place.

@@ -162,6 +162,13 @@ pub enum Fact {
         /// What it said.
         why: String,
     },
+    /// The node could not read the result of a task, and said so; it is asked again.
+    NoResult {
+        /// Of which.
+        task: TaskId,
+        /// What it said.
+        why: String,
+    },
     /// Everything that is paused, looked up.
     Paused(Vec<Pausable>),
     /// A token that was acknowledged, looked up.
@@ -461,7 +468,7 @@ impl Fact {
     pub fn concerns(&self, task: TaskId) -> bool {
         match self {
             Self::Stands(standing) => standing.task == task,
-            Self::Unread { task: of, .. } => *of == task,
+            Self::Unread { task: of, .. } | Self::NoResult { task: of, .. } => *of == task,
             Self::Acts { task: of, .. } | Self::Uses { task: of, .. } | Self::Used { task: of, .. } => {
                 *of == task
             }

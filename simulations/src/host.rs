@@ -53,12 +53,20 @@ pub(crate) async fn live(machine: Arc<Machine>) {
         match machine.order() {
             Order::None => {}
             Order::Stop => break,
-            Order::Leave => match node.leave().await {
-                Ok(()) => break,
-                // Without the others it cannot, and stays. Whether it votes is to be counted again.
-                Err(_) => {
-                    machine.voters.store(0, Ordering::Relaxed);
+            Order::Leave => tokio::select! {
+                biased;
+                left = node.leave() => match left {
+                    Ok(()) => break,
+                    // Without the others it cannot, and stays. Whether it votes is to be counted again.
+                    Err(_) => {
+                        machine.voters.store(0, Ordering::Relaxed);
+                        machine.tell(Order::None);
+                    }
+                },
+                // Whoever runs it sees that it has ended, and does not wait for its farewell. It may still have a vote.
+                reason = node.failed() => {
                     machine.tell(Order::None);
+                    return machine.has_failed(reason);
                 }
             },
         }

@@ -37,7 +37,7 @@ impl Seeded {
             Some("partition")
         } else if matches!(self.mutant, Mutant::PurgeTooEarly) {
             // It shows when the power goes between the purge of what was on its way and the next write of the mirror.
-            Some("crash,slow-disk")
+            Some("crash")
         } else {
             None
         }

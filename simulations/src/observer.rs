@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use synod::node::domain::id::TaskId;
-use synod::node::domain::task::Task;
+use synod::node::domain::task::{Phase, Task};
 use synod::node::events::{Happening, Heard, Subscription};
 use synod::node::storage::{MemoryDisk, Record, decode, encode};
 use synod::node::{Error, LogRecord, Node};
@@ -23,6 +23,12 @@ use crate::{trace, workload};
 
 /// The pause between two looks whether a node has caught up.
 const LOOK: Duration = Duration::from_millis(10);
+
+/// How often the last look asks for a result that cannot be read: more often than copies of it are away.
+const READS_MAX: u32 = 10;
+
+/// The pause between two of these.
+const READ_AGAIN: Duration = Duration::from_secs(1);
 
 /// Observes one life of a node.
 pub(crate) struct Observer {
@@ -275,9 +281,22 @@ fn standing(task: &Task) -> Standing {
     }
 }
 
-/// Returns the attempt that a task's result says it is of.
+/// Returns the attempt that a task's result says it is of. What cannot be read is asked for again, as people do, and
+/// the reason is noted.
 async fn result_of(machine: &Machine, node: &Node, task: &Task) -> Option<u32> {
-    let result = node.result(task).await.ok()?;
+    let mut tries = 0;
+    let result = loop {
+        match node.result(task).await {
+            Ok(result) => break result,
+            Err(_) if task.phase() != Phase::Completed => return None,
+            Err(error) => machine.note(Fact::NoResult { task: task.spec.id, why: error.to_string() }),
+        }
+        tries += 1;
+        if tries == READS_MAX {
+            return None;
+        }
+        sleep(READ_AGAIN).await;
+    };
     let value = serde_json::from_slice::<Value>(&result).ok()?;
     match value.get("attempt").and_then(Value::as_u64) {
         Some(attempt) => u32::try_from(attempt).ok(),

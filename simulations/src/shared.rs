@@ -64,6 +64,10 @@ pub(crate) struct Shared {
     left_out: LeftOut,
     /// Who is in it.
     pub(crate) cast: Cast,
+    /// Whether somebody asks for another vote to be given or taken, and not every node may have heard of it.
+    pub(crate) votes_move: AtomicBool,
+    /// Whether a machine is away, or has a damaged disk that will be found out and replaced.
+    pub(crate) misses_one: AtomicBool,
     /// How many operations each client has done or left out.
     operations: Mutex<BTreeMap<Arc<str>, u64>>,
     questions: AtomicU64,
@@ -92,6 +96,8 @@ impl Shared {
             there: Mutex::default(),
             left_out,
             cast,
+            votes_move: AtomicBool::new(false),
+            misses_one: AtomicBool::new(false),
             operations: Mutex::default(),
             questions: AtomicU64::new(0),
         }

@@ -62,6 +62,7 @@ impl fmt::Display for Record {
             Fact::Panicked { message } => write!(f, "panic   {message}"),
             Fact::Stands(standing) => write!(f, "stands  {standing}"),
             Fact::Unread { task, why } => write!(f, "unread  {task}: {why}"),
+            Fact::NoResult { task, why } => write!(f, "unread  the result of {task}: {why}"),
             Fact::Paused(what) => {
                 f.write_str("paused ")?;
                 what.iter().try_for_each(|what| write!(f, " {}", what.path()))

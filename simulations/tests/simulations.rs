@@ -53,8 +53,8 @@ fn different_seeds_give_different_traces() {
 }
 
 #[test]
-fn ten_seeds_with_crashes_of_one_node_hold_all_judges() {
-    for seed in 0..10 {
+fn four_seeds_with_crashes_of_one_node_hold_all_judges() {
+    for seed in 0..4 {
         let output = simulate(seed, 1, 15, "crash");
         assert!(output.status.success(), "{}", said(&output));
         assert!(String::from_utf8_lossy(&output.stdout).contains(" fault   "), "seed {seed}");
@@ -70,8 +70,8 @@ fn five_seeds_with_all_faults_of_one_node_hold_all_judges() {
 }
 
 #[test]
-fn five_seeds_with_all_faults_of_three_nodes_hold_all_judges() {
-    for seed in 20..25 {
+fn two_seeds_with_all_faults_of_three_nodes_hold_all_judges() {
+    for seed in 20..22 {
         let output = simulate(seed, 3, 12, "all");
         assert!(output.status.success(), "{}", said(&output));
     }

@@ -2,8 +2,8 @@
 //!
 //! Source: domain, laws of order; issue 5. The order is that of the log, and the times are those of its entries, so both
 //! are exact, on whatever node and whatever its clock does. A mailbox ages when it gives something out, before it does.
-//! Events may be lost with a crash of all nodes: whoever is the first to start again begins with nothing known, and what
-//! was returned counts again when it is said to be ready.
+//! Events may be lost with a crash: what stands as held waits no more, and after a crash of all nodes whoever is the
+//! first to start again begins with nothing known. What was returned counts again when it is said to be ready.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -58,6 +58,8 @@ fn look(history: &[Record]) -> Verdict {
                 checked += 1;
             }
             Fact::Happened { event, at, .. } => mailboxes.hear(event, *at),
+            // That it was given out may be news which a crash took along.
+            Fact::Stands(standing) if standing.holder.is_some() => mailboxes.waits(standing.task, None),
             _ => {}
         }
     }
@@ -127,6 +129,9 @@ impl Mailboxes {
 
 #[cfg(test)]
 mod tests {
+    use synod::node::domain::task::Phase;
+
+    use crate::history::Standing;
     use crate::judges::histories::*;
 
     use super::*;
@@ -154,6 +159,20 @@ mod tests {
         let after = [submitted_in(1, 1, Lane::Critical), submitted_in(2, 2, Lane::Low), leased(3, 2, 1)];
         let before = [paused, Fact::Stopped, Fact::Starting { life: 2 }];
         assert_eq!(look(&history(before.into_iter().chain(after))), Ok(1));
+    }
+
+    #[test]
+    fn what_stands_as_held_does_not_wait() {
+        let facts = || [submitted_in(1, 1, Lane::Critical), submitted_in(2, 2, Lane::Low)];
+        let held = Fact::Stands(Standing {
+            task: task(1),
+            phase: Some(Phase::Running),
+            attempt: 1,
+            holder: Some(agent(9)),
+            result_of: None,
+        });
+        assert!(look(&history(facts().into_iter().chain([held, leased(3, 2, 1)]))).is_ok());
+        assert!(look(&history(facts().into_iter().chain([leased(3, 2, 1)]))).is_err());
     }
 
     #[test]

@@ -61,6 +61,8 @@ fn look(history: &[Record]) -> Verdict {
                     return broken(place, Some(task), what);
                 }
             }
+            // Whether a task may be unreadable is for "acknowledged exists" to say.
+            Fact::Unread { task, .. } => drop(unread.remove(task)),
             Fact::Closed => {
                 if let Some((task, place)) = unread.first_key_value() {
                     return broken(*place, Some(*task), "it has completed and its result cannot be read");

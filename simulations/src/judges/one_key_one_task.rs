@@ -1,13 +1,14 @@
 //! An idempotency key names one task, however often it is sent and whatever crashed in between.
 //!
-//! A key is remembered for a day. Clocks of a world jump by as much, so whoever asks again later by that clock, as ids tell
-//! it, may be given a new task.
+//! A key is remembered for a day. Clocks of a world jump by as much, so whoever asks again later may be given a new task:
+//! later by the time of the log, which the events tell, or by that of the ids where nobody told the events.
 //!
 //! Source: issue 2, idempotency keys. The same key with other content is refused, never answered.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use synod::node::domain::event::Event;
 use synod::node::domain::id::TaskId;
 use synod::node::domain::limits::Limits;
 
@@ -26,13 +27,33 @@ const CONFLICT: &str = "idempotency_conflict";
 /// How much later than its id was made a task may have been taken: by then its key was older than the ids tell.
 const ON_ITS_WAY: Duration = Duration::from_secs(10 * 60);
 
-/// Tells whether a key was forgotten between two tasks, by the clock that their ids were made from.
-fn forgotten_between(first: TaskId, second: TaskId) -> bool {
-    let made = |task: TaskId| Duration::from_millis(u64::try_from(task.raw() >> 80).unwrap_or(u64::MAX));
-    made(second).saturating_sub(made(first)) + ON_ITS_WAY > Limits::default().idempotency
+/// When tasks were taken, by the time of the log.
+struct Taken(BTreeMap<TaskId, Duration>);
+
+impl Taken {
+    fn of(history: &[Record]) -> Self {
+        let submitted = history.iter().filter_map(|record| match &record.fact {
+            Fact::Happened { at, event: Event::TaskSubmitted { task, .. }, .. } => {
+                Some((*task, Duration::from_millis(at.as_millis())))
+            }
+            _ => None,
+        });
+        Self(submitted.collect())
+    }
+
+    /// Tells whether the key of one task was forgotten when the other was taken.
+    fn forgotten_between(&self, first: TaskId, second: TaskId) -> bool {
+        let made = |task: TaskId| Duration::from_millis(u64::try_from(task.raw() >> 80).unwrap_or(u64::MAX));
+        let remembered = Limits::default().idempotency;
+        match (self.0.get(&first), self.0.get(&second)) {
+            (Some(first), Some(second)) => second.saturating_sub(*first) > remembered,
+            _ => made(second).saturating_sub(made(first)) + ON_ITS_WAY > remembered,
+        }
+    }
 }
 
 fn look(history: &[Record]) -> Verdict {
+    let taken = Taken::of(history);
     let mut asked = BTreeMap::new();
     let mut named = BTreeMap::new();
     let mut checked = 0;
@@ -46,7 +67,7 @@ fn look(history: &[Record]) -> Verdict {
                 checked += 1;
                 let (_, key_text) = key;
                 let (first, of) = named.entry(*key).or_insert((*task, *content));
-                if forgotten_between(*first, *task) {
+                if taken.forgotten_between(*first, *task) {
                     (*first, *of) = (*task, *content);
                 }
                 if first != task {
@@ -103,6 +124,18 @@ mod tests {
             look(&history([submit(1, 7, at(0)), submit(2, 8, at(25)), submit(3, 8, at(26))].concat()))
                 .is_err()
         );
+    }
+
+    #[test]
+    fn a_day_later_by_the_log_a_key_names_a_new_task_whatever_the_ids_say() {
+        let taken = |number: u64, hours: u64| match submitted(number, number.into()) {
+            Fact::Happened { index, event, .. } => happened_at(index, hours * 3_600_000, event),
+            other => other,
+        };
+        let [first, second] = [submit(1, 7, 1), submit(2, 7, 2)];
+        let told = |hours| [first.to_vec(), vec![taken(1, 0), taken(2, hours)], second.to_vec()].concat();
+        assert!(look(&history(told(25))).is_ok());
+        assert!(look(&history(told(23))).is_err());
     }
 
     #[test]

@@ -17,6 +17,9 @@ pub(super) const JUDGE: Judge = Judge {
 /// What a node says that has no room for what it writes at its start.
 const NO_ROOM: &str = "the disk has no room";
 
+/// What a node says whose log is empty and which finds no whole snapshot that says why.
+const NOTHING_LEFT: &str = "the log ends at nothing but was synced through";
+
 /// What excuses the failures of one node.
 #[derive(Default)]
 struct Excuses {
@@ -32,6 +35,9 @@ struct Excuses {
     leaves: bool,
     /// Whether its log is not what was written: a bit is another, or the end is gone. Other damage is made good.
     damaged: bool,
+    /// Whether a snapshot is not what was written: it may have been the one that a log was emptied for, and then
+    /// nobody can tell that log from one that was lost.
+    unexplained: bool,
 }
 
 fn look(history: &[Record]) -> Verdict {
@@ -50,7 +56,9 @@ fn look(history: &[Record]) -> Verdict {
                     Fault::BitFlip { part: Part::Log, .. } | Fault::LostFile { part: Part::Log, .. } => {
                         node.damaged = true;
                     }
-                    Fault::EmptyDisk { .. } => node.damaged = false,
+                    Fault::BitFlip { part: Part::Snapshots, .. }
+                    | Fault::LostFile { part: Part::Snapshots, .. } => node.unexplained = true,
+                    Fault::EmptyDisk { .. } => (node.damaged, node.unexplained) = (false, false),
                     Fault::Leave { .. } | Fault::StayOut { .. } => node.leaves = true,
                     _ => {}
                 }
@@ -66,6 +74,9 @@ fn look(history: &[Record]) -> Verdict {
             Fact::Admitted { .. } => node.leaves = false,
             Fact::NodeFailed { reason } if node.leaves && reason.contains(WAS_REMOVED) => {}
             Fact::NodeFailed { .. } if node.damaged => node.damaged = false,
+            Fact::NodeFailed { reason } if node.unexplained && reason.contains(NOTHING_LEFT) => {
+                node.unexplained = false;
+            }
             Fact::NodeFailed { .. } if node.failed_syncs > 0 => node.failed_syncs -= 1,
             Fact::NodeFailed { .. } if node.failed_reads > 0 => node.failed_reads -= 1,
             Fact::NodeFailed { reason } => return broken(place, None, format!("the node failed: {reason}")),
@@ -108,6 +119,16 @@ mod tests {
         assert!(look(&history([flip(Part::State), failed()])).is_err());
         let full = Fault::FullDisk { node: 1, lasts: Duration::ZERO, bytes: 0 };
         assert!(look(&history([Fact::Injected(full), failed()])).is_err());
+    }
+
+    #[test]
+    fn a_damaged_snapshot_excuses_that_an_empty_log_is_refused_once_and_nothing_else() {
+        let flip = || Fact::Injected(Fault::BitFlip { node: 1, part: Part::Snapshots, position: 0 });
+        let refuses = || Fact::NodeFailed { reason: format!("{NOTHING_LEFT} 352") };
+        assert_eq!(look(&history([flip(), refuses()])), Ok(0));
+        assert!(look(&history([flip(), refuses(), refuses()])).is_err());
+        assert!(look(&history([flip(), failed()])).is_err());
+        assert!(look(&history([refuses()])).is_err());
     }
 
     #[test]

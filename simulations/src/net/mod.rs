@@ -93,13 +93,10 @@ impl Network for Net {
         self.wires.pass(self.me, peer).await;
         let stream = TcpStream::connect(socket).await.map_err(|error| unreachable(address, error))?;
         self.wires.pass(peer, self.me).await;
-        // A certificate would show it.
+        // A certificate would show it. Nobody has refused this node by that.
         let found = self.wires.living(peer);
         if to.node.is_some_and(|wanted| found != Some(wanted)) {
-            return Err(Error::Refused {
-                address: to.address.clone(),
-                why: "another node is there".to_owned(),
-            });
+            return Err(unreachable(address, "another node is there"));
         }
         Ok(Box::new(GatedStream::new(stream, self.me, peer, self.wires.clone())))
     }

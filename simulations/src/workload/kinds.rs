@@ -93,9 +93,10 @@ impl Workload {
         matches!(self, Self::Submits | Self::Keys | Self::Retries)
     }
 
-    /// Tells whether a world that has it may happen to show nothing of it.
+    /// Tells whether a world that has it may happen to show nothing of it. Votes are left alone while a machine is not
+    /// whole, which may be all the time.
     const fn is_chance(self) -> bool {
-        matches!(self, Self::Large | Self::Deadly | Self::Redrives)
+        matches!(self, Self::Large | Self::Deadly | Self::Redrives | Self::Roles)
     }
 
     /// Tells whether a world of so many nodes can have it.

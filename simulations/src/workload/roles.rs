@@ -4,6 +4,7 @@
 //! survive what it was to survive.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use synod::node::Node;
@@ -19,6 +20,9 @@ use crate::workload::question::ask;
 
 /// The pause between two tries to let all vote again.
 const AGAIN: Duration = Duration::from_millis(500);
+
+/// How long it takes until a node that shall vote, or not, is counted as one that does not.
+const COUNTED: Duration = Duration::from_millis(500);
 
 /// How long it waits for another to lead.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -38,8 +42,8 @@ pub(super) async fn run(node: Arc<Node>, shared: Arc<Machine>, life: u32) {
             let all: Vec<NodeId> = node.read(|state| state.nodes().map(|known| known.spec.id).collect());
             match voteless.first() {
                 Some(chosen) => change(&node, &shared, *chosen, NodeRole::Voter).await,
-                // Of two, nobody can be spared.
-                None if all.len() > 2 => {
+                // Of two nobody can be spared, and of three only while the others are whole.
+                None if all.len() > 2 && !shared.misses_one.load(Ordering::Relaxed) => {
                     if let Some(chosen) = stream.pick(&all) {
                         change(&node, &shared, *chosen, NodeRole::Worker).await;
                     }
@@ -48,7 +52,10 @@ pub(super) async fn run(node: Arc<Node>, shared: Arc<Machine>, life: u32) {
             }
         }
         let pause = stream.millis(500, 5_000);
-        sleep(pause).await;
+        // By then every node that hears anything has counted the votes again.
+        sleep(COUNTED).await;
+        shared.votes_move.store(false, Ordering::Relaxed);
+        sleep(pause.saturating_sub(COUNTED)).await;
     }
     while shared.phase() != Phase::Closing {
         for chosen in voteless(&node) {
@@ -66,6 +73,7 @@ fn voteless(node: &Node) -> Vec<NodeId> {
 }
 
 async fn change(node: &Node, shared: &Machine, of: NodeId, role: NodeRole) {
+    shared.votes_move.store(true, Ordering::Relaxed);
     let call = node.set_node_role(of, role);
     // What it could not do is noted with its answer.
     let _ = ask(shared, &REGENT.into(), Request::SetRole { node: of, role }, call, |()| Answer::Done).await;

@@ -1,5 +1,5 @@
-//! Every seed whose world once failed, as `synod simulate` makes it: with all the faults and clients that it draws. What
-//! each was is in the table of docs/SIMULATION.md.
+//! A seed of each failure that worlds once found, as `synod simulate` makes it: with all the faults and clients that it
+//! draws. What each was is in the table of docs/SIMULATION.md, with the other seeds that found the same.
 
 use synod_simulations::Scenario;
 use synod_simulations::process::alone;
@@ -21,6 +21,19 @@ fn one_node_seed_7_stops_no_time_when_its_clock_is_put_right() {
 }
 
 #[test]
+fn three_nodes_seed_1_refuses_an_empty_log_whose_snapshot_is_damaged() {
+    alone(|| holds_as_drawn(1, 3));
+}
+
+#[test]
+fn three_nodes_seed_2_takes_no_vote_from_one_of_two_who_are_left() {
+    alone(|| {
+        let outcome = Scenario::drawn(2, 3, s(10)).run();
+        assert!(outcome.report.holds(), "{}\n{}", outcome.report, outcome.tail(60));
+    });
+}
+
+#[test]
 fn three_nodes_seed_48_has_somebody_to_claim_to_the_end() {
     alone(|| holds_as_drawn(48, 3));
 }
@@ -33,6 +46,61 @@ fn three_nodes_seed_342_finishes_a_purge_that_a_power_loss_cut_off() {
 #[test]
 fn three_nodes_seed_491_finishes_a_purge_that_a_power_loss_cut_off() {
     alone(|| holds_as_drawn(491, 3));
+}
+
+#[test]
+fn three_nodes_seed_88_asks_something_of_every_workload() {
+    alone(|| holds_as_drawn(88, 3));
+}
+
+#[test]
+fn three_nodes_seed_141_says_which_row_of_history_is_damaged() {
+    alone(|| holds_as_drawn(141, 3));
+}
+
+#[test]
+fn three_nodes_seed_205_gives_a_newcomer_another_permission_when_the_first_has_expired() {
+    alone(|| holds_as_drawn(205, 3));
+}
+
+#[test]
+fn three_nodes_seed_323_takes_no_vote_while_a_disk_waits_to_be_thrown_away() {
+    alone(|| holds_as_drawn(323, 3));
+}
+
+#[test]
+fn three_nodes_seed_400_takes_nobody_at_an_old_address_for_a_refusal() {
+    alone(|| holds_as_drawn(400, 3));
+}
+
+#[test]
+fn three_nodes_seed_764_keeps_a_large_result_when_all_who_took_it_have_left() {
+    alone(|| holds_as_drawn(764, 3));
+}
+
+#[test]
+fn three_nodes_seed_960_starts_on_a_snapshot_that_ends_before_its_log_begins() {
+    alone(|| holds_as_drawn(960, 3));
+}
+
+#[test]
+fn three_nodes_seed_1048_makes_another_snapshot_for_a_damaged_one() {
+    alone(|| holds_as_drawn(1048, 3));
+}
+
+#[test]
+fn three_nodes_seed_1322_does_not_think_that_what_is_held_still_waits() {
+    alone(|| holds_as_drawn(1322, 3));
+}
+
+#[test]
+fn three_nodes_seed_1668_sees_that_a_node_ends_while_it_leaves() {
+    alone(|| holds_as_drawn(1668, 3));
+}
+
+#[test]
+fn three_nodes_seed_2039_forgets_a_key_by_the_time_of_the_log() {
+    alone(|| holds_as_drawn(2039, 3));
 }
 
 #[test]
