@@ -174,6 +174,8 @@ impl Args {
             Event::TaskKept { task, .. } | Event::TaskRefusedThere { task, .. } => self.envoy.touch(*task),
             Event::TaskOffered { .. }
             | Event::TaskForwarded { .. }
+            | Event::TaskParked { .. }
+            | Event::Governed { .. }
             | Event::TaskStarted { .. }
             | Event::TaskProgressed { .. }
             | Event::DeadLetterRemoved { .. }

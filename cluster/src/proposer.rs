@@ -460,64 +460,16 @@ impl InFlight {
 /// Tells whether a command makes the disk fuller for long. The others end work or govern it: they must
 /// pass on a full disk, or nothing would ever get emptier.
 fn creates_work(command: &Command) -> bool {
-    match command {
+    matches!(
+        command,
         Command::Submit { .. }
-        | Command::StartRun { .. }
-        | Command::Redrive { .. }
-        | Command::KeepForRegion { .. }
-        | Command::TakeOffered { .. }
-        | Command::RefuseOffered { .. } => true,
-        Command::SetLimits { .. }
-        | Command::SetWeight { .. }
-        | Command::StartNode { .. }
-        | Command::PutPool { .. }
-        | Command::ScalePool { .. }
-        | Command::RemovePool { .. }
-        | Command::RegisterAgent { .. }
-        | Command::SetStanding { .. }
-        | Command::RemoveAgent { .. }
-        | Command::Claim { .. }
-        | Command::Start { .. }
-        | Command::Heartbeat { .. }
-        | Command::Complete { .. }
-        | Command::Fail { .. }
-        | Command::Release { .. }
-        | Command::Cancel { .. }
-        | Command::Purge { .. }
-        | Command::SetLane { .. }
-        | Command::EndRun { .. }
-        | Command::RetireAgent { .. }
-        | Command::RetirePool { .. }
-        | Command::Pause { .. }
-        | Command::Resume { .. }
-        | Command::PutToken { .. }
-        | Command::RotateToken { .. }
-        | Command::RevokeToken { .. }
-        | Command::AdmitNode { .. }
-        | Command::MarkNode { .. }
-        | Command::DrainNode { .. }
-        | Command::SetNodeRole { .. }
-        | Command::RemoveNode { .. }
-        | Command::PutJoinToken { .. }
-        | Command::RevokeJoinToken { .. }
-        | Command::InstallGossipKey { .. }
-        | Command::UseGossipKey { .. }
-        | Command::RemoveGossipKey { .. }
-        | Command::PutRegionToken { .. }
-        | Command::AdmitRegion { .. }
-        | Command::AdmitRegionAs { .. }
-        | Command::KnowRegion { .. }
-        | Command::SeeRegion { .. }
-        | Command::RemoveRegion { .. }
-        | Command::LoseRegion { .. }
-        | Command::ShareRing { .. }
-        | Command::OfferToRegion { .. }
-        | Command::ForwardedTo { .. }
-        | Command::RegionRefused { .. }
-        | Command::TakeHere { .. }
-        | Command::BeginTerm { .. }
-        | Command::ClaimOnce { .. } => false,
-    }
+            | Command::SubmitWith { .. }
+            | Command::StartRun { .. }
+            | Command::Redrive { .. }
+            | Command::KeepForRegion { .. }
+            | Command::TakeOffered { .. }
+            | Command::RefuseOffered { .. }
+    )
 }
 
 /// Returns roughly how many bytes a command takes: its payload, and a flat guess for the rest.
@@ -526,6 +478,7 @@ fn weight(command: &Command) -> usize {
     const REST: usize = 128;
     REST + match command {
         Command::Submit { spec }
+        | Command::SubmitWith { spec, .. }
         | Command::KeepForRegion { spec, .. }
         | Command::TakeOffered { spec, .. } => {
             let labels: usize = spec.labels.values().map(|value| value.len() + REST).sum();

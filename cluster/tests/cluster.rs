@@ -16,6 +16,7 @@ mod cluster {
     mod elections;
     mod faults;
     mod formats;
+    mod governing_formats;
     mod group;
     mod history;
     mod membership;

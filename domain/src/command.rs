@@ -19,6 +19,7 @@ use crate::pause::Pausable;
 use crate::payload::Payload;
 use crate::region::Route;
 use crate::task::{Lane, Progress, TaskSpec, Usage};
+use crate::terms::Terms;
 use crate::time::Timestamp;
 use crate::token::{TokenHash, TokenSpec};
 
@@ -457,5 +458,12 @@ pub enum Command {
         region: Name,
         /// Why, for a person. It stands in each of those tasks.
         reason: Arc<str>,
+    },
+    /// Submits a task on terms of its own.
+    SubmitWith {
+        /// What is asked for.
+        spec: Arc<TaskSpec>,
+        /// On which terms.
+        terms: Arc<Terms>,
     },
 }

@@ -4,6 +4,9 @@
 //! to some only, is in [`about`].
 
 mod about;
+mod governing;
+
+pub use governing::Governing;
 
 use std::sync::Arc;
 
@@ -310,5 +313,31 @@ pub enum Event {
         workspace: Name,
         /// Which region has it.
         region: Name,
+    },
+    /// A task's turn had come, and something holds it back.
+    TaskParked {
+        /// Which task.
+        task: TaskId,
+        /// Whose.
+        workspace: Name,
+        /// The word for what holds it back, as [`ParkedOn::word`](crate::parking::ParkedOn::word) says it.
+        on: Arc<str>,
+        /// What holds it back, for a person.
+        what: Arc<str>,
+    },
+    /// Something happened to what governs.
+    Governed {
+        /// What.
+        what: Governing,
+        /// To which policy, budget, breaker and so on: its name or id.
+        subject: Arc<str>,
+        /// Whose it is, if it is somebody's.
+        workspace: Option<Name>,
+        /// The task that it is about, if it is about one.
+        task: Option<TaskId>,
+        /// The agent that it is about, if it is about one.
+        agent: Option<AgentId>,
+        /// More of it, for a person.
+        detail: Arc<str>,
     },
 }

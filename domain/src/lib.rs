@@ -22,12 +22,14 @@ pub mod capability;
 pub mod federation;
 pub mod limits;
 pub mod node;
+pub mod parking;
 pub mod pause;
 pub mod payload;
 pub mod permission;
 pub mod retry;
 pub mod run;
 pub mod task;
+pub mod terms;
 pub mod token;
 pub mod totals;
 

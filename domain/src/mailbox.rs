@@ -157,6 +157,11 @@ impl Mailbox {
         self.first(offered, paused).map(|(lane, _)| lane)
     }
 
+    /// Returns the lane and the task that the next take would give.
+    pub fn next(&self, offered: &Capabilities, paused: &Paused) -> Option<(Lane, TaskId)> {
+        self.first(offered, paused).map(|(lane, item)| (lane, item.task))
+    }
+
     /// Returns the task that the next take would give.
     pub fn peek(&self, offered: &Capabilities, paused: &Paused) -> Option<TaskId> {
         self.first(offered, paused).map(|(_, item)| item.task)

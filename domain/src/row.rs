@@ -21,6 +21,7 @@ use crate::region::{Arrival, Declined, Pointer, Route};
 use crate::reply::Applied;
 use crate::run::Run;
 use crate::task::{MailboxId, Phase, Task};
+use crate::terms::Terms;
 use crate::time::Timestamp;
 use crate::token::Token;
 use crate::totals::{Today, Totals};
@@ -72,6 +73,8 @@ pub enum RowKey {
     Route(TaskId),
     /// Which clusters the other regions are.
     Clusters,
+    /// The terms of a task.
+    Terms(TaskId),
 }
 
 /// Everything but history sorts below this byte; a start reads the keys up to it.
@@ -79,7 +82,14 @@ pub const HISTORY_PREFIX: u8 = b'h';
 
 /// The first bytes of all other keys. A start reads and checks the rows behind them and leaves history,
 /// which may be large, to whoever asks for it.
-pub const LIVE_PREFIXES: [u8; 21] = *b"ABCDEFGHIJKLMNOPRTUWY";
+pub const LIVE_PREFIXES: [u8; 22] = *b"ABCDEFGHIJKLMNOPRTUWXY";
+
+/// The first byte of all rows about what governs; the second says which kind it is.
+const GOVERNING_PREFIX: u8 = b'X';
+
+fn governing(kind: u8, rest: &[u8]) -> Vec<u8> {
+    [&[GOVERNING_PREFIX, kind], rest].concat()
+}
 
 impl RowKey {
     /// Returns the key's bytes; they sort as the keys do within a kind.
@@ -125,6 +135,7 @@ impl RowKey {
             Self::Route(task) => with_id(b'I', task.raw()),
             // Who others are.
             Self::Clusters => vec![b'O'],
+            Self::Terms(task) => governing(b't', &task.raw().to_be_bytes()),
         }
     }
 }
@@ -221,6 +232,8 @@ pub enum Row {
     Declined(TaskId, Declined),
     /// Which clusters the other regions are.
     Clusters(BTreeMap<Name, Identified>),
+    /// The terms of a task.
+    Terms(TaskId, Arc<Terms>),
 }
 
 /// What changed since it was last asked.
@@ -261,9 +274,11 @@ mod tests {
             RowKey::Clusters,
             RowKey::Token(TokenId::from_raw(1)),
             RowKey::Pause(Pausable::Mailbox(MailboxId::Open)),
+            RowKey::Terms(TaskId::from_raw(1)),
         ];
         let mut first: Vec<u8> = live.iter().map(|key| key.to_bytes()[0]).collect();
         first.sort_unstable();
+        first.dedup();
         assert_eq!(first, LIVE_PREFIXES);
         assert_eq!(RowKey::History(TaskId::from_raw(1)).to_bytes()[0], HISTORY_PREFIX);
     }

@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::capability::Capabilities;
 use crate::id::{AgentId, RunId, TaskId};
 use crate::name::Name;
+use crate::parking::Parking;
 use crate::payload::Payload;
 use crate::region::Forwarding;
 use crate::retry::RetryPolicy;
@@ -212,6 +213,11 @@ pub enum TaskStatus {
         /// Where it shall go, and how far that is.
         forwarding: Box<Forwarding>,
     },
+    /// Its turn had come, and something holds it back; in no mailbox meanwhile.
+    Parked {
+        /// What, and since when.
+        parking: Box<Parking>,
+    },
 }
 
 /// How and when a task ended.
@@ -395,9 +401,10 @@ impl Task {
     /// Returns the word for where the task is.
     pub const fn phase(&self) -> Phase {
         match &self.status {
-            TaskStatus::Waiting { .. } | TaskStatus::BackingOff { .. } | TaskStatus::Kept { .. } => {
-                Phase::Pending
-            }
+            TaskStatus::Waiting { .. }
+            | TaskStatus::BackingOff { .. }
+            | TaskStatus::Kept { .. }
+            | TaskStatus::Parked { .. } => Phase::Pending,
             TaskStatus::Scheduled { .. } => Phase::Scheduled,
             TaskStatus::Running { .. } => Phase::Running,
             TaskStatus::Ended(end) => end.outcome.phase(),
@@ -411,7 +418,8 @@ impl Task {
             TaskStatus::Waiting { .. }
             | TaskStatus::BackingOff { .. }
             | TaskStatus::Ended(_)
-            | TaskStatus::Kept { .. } => None,
+            | TaskStatus::Kept { .. }
+            | TaskStatus::Parked { .. } => None,
         }
     }
 
@@ -423,13 +431,22 @@ impl Task {
             | TaskStatus::BackingOff { .. }
             | TaskStatus::Scheduled { .. }
             | TaskStatus::Running { .. }
-            | TaskStatus::Ended(_) => None,
+            | TaskStatus::Ended(_)
+            | TaskStatus::Parked { .. } => None,
         }
     }
 
     /// Returns the mailbox of this region that it is for; none while it is kept for another.
     pub fn mailbox_here(&self) -> Option<&MailboxId> {
         if self.forwarding().is_some() { None } else { Some(&self.spec.mailbox) }
+    }
+
+    /// Returns what holds it back although its turn had come, if something does.
+    pub const fn parking(&self) -> Option<&Parking> {
+        match &self.status {
+            TaskStatus::Parked { parking } => Some(parking),
+            _ => None,
+        }
     }
 
     /// Returns how it ended, if it has.

@@ -15,6 +15,7 @@ use crate::capability::Capabilities;
 use crate::id::AgentId;
 use crate::mailbox_path;
 use crate::name::Name;
+use crate::parking::{self, ParkedOn};
 use crate::pause::{self, Pausable};
 use crate::spread::Shortfall;
 use crate::task::{AttemptEnd, Lane, MailboxId, Phase, Progress, Task};
@@ -179,6 +180,18 @@ pub enum Why {
         /// Since when the region that it was offered to is removed, if it is.
         removed: Option<Timestamp>,
     },
+    /// Its turn had come, and something holds it back.
+    HeldBack {
+        /// What.
+        #[serde(serialize_with = "parking::text::serialize")]
+        on: ParkedOn,
+        /// Since when.
+        since: Timestamp,
+        /// When it is looked at again by itself, if that is known.
+        until: Option<Timestamp>,
+        /// What it lacks and what to do, for a person.
+        hint: Arc<str>,
+    },
 }
 
 /// An agent that could do a task and takes no work.
@@ -224,6 +237,7 @@ impl Why {
             Self::PoolDegraded { .. } => "pool_degraded",
             Self::AgentsOnStandby { .. } => "agents_on_standby",
             Self::Kept { .. } => "kept",
+            Self::HeldBack { .. } => "held_back",
         }
     }
 }

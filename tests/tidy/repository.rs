@@ -73,7 +73,7 @@ fn walk(folder: &Path, prefix: &str, files: &mut Vec<File>) {
         let hidden = name.starts_with('.') && !HIDDEN.contains(&name.as_str());
         if kind.is_dir() && !hidden && !MADE.contains(&name.as_str()) {
             walk(&entry.path(), &format!("{path}/"), files);
-        } else if kind.is_file() {
+        } else if kind.is_file() && name != ".git" {
             // A file that went away meanwhile, or is no text, is not ours to judge.
             if let Ok(text) = fs::read_to_string(entry.path()) {
                 files.push(File { path, text });

@@ -8,7 +8,7 @@ use crate::task::MailboxId;
 
 impl Event {
     /// The words for everything that can happen, as [`Event::kind`] says them.
-    pub const KINDS: [&str; 33] = [
+    pub const KINDS: [&str; 35] = [
         "task_submitted",
         "task_leased",
         "task_started",
@@ -42,6 +42,8 @@ impl Event {
         "task_offered",
         "task_refused_there",
         "task_forwarded",
+        "task_parked",
+        "governed",
     ];
 
     /// Returns the word for what happened; the `type` of its JSON.
@@ -80,6 +82,8 @@ impl Event {
             Self::TaskOffered { .. } => "task_offered",
             Self::TaskRefusedThere { .. } => "task_refused_there",
             Self::TaskForwarded { .. } => "task_forwarded",
+            Self::TaskParked { .. } => "task_parked",
+            Self::Governed { .. } => "governed",
         }
     }
 
@@ -98,7 +102,9 @@ impl Event {
             | Self::TaskKept { task, .. }
             | Self::TaskOffered { task, .. }
             | Self::TaskRefusedThere { task, .. }
-            | Self::TaskForwarded { task, .. } => Some(*task),
+            | Self::TaskForwarded { task, .. }
+            | Self::TaskParked { task, .. } => Some(*task),
+            Self::Governed { task, .. } => *task,
             Self::AgentRegistered { .. }
             | Self::AgentChanged { .. }
             | Self::AgentRemoved { .. }
@@ -138,8 +144,10 @@ impl Event {
             | Self::TaskOffered { workspace, .. }
             | Self::TaskRefusedThere { workspace, .. }
             | Self::TaskForwarded { workspace, .. }
+            | Self::TaskParked { workspace, .. }
             | Self::Paused { what: Pausable::Workspace(workspace), .. }
             | Self::Resumed { what: Pausable::Workspace(workspace) } => Some(workspace),
+            Self::Governed { workspace, .. } => workspace.as_ref(),
             Self::AgentRegistered { .. }
             | Self::AgentChanged { .. }
             | Self::AgentRemoved { .. }
@@ -172,7 +180,7 @@ impl Event {
             | Self::AgentRegistered { agent, .. }
             | Self::AgentChanged { agent, .. }
             | Self::AgentRemoved { agent } => Some(*agent),
-            Self::TaskEnded { agent, .. } => *agent,
+            Self::TaskEnded { agent, .. } | Self::Governed { agent, .. } => *agent,
             Self::TaskSubmitted { mailbox, .. } | Self::TaskReady { mailbox, .. } => agent_of(mailbox),
             Self::Paused { what: Pausable::Mailbox(mailbox), .. }
             | Self::Resumed { what: Pausable::Mailbox(mailbox) } => agent_of(mailbox),
@@ -199,7 +207,8 @@ impl Event {
             | Self::TaskKept { .. }
             | Self::TaskOffered { .. }
             | Self::TaskRefusedThere { .. }
-            | Self::TaskForwarded { .. } => None,
+            | Self::TaskForwarded { .. }
+            | Self::TaskParked { .. } => None,
         }
     }
 
@@ -238,7 +247,9 @@ impl Event {
             | Self::TaskKept { .. }
             | Self::TaskOffered { .. }
             | Self::TaskRefusedThere { .. }
-            | Self::TaskForwarded { .. } => None,
+            | Self::TaskForwarded { .. }
+            | Self::TaskParked { .. }
+            | Self::Governed { .. } => None,
         }
     }
 
@@ -277,7 +288,9 @@ impl Event {
             | Self::TaskKept { .. }
             | Self::TaskOffered { .. }
             | Self::TaskRefusedThere { .. }
-            | Self::TaskForwarded { .. } => None,
+            | Self::TaskForwarded { .. }
+            | Self::TaskParked { .. }
+            | Self::Governed { .. } => None,
         }
     }
 
@@ -316,7 +329,9 @@ impl Event {
             | Self::TermBegun { .. }
             | Self::TaskKept { .. }
             | Self::TaskOffered { .. }
-            | Self::TaskForwarded { .. } => 0,
+            | Self::TaskForwarded { .. }
+            | Self::TaskParked { .. }
+            | Self::Governed { .. } => 0,
         }
     }
 
@@ -359,7 +374,9 @@ impl Event {
             | Self::TaskKept { .. }
             | Self::TaskOffered { .. }
             | Self::TaskRefusedThere { .. }
-            | Self::TaskForwarded { .. } => None,
+            | Self::TaskForwarded { .. }
+            | Self::TaskParked { .. }
+            | Self::Governed { .. } => None,
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::mutants::{Mutant, mutant};
 use crate::refusal::Refusal;
 use crate::reply::{Answer, Applied, Assignment, Reply};
 use crate::row::RowKey;
+use crate::state::gates::{Gate, HELD_BACK_AT_ONCE};
 use crate::state::{State, Step};
 use crate::task::{Lease, MailboxId, Progress, Task, TaskStatus, bounded_reason};
 use crate::time::Timestamp;
@@ -40,7 +41,7 @@ impl State {
         }
         let mut assignments = Vec::new();
         for _ in 0..max.min(claimant.free()) {
-            let Some(task) = self.take_next(&sources, offered) else { break };
+            let Some(task) = self.take_next(step, &claimant, &sources, offered) else { break };
             assignments.push(self.grant(step, task, &claimant, start));
         }
         if !assignments.is_empty() {
@@ -88,17 +89,35 @@ impl State {
         }
     }
 
-    /// Takes the most urgent task that the agent can do: lane first, then its own mailbox before its
-    /// pool's before the open one.
-    fn take_next(&mut self, sources: &[MailboxId], offered: &Capabilities) -> Option<TaskId> {
-        let paused = self.pauses.workspaces();
-        let source = sources
-            .iter()
-            .filter_map(|source| Some((self.mailboxes.get(source)?.best(offered, paused)?, source)))
-            .min_by_key(|(lane, _)| *lane)
-            .map(|(_, source)| source)?;
+    /// Takes the most urgent task that the agent can do and that nothing holds back: lane first, then its own mailbox
+    /// before its pool's before the open one.
+    fn take_next(
+        &mut self,
+        step: &mut Step,
+        claimant: &Agent,
+        sources: &[MailboxId],
+        offered: &Capabilities,
+    ) -> Option<TaskId> {
+        for _ in 0..=HELD_BACK_AT_ONCE {
+            let paused = self.pauses.workspaces();
+            let (source, next) = sources
+                .iter()
+                .filter_map(|source| Some((self.mailboxes.get(source)?.next(offered, paused)?, source)))
+                .min_by_key(|((lane, _), _)| *lane)
+                .map(|((_, next), source)| (source, next))?;
+            let gate = self.tasks.get(&next).map_or(Gate::Open, |task| self.gate(step, task, claimant));
+            match gate {
+                Gate::Open => return self.take_from(source, offered),
+                Gate::Shut(on) => self.park(step, next, on),
+                Gate::End(outcome) => self.stop(step, next, outcome),
+            }
+        }
+        None
+    }
+
+    fn take_from(&mut self, source: &MailboxId, offered: &Capabilities) -> Option<TaskId> {
         let mailbox = self.mailboxes.get_mut(source)?;
-        let task = mailbox.take(offered, &self.weights, paused);
+        let task = mailbox.take(offered, &self.weights, self.pauses.workspaces());
         if mailbox.depth() == 0 {
             self.mailboxes.remove(source);
         }
@@ -142,6 +161,9 @@ impl State {
         self.changes.task_changed(id);
         if let Some(waited) = waited {
             self.count_wait(waited);
+        }
+        if let Some(task) = self.tasks.get(&id).cloned() {
+            self.granted(step, &task);
         }
         assignment
     }

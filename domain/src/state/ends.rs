@@ -11,6 +11,7 @@ use crate::refusal::Refusal;
 use crate::reply::{Answer, Reply};
 use crate::retry::LOSSES_MAX;
 use crate::row::{Ending, RowKey};
+use crate::state::gates::Closed;
 use crate::state::retiring::Idle;
 use crate::state::{State, Step, submit};
 use crate::task::{
@@ -33,7 +34,7 @@ impl State {
             Err(refusal) => return said_again(refusal, Phase::Completed),
         }
         submit::check_payload("result", result)?;
-        let holder = self.close_attempt(step, id, AttemptEnd::Completed, usage);
+        let holder = self.close_attempt(step, id, AttemptEnd::Completed, Some(usage));
         self.end(step, id, holder, Outcome::Completed { result: result.clone() });
         Ok(Reply::Ended { phase: Phase::Completed })
     }
@@ -52,7 +53,7 @@ impl State {
             Err(refusal) => return said_again(refusal, Phase::Failed),
         }
         let reason = bounded_reason(reason);
-        let holder = self.close_attempt(step, id, AttemptEnd::Failed(reason.clone()), usage);
+        let holder = self.close_attempt(step, id, AttemptEnd::Failed(reason.clone()), Some(usage));
         let last = Outcome::Failed { reason };
         if retryable {
             return Ok(self.retry_or_end(step, id, holder, last));
@@ -65,7 +66,7 @@ impl State {
     pub(super) fn release(&mut self, step: &mut Step, id: TaskId, attempt: u32, reason: &str) -> Answer {
         self.leased_task(id, attempt)?;
         let reason = bounded_reason(reason);
-        self.close_attempt(step, id, AttemptEnd::Lost(reason.clone()), &Usage::default());
+        self.close_attempt(step, id, AttemptEnd::Lost(reason.clone()), None);
         self.put_back(step, id, &reason, step.now);
         Ok(Reply::WillRetry { until: step.now })
     }
@@ -81,7 +82,7 @@ impl State {
 
     /// Ends a task wherever it is in its life.
     pub(super) fn stop(&mut self, step: &mut Step, id: TaskId, outcome: Outcome) {
-        let holder = self.close_attempt(step, id, AttemptEnd::Stopped, &Usage::default());
+        let holder = self.close_attempt(step, id, AttemptEnd::Stopped, None);
         self.end(step, id, holder, outcome);
     }
 
@@ -89,7 +90,7 @@ impl State {
     /// unless it has gone through too many agents already.
     pub(super) fn lose(&mut self, step: &mut Step, id: TaskId, reason: &str) {
         let reason = bounded_reason(reason);
-        let holder = self.close_attempt(step, id, AttemptEnd::Lost(reason.clone()), &Usage::default());
+        let holder = self.close_attempt(step, id, AttemptEnd::Lost(reason.clone()), None);
         let Some(task) = self.tasks.get_mut(&id).map(Arc::make_mut) else { return };
         task.losses += 1;
         if task.losses < LOSSES_MAX {
@@ -102,7 +103,7 @@ impl State {
     /// Ends an attempt by a timeout of its own.
     pub(super) fn time_out_attempt(&mut self, step: &mut Step, id: TaskId, reason: &str) {
         let reason = bounded_reason(reason);
-        let holder = self.close_attempt(step, id, AttemptEnd::Failed(reason.clone()), &Usage::default());
+        let holder = self.close_attempt(step, id, AttemptEnd::Failed(reason.clone()), None);
         self.retry_or_end(step, id, holder, Outcome::TimedOut { reason });
     }
 
@@ -132,21 +133,27 @@ impl State {
     }
 
     /// Takes the lease away, if there is one, writes the attempt and what it used down, and returns who
-    /// held it.
+    /// held it. Usage that nobody reported is `None`, which is not the same as nothing.
     fn close_attempt(
         &mut self,
         step: &mut Step,
         id: TaskId,
         end: AttemptEnd,
-        usage: &Usage,
+        usage: Option<&Usage>,
     ) -> Option<AgentId> {
+        let task = self.tasks.get(&id)?.clone();
+        let agent = task.lease()?.agent;
+        self.attempt_closed(step, &Closed { task: &task, agent, end: &end, usage });
+        drop(task); // or the change below would copy it
         let task = self.tasks.get_mut(&id).map(Arc::make_mut)?;
         let Lease { agent, attempt, granted_at, .. } = task.lease().cloned()?;
         let worked = match &task.status {
             TaskStatus::Running { started_at, .. } => step.now.since(*started_at),
             _ => Duration::ZERO,
         };
-        add_usage(&mut task.usage, usage);
+        if let Some(usage) = usage {
+            add_usage(&mut task.usage, usage);
+        }
         if task.attempts.len() >= ATTEMPTS_KEPT {
             task.attempts.remove(0);
         }
@@ -215,6 +222,7 @@ impl State {
         if matches!(task.status, TaskStatus::Waiting { .. }) {
             self.dequeue(&task);
         }
+        self.parked.remove(&task);
         self.timers.clear(id);
         self.counts.remove(&task);
         self.groups.remove(&task);
@@ -238,6 +246,10 @@ impl State {
                 self.changes.touch(RowKey::Route(id));
             }
             self.keep_dead_letter(step, task.clone());
+        }
+        self.task_over(step, &task);
+        if !self.dead_letters.contains_key(&id) {
+            self.forget_terms(id);
         }
         let Task { spec, .. } = &*task;
         let (workspace, run) = (spec.workspace.clone(), spec.run);

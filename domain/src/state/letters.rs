@@ -41,7 +41,10 @@ impl State {
                 self.keep_for_region(step, &Arc::new(spec), &route)?
             }
             // Names of regions never come back: where all of them are gone, whoever redrives it wants it here.
-            Some(_) | None => self.submit(step, &Arc::new(spec))?,
+            Some(_) | None => match self.terms.get(&task).cloned() {
+                Some(terms) => self.submit_with(step, &Arc::new(spec), &terms)?,
+                None => self.submit(step, &Arc::new(spec))?,
+            },
         };
         self.remove_dead_letter(step, task);
         Ok(answer)
@@ -58,6 +61,7 @@ impl State {
     fn remove_dead_letter(&mut self, step: &mut Step, task: TaskId) {
         let Some(dead) = self.dead_letters.remove(&task) else { return };
         self.changes.touch(RowKey::DeadLetter(task));
+        self.forget_terms(task);
         if self.routes.remove(&task).is_some() {
             self.changes.touch(RowKey::Route(task));
         }

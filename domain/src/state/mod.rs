@@ -17,6 +17,7 @@ mod counts;
 mod ends;
 mod federation;
 mod founding;
+mod gates;
 mod groups;
 mod joining;
 mod kept;
@@ -25,6 +26,7 @@ mod keys;
 mod letters;
 mod limits;
 mod nodes;
+mod parking;
 mod passages;
 mod pauses;
 mod persist;
@@ -37,6 +39,7 @@ mod timers;
 mod tokens;
 mod totals;
 mod view;
+mod wakes;
 mod why;
 mod window;
 
@@ -60,6 +63,7 @@ use crate::reply::{Answer, Applied};
 use crate::row::{Ending, Meta};
 use crate::run::Run;
 use crate::task::{MailboxId, Task};
+use crate::terms::Terms;
 use crate::time::Timestamp;
 
 /// What applying one entry brought about.
@@ -104,6 +108,10 @@ pub struct State {
     arrivals: passages::Passages<Verdict>,
     /// Of dead letters that were kept for other regions.
     routes: BTreeMap<TaskId, Route>,
+    /// The terms of tasks that have some of their own.
+    terms: BTreeMap<TaskId, Arc<Terms>>,
+    parked: parking::Parked,
+    wakes: wakes::Wakes,
     changes: changes::ChangeLog,
 }
 
@@ -229,6 +237,7 @@ impl State {
             }
             Command::SeeRegion { region, cluster } => self.see_region(step, region, cluster),
             Command::LoseRegion { region, reason } => self.remove_region(step, region, Some(reason)),
+            Command::SubmitWith { spec, terms } => self.submit_with(step, spec, terms),
         }
     }
 }

@@ -90,6 +90,7 @@ impl State {
         keys.extend(self.pointers.tasks().map(RowKey::Pointer));
         keys.extend(self.arrivals.tasks().map(RowKey::Arrival));
         keys.extend(self.routes.keys().copied().map(RowKey::Route));
+        keys.extend(self.terms.keys().copied().map(RowKey::Terms));
         keys.sort();
         keys.into_iter().filter_map(|key| Some((key.clone(), self.row(&key)?))).collect()
     }
@@ -126,6 +127,7 @@ impl State {
                 Verdict::Declined(declined) => Row::Declined(*task, declined),
             }),
             RowKey::Route(task) => Some(Row::Route(*task, self.routes.get(task)?.clone())),
+            RowKey::Terms(task) => Some(Row::Terms(*task, self.terms.get(task)?.clone())),
             RowKey::History(_) => None,
         }
     }
@@ -192,6 +194,9 @@ impl State {
                 Row::Route(task, route) => {
                     state.routes.insert(task, route);
                 }
+                Row::Terms(task, terms) => {
+                    state.terms.insert(task, terms);
+                }
             }
         }
         state.meta = match meta {
@@ -204,6 +209,7 @@ impl State {
                 mailbox.set_turns(&turns);
             }
         }
+        state.rearm_all();
         Ok(state)
     }
 
@@ -217,8 +223,10 @@ impl State {
             TaskStatus::BackingOff { .. }
             | TaskStatus::Scheduled { .. }
             | TaskStatus::Running { .. }
-            | TaskStatus::Kept { .. } => {}
+            | TaskStatus::Kept { .. }
+            | TaskStatus::Parked { .. } => {}
         }
+        self.parked.add(&task);
         self.groups.add(&task);
         self.counts.add(&task);
         self.timers.set(&task);

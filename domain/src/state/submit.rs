@@ -17,6 +17,7 @@ use crate::row::RowKey;
 use crate::state::keys::{self, KeyUse};
 use crate::state::{State, Step};
 use crate::task::{Lane, MailboxId, Task, TaskSpec, TaskStatus, Timeouts, Usage};
+use crate::terms::Terms;
 use crate::time::Timestamp;
 
 /// The most labels of a task or an agent; filters walk them.
@@ -31,6 +32,36 @@ impl State {
             return answer;
         }
         self.submit_new(step, spec)
+    }
+
+    /// Submits a task on terms of its own. They are no part of what its idempotency key stands for: whoever asks for
+    /// the same work on other terms gets what there is.
+    pub(super) fn submit_with(
+        &mut self,
+        step: &mut Step,
+        spec: &Arc<TaskSpec>,
+        terms: &Arc<Terms>,
+    ) -> Answer {
+        if let Some(answer) = self.earlier_submit(spec) {
+            return answer;
+        }
+        self.keep_terms(spec.id, terms.clone());
+        let answer = self.submit_new(step, spec);
+        if answer.is_err() {
+            self.forget_terms(spec.id);
+        }
+        answer
+    }
+
+    pub(super) fn keep_terms(&mut self, task: TaskId, terms: Arc<Terms>) {
+        self.terms.insert(task, terms);
+        self.changes.touch(RowKey::Terms(task));
+    }
+
+    pub(super) fn forget_terms(&mut self, task: TaskId) {
+        if self.terms.remove(&task).is_some() {
+            self.changes.touch(RowKey::Terms(task));
+        }
     }
 
     /// Submits what is known not to have been submitted before.
@@ -167,7 +198,11 @@ impl State {
                 run: spec.run,
             },
         });
+        let held_back = if task.forwarding().is_some() { None } else { self.submitted(step, &task) };
         self.put_in(step, task);
+        if let Some(on) = held_back {
+            self.park(step, id, on);
+        }
         self.count(|totals| totals.submitted += 1);
     }
 
@@ -215,6 +250,7 @@ impl State {
         if matches!(task.status, TaskStatus::Waiting { .. }) {
             self.dequeue(&task);
         }
+        // A parked one keeps its place: that goes by its lane and its sequence.
         self.groups.remove(&task);
         self.counts.remove(&task);
         let moved = Arc::make_mut(&mut task);
@@ -246,7 +282,9 @@ impl State {
             self.dequeue(&changed);
             changed.status = TaskStatus::Waiting { since: step.now };
         }
+        self.parked.remove(&changed);
         changed.lane = lane;
+        self.parked.add(&changed);
         if waits {
             self.enqueue(&changed.spec.mailbox, waiting(&changed, step.now));
         }

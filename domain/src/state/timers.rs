@@ -65,26 +65,41 @@ impl State {
     /// Does what became due up to the step's time, in the order in which it became due.
     pub(super) fn advance(&mut self, step: &mut Step) {
         let grace = Grace { since: self.meta.grace_since, until: self.meta.grace_until };
-        while let Some((armed, id)) = self.timers.first() {
-            if armed > step.now {
-                break;
-            }
-            let next = self.tasks.get(&id).and_then(|task| due(task, grace));
-            match next {
-                // Too early. It waits for its place in the order even when that is in the past as well:
-                // a replica that was restored has set its timers at other times, yet must do the same.
-                Some((at, _)) if at > armed => self.timers.put(id, Some(at)),
-                Some((_, what)) => {
-                    self.timers.clear(id);
-                    self.happen(step, id, &what);
-                    self.settle(step);
+        loop {
+            // Of two things due at once, tasks go first: a slot that frees is there for whoever is woken.
+            let task = self.timers.first().filter(|(armed, _)| *armed <= step.now);
+            let wake = self.wakes.first().filter(|at| *at <= step.now);
+            match (task, wake) {
+                (None, None) => break,
+                (Some((armed, id)), wake) if wake.is_none_or(|at| armed <= at) => {
+                    self.advance_task(step, (armed, id), grace);
                 }
-                None => self.timers.clear(id),
+                (Some(_) | None, _) => {
+                    if let Some(what) = self.wakes.take_due(step.now) {
+                        self.wake(step, &what);
+                        self.settle(step);
+                    }
+                }
             }
         }
         self.forget_keys(step.now);
         self.forget_tokens(step.now);
         self.forget_passages(step.now);
+    }
+
+    fn advance_task(&mut self, step: &mut Step, (armed, id): (Timestamp, TaskId), grace: Grace) {
+        let next = self.tasks.get(&id).and_then(|task| due(task, grace));
+        match next {
+            // Too early. It waits for its place in the order even when that is in the past as well:
+            // a replica that was restored has set its timers at other times, yet must do the same.
+            Some((at, _)) if at > armed => self.timers.put(id, Some(at)),
+            Some((_, what)) => {
+                self.timers.clear(id);
+                self.happen(step, id, &what);
+                self.settle(step);
+            }
+            None => self.timers.clear(id),
+        }
     }
 
     fn happen(&mut self, step: &mut Step, id: TaskId, what: &Due) {
@@ -133,7 +148,8 @@ impl State {
     /// Returns when something may be due next, if anything is. After a tick at that time, what was due has
     /// happened and the answer is a later time.
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.timers.first().map(|(at, _)| at)
+        let task = self.timers.first().map(|(at, _)| at);
+        [task, self.wakes.first()].into_iter().flatten().min()
     }
 }
 
@@ -163,7 +179,7 @@ fn due(task: &Task, grace: Grace) -> Option<(Timestamp, Due)> {
         .filter(|_| task.first_started_at.is_none())
         .map(|limit| (task.submitted_at.after(limit), Due::WaitingTooLong));
     let own = match &task.status {
-        TaskStatus::Waiting { .. } => [None, None],
+        TaskStatus::Waiting { .. } | TaskStatus::Parked { .. } => [None, None],
         TaskStatus::Ended(_) => return None,
         // Another region may have it: what becomes of it is decided there.
         TaskStatus::Kept { forwarding } if forwarding.offered.is_some() => return None,

@@ -47,6 +47,7 @@ impl State {
                 progress: task.progress.clone(),
             }),
             TaskStatus::Waiting { since } => Some(self.why_waiting(task, *since)),
+            TaskStatus::Parked { parking } => Some(self.why_parked(task, parking)),
             TaskStatus::Kept { forwarding } => Some(Why::Kept {
                 region: forwarding.route.region.clone(),
                 fallbacks: forwarding.route.fallbacks.clone(),

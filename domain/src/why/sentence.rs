@@ -102,6 +102,13 @@ impl fmt::Display for Why {
                 let offered = offered.as_ref().map(|offered| (offered, removed.is_some()));
                 kept(f, region, fallbacks, offered, refused)
             }
+            Self::HeldBack { on, since, until, hint } => {
+                write!(f, "{on} holds it back since {}", Utc(*since))?;
+                if let Some(until) = until {
+                    write!(f, ", until {}", Utc(*until))?;
+                }
+                write!(f, ": {hint}")
+            }
         }
     }
 }

@@ -61,6 +61,7 @@ proptest! {
                     TaskStatus::Scheduled { .. } => &["leased"],
                     TaskStatus::Running { .. } => &["running"],
                     TaskStatus::Kept { .. } => &["kept"],
+                    TaskStatus::Parked { .. } => &["held_back"],
                     TaskStatus::Ended(_) => &["ended"],
                     TaskStatus::Waiting { .. } if is_held_back(&state, task) => &["paused"],
                     // The pools of all who could do it may be paused.

@@ -66,7 +66,7 @@ fn causes(node: &Node) -> BTreeMap<Name, Why> {
         let mut first = BTreeMap::<&Name, &Task>::new();
         for task in state.tasks() {
             let waits = match task.status {
-                TaskStatus::Waiting { .. } | TaskStatus::Kept { .. } => true,
+                TaskStatus::Waiting { .. } | TaskStatus::Kept { .. } | TaskStatus::Parked { .. } => true,
                 // Less telling than one that could be given out.
                 TaskStatus::BackingOff { .. } => !first.contains_key(&task.spec.kind),
                 TaskStatus::Scheduled { .. } | TaskStatus::Running { .. } | TaskStatus::Ended(_) => false,

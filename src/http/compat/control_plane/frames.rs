@@ -91,7 +91,9 @@ impl Frames {
             | Event::TaskKept { .. }
             | Event::TaskOffered { .. }
             | Event::TaskRefusedThere { .. }
-            | Event::TaskForwarded { .. } => Vec::new(),
+            | Event::TaskForwarded { .. }
+            | Event::TaskParked { .. }
+            | Event::Governed { .. } => Vec::new(),
         };
         frames.into_iter().map(|(kind, data)| frame(kind, at, data)).collect()
     }

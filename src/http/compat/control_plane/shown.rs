@@ -181,7 +181,10 @@ pub(super) fn assigned_agent(task: &Task) -> Option<synod_domain::id::AgentId> {
     match &task.status {
         TaskStatus::Scheduled { lease } | TaskStatus::Running { lease, .. } => Some(lease.agent),
         TaskStatus::Ended(_) => task.attempts.last().map(|last| last.agent),
-        TaskStatus::Waiting { .. } | TaskStatus::BackingOff { .. } | TaskStatus::Kept { .. } => None,
+        TaskStatus::Waiting { .. }
+        | TaskStatus::BackingOff { .. }
+        | TaskStatus::Kept { .. }
+        | TaskStatus::Parked { .. } => None,
     }
 }
 
@@ -189,7 +192,10 @@ fn assigned_at(task: &Task) -> Option<Timestamp> {
     match &task.status {
         TaskStatus::Scheduled { lease } | TaskStatus::Running { lease, .. } => Some(lease.granted_at),
         TaskStatus::Ended(_) => task.attempts.last().map(|last| last.leased_at),
-        TaskStatus::Waiting { .. } | TaskStatus::BackingOff { .. } | TaskStatus::Kept { .. } => None,
+        TaskStatus::Waiting { .. }
+        | TaskStatus::BackingOff { .. }
+        | TaskStatus::Kept { .. }
+        | TaskStatus::Parked { .. } => None,
     }
 }
 
@@ -201,7 +207,8 @@ pub(super) fn started_at(task: &Task) -> Option<Timestamp> {
         TaskStatus::Scheduled { .. }
         | TaskStatus::Waiting { .. }
         | TaskStatus::BackingOff { .. }
-        | TaskStatus::Kept { .. } => None,
+        | TaskStatus::Kept { .. }
+        | TaskStatus::Parked { .. } => None,
     }
 }
 

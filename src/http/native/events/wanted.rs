@@ -72,7 +72,9 @@ fn about(event: &Event) -> impl Iterator<Item = String> {
         | Event::TaskKept { .. }
         | Event::TaskOffered { .. }
         | Event::TaskRefusedThere { .. }
-        | Event::TaskForwarded { .. } => None,
+        | Event::TaskForwarded { .. }
+        | Event::TaskParked { .. }
+        | Event::Governed { .. } => None,
     };
     let names = [
         event.task().map(|task| task.to_string()),

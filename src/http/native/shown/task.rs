@@ -40,7 +40,8 @@ pub(crate) async fn task(node: &Node, task: &Task, detail: Detail) -> Result<api
         | TaskStatus::Scheduled { .. }
         | TaskStatus::Running { .. }
         | TaskStatus::Ended(_)
-        | TaskStatus::Kept { .. } => None,
+        | TaskStatus::Kept { .. }
+        | TaskStatus::Parked { .. } => None,
     };
     let from = node.read(|state| state.arrival(spec.id).map(|arrival| arrival.from.to_string()));
     Ok(api::Task {

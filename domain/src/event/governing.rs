@@ -1,0 +1,148 @@
+//! What may happen to that which governs: policies, budgets, breakers, limits, hooks and their like.
+//!
+//! They have one event between them, so that those who listen to work alone need to know one of them only.
+
+use serde::{Deserialize, Serialize};
+
+/// What happened to something that governs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Governing {
+    /// A policy was made or changed.
+    PolicyPut,
+    /// A policy was removed.
+    PolicyRemoved,
+    /// Something was asked for that a policy does not allow.
+    PolicyViolated,
+    /// Somebody said what becomes of a violation.
+    ViolationChanged,
+    /// Somebody is asked to approve something.
+    ApprovalRequested,
+    /// Somebody approved or denied, and others are still asked.
+    ApprovalVoted,
+    /// It was approved.
+    ApprovalGranted,
+    /// It was denied.
+    ApprovalDenied,
+    /// Nobody approved it in time.
+    ApprovalExpired,
+    /// A budget was made or changed.
+    BudgetPut,
+    /// A budget was removed.
+    BudgetRemoved,
+    /// What a budget had counted was set to nothing.
+    BudgetReset,
+    /// A budget is used as far as it warns of.
+    BudgetWarned,
+    /// A budget has nothing left.
+    BudgetExhausted,
+    /// A budget has something left again.
+    BudgetReopened,
+    /// A provider asked to be left alone for a while.
+    AccountHeld,
+    /// A breaker was made, changed or removed.
+    BreakerSet,
+    /// A breaker opened.
+    BreakerOpened,
+    /// A breaker lets a few through to see.
+    BreakerHalfOpened,
+    /// A breaker closed.
+    BreakerClosed,
+    /// A limit set was made or changed.
+    LimitPut,
+    /// A limit set was removed.
+    LimitRemoved,
+    /// A resource was made or changed.
+    ResourcePut,
+    /// A resource was removed.
+    ResourceRemoved,
+    /// A hook was made.
+    HookCreated,
+    /// Work on a hook began.
+    HookStarted,
+    /// A hook completed or failed.
+    HookEnded,
+    /// Nobody works on a hook any more.
+    HookAbandoned,
+    /// A hook was given to another agent.
+    HookReassigned,
+    /// A hook was forgotten.
+    HookRemoved,
+    /// A pool scaled by itself.
+    PoolScaled,
+    /// How a pool scales, assigns or renews was changed.
+    PoolPolicyChanged,
+    /// A pool begins to replace its agents by those of another version.
+    RolloutBegun,
+    /// A rollout went a step on, or was paused or resumed.
+    RolloutChanged,
+    /// A rollout is over.
+    RolloutEnded,
+    /// An agent that has worked long enough makes room for a fresh one.
+    AgentRenewed,
+    /// A role was made or changed.
+    RolePut,
+    /// A role was removed.
+    RoleRemoved,
+    /// Somebody was given a role.
+    RoleBound,
+    /// A role was taken from somebody.
+    RoleUnbound,
+    /// A token was bound to a workspace.
+    TokenBound,
+    /// Something was given to a workspace.
+    OwnerSet,
+    /// The quota of a workspace was set.
+    QuotaPut,
+}
+
+impl Governing {
+    /// Returns the word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::PolicyPut => "policy_put",
+            Self::PolicyRemoved => "policy_removed",
+            Self::PolicyViolated => "policy_violated",
+            Self::ViolationChanged => "violation_changed",
+            Self::ApprovalRequested => "approval_requested",
+            Self::ApprovalVoted => "approval_voted",
+            Self::ApprovalGranted => "approval_granted",
+            Self::ApprovalDenied => "approval_denied",
+            Self::ApprovalExpired => "approval_expired",
+            Self::BudgetPut => "budget_put",
+            Self::BudgetRemoved => "budget_removed",
+            Self::BudgetReset => "budget_reset",
+            Self::BudgetWarned => "budget_warned",
+            Self::BudgetExhausted => "budget_exhausted",
+            Self::BudgetReopened => "budget_reopened",
+            Self::AccountHeld => "account_held",
+            Self::BreakerSet => "breaker_set",
+            Self::BreakerOpened => "breaker_opened",
+            Self::BreakerHalfOpened => "breaker_half_opened",
+            Self::BreakerClosed => "breaker_closed",
+            Self::LimitPut => "limit_put",
+            Self::LimitRemoved => "limit_removed",
+            Self::ResourcePut => "resource_put",
+            Self::ResourceRemoved => "resource_removed",
+            Self::HookCreated => "hook_created",
+            Self::HookStarted => "hook_started",
+            Self::HookEnded => "hook_ended",
+            Self::HookAbandoned => "hook_abandoned",
+            Self::HookReassigned => "hook_reassigned",
+            Self::HookRemoved => "hook_removed",
+            Self::PoolScaled => "pool_scaled",
+            Self::PoolPolicyChanged => "pool_policy_changed",
+            Self::RolloutBegun => "rollout_begun",
+            Self::RolloutChanged => "rollout_changed",
+            Self::RolloutEnded => "rollout_ended",
+            Self::AgentRenewed => "agent_renewed",
+            Self::RolePut => "role_put",
+            Self::RoleRemoved => "role_removed",
+            Self::RoleBound => "role_bound",
+            Self::RoleUnbound => "role_unbound",
+            Self::TokenBound => "token_bound",
+            Self::OwnerSet => "owner_set",
+            Self::QuotaPut => "quota_put",
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! What a task has to pass before it is given out, and who is told what becomes of it.
+//!
+//! ```text
+//!   submit ─► submitted     claim ─► gate ─► granted ─► attempt_closed ─► task_over
+//!                                     │
+//!                                     ├─► parked, until `let_go`
+//!                                     └─► ended
+//! ```
+//!
+//! One line here for each thing that governs; the rules are with each of them. A gate is asked when the task is the next
+//! that its claimant would be given, and what is asked for in a gate is taken in `granted`, in the same step: nobody
+//! comes in between, and a task that one gate holds back has taken nothing at another.
+
+use std::sync::Arc;
+
+use crate::agent::Agent;
+use crate::id::{AgentId, TaskId};
+use crate::parking::{ParkedOn, Parking};
+use crate::state::wakes::Wake;
+use crate::state::{State, Step};
+use crate::task::{AttemptEnd, Outcome, Task, Usage};
+use crate::time::Timestamp;
+use crate::why::Why;
+
+/// How many tasks one claim holds back or ends at most, on its way to one that may go. The next claim goes on; more
+/// would let others wait for it.
+pub(super) const HELD_BACK_AT_ONCE: usize = 1024;
+
+/// What a gate says to a task.
+#[derive(Debug, PartialEq)]
+pub(super) enum Gate {
+    /// It may go.
+    Open,
+    /// It is held back by this.
+    #[allow(dead_code, reason = "for the first of those that govern")]
+    Shut(ParkedOn),
+    /// It will not go.
+    #[allow(dead_code, reason = "for the first of those that govern")]
+    End(Outcome),
+}
+
+/// An attempt that is over, as those who govern are told.
+#[allow(dead_code, reason = "for the first of those that govern")]
+pub(super) struct Closed<'a> {
+    /// The task, its lease still in its status.
+    pub(super) task: &'a Task,
+    /// Who held it.
+    pub(super) agent: AgentId,
+    /// How the attempt ended.
+    pub(super) end: &'a AttemptEnd,
+    /// What it reported to have used; `None` when nobody reported.
+    pub(super) usage: Option<&'a Usage>,
+}
+
+impl State {
+    /// Asks everything that governs whether the next task may go to a claimant.
+    pub(super) fn gate(&self, _step: &Step, _task: &Task, _claimant: &Agent) -> Gate {
+        // Each gate returns early unless it is open.
+        Gate::Open
+    }
+
+    /// Tells everything that governs that a task was given out.
+    pub(super) fn granted(&mut self, _step: &mut Step, _task: &Arc<Task>) {}
+
+    /// Tells everything that governs that an attempt is over, before its lease is taken away.
+    pub(super) fn attempt_closed(&mut self, _step: &mut Step, _closed: &Closed<'_>) {}
+
+    /// Tells everything that governs that a task has ended.
+    pub(super) fn task_over(&mut self, _step: &mut Step, _task: &Task) {}
+
+    /// Tells everything that governs that a task was accepted; it is not in its mailbox yet. What is returned holds it
+    /// back from the start.
+    pub(super) fn submitted(&mut self, _step: &mut Step, _task: &Task) -> Option<ParkedOn> {
+        None
+    }
+
+    /// Returns when something that holds tasks back is looked at by itself; `None` when an event wakes it.
+    pub(super) fn opens_at(&self, on: &ParkedOn) -> Option<Timestamp> {
+        match on {
+            ParkedOn::Task(_)
+            | ParkedOn::Approval(_)
+            | ParkedOn::Budget(_)
+            | ParkedOn::Account(_)
+            | ParkedOn::Breaker(_)
+            | ParkedOn::Limit { .. }
+            | ParkedOn::Resource(_)
+            | ParkedOn::Quota(_) => None,
+        }
+    }
+
+    /// Looks at something whose time has come.
+    pub(super) fn wake(&mut self, step: &mut Step, what: &Wake) {
+        match what {
+            Wake::Parked(on) => self.look_at_parked(step, on),
+        }
+    }
+
+    /// Lets go what may go, of what something holds back.
+    pub(super) fn look_at_parked(&mut self, step: &mut Step, on: &ParkedOn) {
+        let room = self.room_for(on);
+        self.let_go(step, on, room);
+    }
+
+    /// Returns how many of those that something holds back may go now.
+    fn room_for(&self, on: &ParkedOn) -> usize {
+        match on {
+            ParkedOn::Task(_)
+            | ParkedOn::Approval(_)
+            | ParkedOn::Budget(_)
+            | ParkedOn::Account(_)
+            | ParkedOn::Breaker(_)
+            | ParkedOn::Limit { .. }
+            | ParkedOn::Resource(_)
+            | ParkedOn::Quota(_) => usize::MAX,
+        }
+    }
+
+    /// Says what a parked task lacks, and what to do.
+    pub(super) fn why_parked(&self, _task: &Task, parking: &Parking) -> Why {
+        let hint = match &parking.on {
+            ParkedOn::Task(_) => "it completes first; wait, or cancel one of them",
+            ParkedOn::Approval(_) => "somebody has to approve it",
+            ParkedOn::Budget(_) => "nothing is left for it; raise the budget, or wait until its window turns",
+            ParkedOn::Account(_) => "its provider takes nothing for a while; wait",
+            ParkedOn::Breaker(_) => "too many attempts failed; mend the cause, then reset it, or wait",
+            ParkedOn::Limit { .. } => "as much is in hand as it allows; wait, or raise the limit",
+            ParkedOn::Resource(_) => "others have it; wait, or add to its capacity",
+            ParkedOn::Quota(_) => "as much is in hand as it allows; wait, or raise the quota",
+        };
+        Why::HeldBack {
+            on: parking.on.clone(),
+            since: parking.at,
+            until: self.opens_at(&parking.on),
+            hint: hint.into(),
+        }
+    }
+
+    /// Returns the terms of a task that has some of its own.
+    pub fn terms(&self, task: TaskId) -> Option<&Arc<crate::terms::Terms>> {
+        self.terms.get(&task)
+    }
+}

@@ -1,0 +1,132 @@
+//! The tasks that are held back although their turn had come, by what holds them back.
+//!
+//! Within one cause they go in the order of a mailbox without its workspaces: lane, deadline, sequence. Derived from the
+//! tasks, and rebuilt with them. Whoever lets tasks go says how many: as many as have room, so that none of the others
+//! is given a look in vain.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::event::Event;
+use crate::id::TaskId;
+use crate::parking::{ParkedOn, Parking};
+use crate::state::wakes::Wake;
+use crate::state::{State, Step, submit};
+use crate::task::{Lane, Task, TaskStatus};
+use crate::time::Timestamp;
+
+/// The place of a parked task among those that the same thing holds back.
+type Place = (Lane, Timestamp, u64, TaskId);
+
+/// The parked tasks.
+#[derive(Debug, Default)]
+pub(super) struct Parked {
+    by_cause: BTreeMap<ParkedOn, BTreeSet<Place>>,
+}
+
+impl Parked {
+    pub(super) fn add(&mut self, task: &Task) {
+        if let Some(parking) = task.parking() {
+            self.by_cause.entry(parking.on.clone()).or_default().insert(place(task));
+        }
+    }
+
+    pub(super) fn remove(&mut self, task: &Task) {
+        let Some(parking) = task.parking() else { return };
+        if let Some(places) = self.by_cause.get_mut(&parking.on) {
+            places.remove(&place(task));
+            if places.is_empty() {
+                self.by_cause.remove(&parking.on);
+            }
+        }
+    }
+
+    pub(super) fn count(&self, on: &ParkedOn) -> usize {
+        self.by_cause.get(on).map_or(0, BTreeSet::len)
+    }
+
+    pub(super) fn first(&self, on: &ParkedOn) -> Option<TaskId> {
+        self.by_cause.get(on)?.first().map(|(_, _, _, task)| *task)
+    }
+
+    fn causes(&self) -> impl Iterator<Item = &ParkedOn> {
+        self.by_cause.keys()
+    }
+}
+
+fn place(task: &Task) -> Place {
+    (task.lane, task.spec.deadline.unwrap_or(Timestamp::NEVER), task.sequence, task.spec.id)
+}
+
+impl State {
+    /// Takes a waiting task out of its mailbox until what holds it back lets it go.
+    pub(super) fn park(&mut self, step: &mut Step, id: TaskId, on: ParkedOn) {
+        let Some(task) = self.tasks.get(&id).cloned() else { return };
+        let TaskStatus::Waiting { since } = task.status else { return };
+        self.dequeue(&task);
+        self.put_parked(step, id, on, since);
+    }
+
+    /// Notes that a task is parked that is in no mailbox.
+    pub(super) fn put_parked(&mut self, step: &mut Step, id: TaskId, on: ParkedOn, lane_since: Timestamp) {
+        let Some(task) = self.tasks.get_mut(&id).map(Arc::make_mut) else { return };
+        let (word, what) = (on.word().into(), on.to_string().into());
+        let parking = Box::new(Parking { on: on.clone(), at: step.now, lane_since });
+        task.status = TaskStatus::Parked { parking };
+        let workspace = task.spec.workspace.clone();
+        self.timers.set(task);
+        self.parked.add(task);
+        self.changes.task_changed(id);
+        step.events.push(Event::TaskParked { task: id, workspace, on: word, what });
+        self.rearm(&on);
+    }
+
+    /// Lets the first tasks go that something holds back, `count` at most; each goes back to its place in its mailbox.
+    pub(super) fn let_go(&mut self, step: &mut Step, on: &ParkedOn, count: usize) {
+        for _ in 0..count {
+            let Some(id) = self.parked.first(on) else { break };
+            self.unpark(step, id);
+        }
+        self.rearm(on);
+    }
+
+    /// Puts a parked task back into its mailbox.
+    pub(super) fn unpark(&mut self, step: &mut Step, id: TaskId) {
+        let Some(task) = self.tasks.get(&id).cloned() else { return };
+        let Some(parking) = task.parking() else { return };
+        let since = parking.lane_since;
+        self.parked.remove(&task);
+        let Some(task) = self.tasks.get_mut(&id).map(Arc::make_mut) else { return };
+        task.status = TaskStatus::Waiting { since };
+        self.timers.set(task);
+        let (workspace, mailbox) = (task.spec.workspace.clone(), task.spec.mailbox.clone());
+        let waiting = submit::waiting(task, since);
+        self.enqueue(&mailbox, waiting);
+        self.changes.task_changed(id);
+        step.events.push(Event::TaskReady { task: id, workspace, mailbox });
+    }
+
+    /// Sets the time at which something that holds tasks back is looked at again by itself, or clears it.
+    ///
+    /// That time follows from the state alone ([`State::opens_at`]), so that a replica that was restored looks at the
+    /// same moments.
+    pub(super) fn rearm(&mut self, on: &ParkedOn) {
+        let at = if self.parked.count(on) > 0 { self.opens_at(on) } else { None };
+        // What is past is not waited for: somebody has just looked.
+        let at = at.filter(|at| *at > self.meta.now);
+        self.wakes.set(Wake::Parked(on.clone()), at);
+    }
+
+    /// Sets the times of everything that holds tasks back, after a restore.
+    pub(super) fn rearm_all(&mut self) {
+        let causes: Vec<ParkedOn> = self.parked.causes().cloned().collect();
+        for on in causes {
+            self.rearm(&on);
+        }
+    }
+
+    /// Returns how many tasks something holds back.
+    pub fn parked_on(&self, on: &ParkedOn) -> usize {
+        self.parked.count(on)
+    }
+}
