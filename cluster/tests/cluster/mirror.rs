@@ -3,7 +3,7 @@
 use synod_domain::chance::Chance;
 use synod_storage::{MemoryDisk, Part};
 
-use super::support::{by_hand, killed, live, options, start, start_with};
+use super::support::{by_hand, killed, killed_in_real_time, live, options, start, start_with};
 
 /// Checkpoints and snapshots at drawn points, then a crash: the restart must give the state before it.
 #[test]
@@ -91,7 +91,7 @@ fn damaged_mirror_in_memory_is_rebuilt_from_snapshot_and_log() {
 fn damaged_sled_is_rebuilt_from_snapshot_and_log() {
     let folder = tempfile::tempdir().unwrap();
     let open = || synod_storage::open(folder.path(), &synod_storage::Options::default()).unwrap();
-    let before = killed(async || {
+    let before = killed_in_real_time(async || {
         let node = start_with(options(open().storage, by_hand(), false)).await;
         live(&node, 0, 12).await;
         node.snapshot().await;
@@ -107,7 +107,7 @@ fn damaged_sled_is_rebuilt_from_snapshot_and_log() {
     std::fs::write(state.unwrap().join("db"), vec![0xa5; 100_000]).unwrap();
     let opened = open();
     assert!(opened.repaired.is_some());
-    let after = killed(async || {
+    let after = killed_in_real_time(async || {
         let node = start_with(options(opened.storage, by_hand(), false)).await;
         let rows = node.state().read().rows();
         node.shutdown().await;

@@ -12,7 +12,7 @@ use synod_cluster::offload::Offload;
 use synod_storage::{Bounds, Done, Error, Log, MemoryDisk, Record, Room};
 
 use super::mirror::settle;
-use super::support::{killed, live, options, start, start_with};
+use super::support::{killed, killed_in_real_time, live, options, start, start_with};
 
 #[test]
 fn purge_never_passes_the_snapshot() {
@@ -115,7 +115,7 @@ fn a_purge_that_is_cut_off_is_ended_at_the_next_start() {
 fn a_purge_that_is_cut_off_is_ended_at_the_next_start_on_disk() {
     let folder = tempfile::tempdir().unwrap();
     let open = || synod_storage::open(folder.path(), &synod_storage::Options::default()).unwrap().storage.log;
-    killed(async || what_a_purge_has_noted_is_removed_at_the_next_start(open).await);
+    killed_in_real_time(async || what_a_purge_has_noted_is_removed_at_the_next_start(open).await);
 }
 
 #[test]
