@@ -82,6 +82,11 @@ impl Capabilities {
     pub fn iter(&self) -> impl Iterator<Item = Capability> + '_ {
         self.0.iter().map(|(name, version)| Capability { name: name.clone(), version: version.clone() })
     }
+
+    /// Walks the names in order, whatever their versions.
+    pub fn names(&self) -> impl Iterator<Item = &Name> + '_ {
+        self.0.keys()
+    }
 }
 
 impl FromIterator<Capability> for Capabilities {

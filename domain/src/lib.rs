@@ -26,6 +26,7 @@ pub mod parking;
 pub mod pause;
 pub mod payload;
 pub mod permission;
+pub mod policy;
 pub mod retry;
 pub mod run;
 pub mod task;

@@ -22,7 +22,7 @@ const RULES: [Rule; 7] = [
     Rule {
         folder: "domain",
         may_use: &[],
-        only: Some(&["serde", "thiserror"]),
+        only: Some(&["cel", "serde", "thiserror"]),
         never: &["tokio", "ractor", "openraft", "rand", "async-trait", "futures"],
     },
     Rule {
