@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use synod_domain::id::{AgentId, IdGenerator, RequestId, RunId, TaskId, TokenId};
+use synod_domain::id::{AgentId, HookId, IdGenerator, RequestId, RunId, TaskId, TokenId};
 use synod_domain::sources::{Clock, Entropy};
 
 /// Makes ids for one node. Shared by everything that proposes commands.
@@ -48,6 +48,11 @@ impl Ids {
     /// Names a new run.
     pub fn run(&self) -> RunId {
         RunId::from_raw(self.raw())
+    }
+
+    /// Names a new hook.
+    pub fn hook(&self) -> HookId {
+        HookId::from_raw(self.raw())
     }
 
     /// Names a new token.

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::io::{BufReader, Read};
 use std::sync::Arc;
 
+use synod_domain::payload::Payload;
 use synod_domain::row::Row;
 use synod_domain::task::{Outcome, Task};
 use synod_storage::{Error, RawSnapshot, Spool, decode, snapshot_rows};
@@ -52,6 +53,9 @@ fn names(raw: impl Read) -> Result<Names, Error> {
         let row = decode::<Row>(&value)?;
         if let Row::Run(run) = &row {
             names.extend(run.plan.blob());
+        } else if let Row::Hook(hook) = &row {
+            names.extend(hook.spec.work.blob());
+            names.extend(hook.result().and_then(Payload::blob));
         } else if let Row::DeadLetter(task) = &row {
             names.extend(task.spec.payload.blob());
         } else if let Row::Task(task) = &row {

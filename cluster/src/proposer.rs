@@ -24,7 +24,9 @@ use futures::FutureExt as _;
 use openraft::error::ClientWriteError;
 use openraft::raft::ClientWriteResult;
 use synod_domain::command::{Command, Entry, Request};
+use synod_domain::hook::{HookCommand, HookSpec};
 use synod_domain::id::RequestId;
+use synod_domain::payload::Payload;
 use synod_domain::reply::Answer;
 use synod_domain::sources::{Clock, Entropy};
 use synod_storage::{Log, Room};
@@ -469,7 +471,22 @@ fn creates_work(command: &Command) -> bool {
             | Command::KeepForRegion { .. }
             | Command::TakeOffered { .. }
             | Command::RefuseOffered { .. }
+            | Command::Hook(HookCommand::Create { .. } | HookCommand::Adopt { .. })
     )
+}
+
+fn weight_of_hook(command: &HookCommand) -> usize {
+    let spec = |spec: &HookSpec| spec.work.weight() + spec.repository.len() + spec.branch.len();
+    match command {
+        HookCommand::Create { spec: made } => spec(made),
+        HookCommand::Adopt { hook } => spec(&hook.spec) + hook.result().map_or(0, Payload::weight),
+        HookCommand::Complete { result, .. } => result.weight(),
+        HookCommand::Fail { reason, .. } | HookCommand::Abandon { reason, .. } => reason.len(),
+        HookCommand::Start { .. }
+        | HookCommand::Touch { .. }
+        | HookCommand::Reassign { .. }
+        | HookCommand::Remove { .. } => 0,
+    }
 }
 
 /// Returns roughly how many bytes a command takes: its payload, and a flat guess for the rest.
@@ -493,6 +510,7 @@ fn weight(command: &Command) -> usize {
         | Command::Pause { reason, .. }
         | Command::RevokeToken { reason, .. } => reason.len(),
         Command::EndRun { summary, .. } => summary.len(),
+        Command::Hook(command) => weight_of_hook(command),
         Command::RegionRefused { why, .. } | Command::RefuseOffered { why, .. } => why.len(),
         Command::RegisterAgent { spec } => {
             spec.metadata.as_ref().map_or(0, |metadata| metadata.len()) + 4 * REST

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::agent::{AgentSpec, PoolSpec, Standing};
 use crate::capability::Capabilities;
 use crate::federation::RegionToken;
+use crate::hook::HookCommand;
 use crate::id::{AgentId, NodeId, RequestId, RunId, TaskId, TokenId};
 use crate::limits::Limits;
 use crate::name::Name;
@@ -466,4 +467,6 @@ pub enum Command {
         /// On which terms.
         terms: Arc<Terms>,
     },
+    /// Asks something about hooks.
+    Hook(HookCommand),
 }

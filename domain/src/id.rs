@@ -145,6 +145,8 @@ ids! {
     NodeId = "node";
     /// Names a token wherever it is spoken of; not secret.
     TokenId = "token";
+    /// Names a hook for ever.
+    HookId = "hook";
 }
 
 #[cfg(test)]

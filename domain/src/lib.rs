@@ -20,6 +20,7 @@ pub mod time;
 pub mod agent;
 pub mod capability;
 pub mod federation;
+pub mod hook;
 pub mod limits;
 pub mod node;
 pub mod parking;

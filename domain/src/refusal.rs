@@ -7,6 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::hook::HookRefusal;
 use crate::id::{AgentId, NodeId, RunId, TaskId, TokenId};
 use crate::name::Name;
 use crate::node::NodeStanding;
@@ -41,6 +42,8 @@ pub enum Bound {
     GossipKeys,
     /// Regions in all, those that were removed among them.
     Regions,
+    /// Hooks that have not ended, in all.
+    Hooks,
 }
 
 /// Why a command was refused; the state is as it was.
@@ -220,6 +223,9 @@ pub enum Refusal {
         /// Why it was refused then.
         why: String,
     },
+    /// A command about a hook was refused.
+    #[error(transparent)]
+    Hook(#[from] HookRefusal),
 }
 
 impl Refusal {
@@ -256,6 +262,7 @@ impl Refusal {
             Self::TaskElsewhere { .. } => "task_elsewhere",
             Self::TaskNotKept { .. } => "task_not_kept",
             Self::OfferDeclined { .. } => "offer_declined",
+            Self::Hook(refusal) => refusal.code(),
         }
     }
 
@@ -275,6 +282,7 @@ impl Refusal {
             Self::Full { bound: Bound::Regions, .. } => {
                 "a removed region keeps its name; found fewer of them"
             }
+            Self::Full { bound: Bound::Hooks, .. } => "wait until some have ended, or remove abandoned ones",
             Self::Full { bound: Bound::Pauses, .. } => "resume what need not stand still",
             Self::Full { .. } => "wait and submit again, or raise the limit",
             Self::IdempotencyConflict { .. } => "use a new key for new work, or send the same content",
@@ -307,6 +315,7 @@ impl Refusal {
             Self::OfferDeclined { .. } => {
                 "nothing is left to do; the region that has it says what becomes of it"
             }
+            Self::Hook(refusal) => refusal.hint(),
         }
     }
 
@@ -338,6 +347,7 @@ impl fmt::Display for Bound {
             Self::JoinTokens => f.write_str("the list of join tokens"),
             Self::GossipKeys => f.write_str("the ring of gossip keys"),
             Self::Regions => f.write_str("the list of regions"),
+            Self::Hooks => f.write_str("the list of hooks"),
         }
     }
 }

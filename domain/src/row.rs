@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::{Agent, Pool};
 use crate::federation::{Federation, Identified};
-use crate::id::{AgentId, NodeId, RequestId, RunId, TaskId, TokenId};
+use crate::hook::Hook;
+use crate::id::{AgentId, HookId, NodeId, RequestId, RunId, TaskId, TokenId};
 use crate::limits::Limits;
 use crate::mailbox::Turns;
 use crate::name::Name;
@@ -75,6 +76,8 @@ pub enum RowKey {
     Clusters,
     /// The terms of a task.
     Terms(TaskId),
+    /// A hook.
+    Hook(HookId),
 }
 
 /// Everything but history sorts below this byte; a start reads the keys up to it.
@@ -136,6 +139,7 @@ impl RowKey {
             // Who others are.
             Self::Clusters => vec![b'O'],
             Self::Terms(task) => governing(b't', &task.raw().to_be_bytes()),
+            Self::Hook(hook) => governing(b'h', &hook.raw().to_be_bytes()),
         }
     }
 }
@@ -234,6 +238,8 @@ pub enum Row {
     Clusters(BTreeMap<Name, Identified>),
     /// The terms of a task.
     Terms(TaskId, Arc<Terms>),
+    /// A hook.
+    Hook(Arc<Hook>),
 }
 
 /// What changed since it was last asked.

@@ -10,6 +10,7 @@
 mod laws {
     mod control;
     mod histories;
+    mod hooks;
     mod nodes;
     mod regions;
     mod world;

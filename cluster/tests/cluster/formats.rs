@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use synod_cluster::group::Peer;
 use synod_cluster::records::{Bookkeeping, Content, LogRecord, Members, PlaceRecord, VoteRecord};
 use synod_domain::capability::Capabilities;
 use synod_domain::command::{Command, Entry, Request};
 use synod_domain::federation::{Federation, Identified, KnownRegion, RegionToken, Rival};
-use synod_domain::id::{AgentId, NodeId, RequestId, TaskId, TokenId};
+use synod_domain::hook::{Hook, HookCommand, HookSpec, HookState};
+use synod_domain::id::{AgentId, HookId, NodeId, RequestId, TaskId, TokenId};
 use synod_domain::name::Name;
 use synod_domain::node::{GossipKey, GossipSecret, Keyring};
 use synod_domain::pause::{Pausable, Pause};
@@ -287,4 +289,71 @@ fn commands_and_rows_about_regions_keep_their_bytes() {
         "03f1ab2e1b05026575010764656661756c7401010764656661756c740102657503776879",
     ];
     assert_eq!(found, expected);
+}
+
+#[test]
+fn commands_and_rows_about_hooks_keep_their_bytes() {
+    let (id, agent) = (HookId::from_raw(7), AgentId::from_raw(2));
+    let at = Timestamp::from_millis(3);
+    let spec = Arc::new(HookSpec {
+        id,
+        workspace: Name::default(),
+        agent,
+        node: NodeId::from_raw(0xa1),
+        repository: "/r".into(),
+        branch: "b".into(),
+        base: "c".into(),
+        kind: Name::default(),
+        work: Payload::inline(*b"w"),
+        max_retries: 3,
+        stale_after: Duration::from_secs(300),
+    });
+    let hook = Arc::new(Hook {
+        spec: spec.clone(),
+        agent,
+        pool: Some(Name::default()),
+        state: HookState::Failed { reason: "why".into() },
+        attempt: 4,
+        retries: 3,
+        revision: 9,
+        last_error: Some("why".into()),
+        heard_at: at,
+        created_at: at,
+        updated_at: at,
+    });
+    let reason = || Arc::from("why");
+    let commands = [
+        HookCommand::Create { spec },
+        HookCommand::Start { hook: id, attempt: 4 },
+        HookCommand::Touch { hook: id, attempt: 4 },
+        HookCommand::Complete { hook: id, attempt: 4, result: Payload::inline(*b"r") },
+        HookCommand::Fail { hook: id, attempt: 4, reason: reason() },
+        HookCommand::Abandon { hook: id, attempt: 4, reason: reason() },
+        HookCommand::Reassign { hook: id, agent: Some(agent) },
+        HookCommand::Remove { hook: id },
+        HookCommand::Adopt { hook: hook.clone() },
+    ];
+    // Apart from the version and checksum and from what stands around them, which other tests hold.
+    let body = |text: String, skip: usize| text[skip..].to_owned();
+    let found: Vec<String> = commands.iter().map(|command| body(bytes_of(command), 10)).collect();
+    let row = body(bytes_of(&Row::Hook(hook.clone())), 12);
+    let states =
+        [HookState::Pending, HookState::Active, HookState::Completed { result: Payload::inline(*b"r") }];
+    let states: Vec<String> = states.iter().map(|state| body(bytes_of(state), 10)).collect();
+    let spec = "070764656661756c7402a1022f7201620163 0764656661756c740001770 3fb2c0100".replace(' ', "");
+    let hook = format!("{spec}02010764656661756c7403037768790403090103776879030303");
+    let expected = [
+        format!("00{spec}"),
+        "010704".to_owned(),
+        "020704".to_owned(),
+        "030704000172".to_owned(),
+        "04070403776879".to_owned(),
+        "05070403776879".to_owned(),
+        "06070102".to_owned(),
+        "0707".to_owned(),
+        format!("08{hook}"),
+    ];
+    assert_eq!(found, expected);
+    assert_eq!(row, hook);
+    assert_eq!(states, ["00", "01", "02000172"]);
 }

@@ -94,6 +94,8 @@ pub enum Governing {
     OwnerSet,
     /// The quota of a workspace was set.
     QuotaPut,
+    /// An attempt at a hook failed, and the hook waits for the next.
+    HookReturned,
 }
 
 impl Governing {
@@ -143,6 +145,7 @@ impl Governing {
             Self::TokenBound => "token_bound",
             Self::OwnerSet => "owner_set",
             Self::QuotaPut => "quota_put",
+            Self::HookReturned => "hook_returned",
         }
     }
 }

@@ -67,6 +67,7 @@ impl State {
             name: spec.name.clone(),
             pool: spec.pool.clone(),
         });
+        step.idle.push(Idle::HooksOf(id));
         if let (Host::Node(_), Some(pool)) = (&spec.host, &spec.pool) {
             self.choose_standbys(step, pool);
         }
@@ -190,6 +191,7 @@ impl State {
         if let Some(agent) = self.agents.get(&id) {
             let (status, reason) = (agent.status(), agent.reason.clone());
             step.events.push(Event::AgentChanged { agent: id, status, reason });
+            step.idle.push(Idle::HooksOf(id));
         }
     }
 
@@ -221,6 +223,7 @@ impl State {
         self.changes.touch(RowKey::Turns(MailboxId::Agent(id)));
         self.changes.touch(RowKey::Agent(id));
         step.events.push(Event::AgentRemoved { agent: id });
+        step.idle.push(Idle::HooksOf(id));
     }
 
     fn leave_name(&mut self, agent: &Agent) {

@@ -92,6 +92,7 @@ impl State {
     pub(super) fn wake(&mut self, step: &mut Step, what: &Wake) {
         match what {
             Wake::Parked(on) => self.look_at_parked(step, on),
+            Wake::Hook(hook) => self.look_at_hook(step, *hook),
         }
     }
 

@@ -19,6 +19,7 @@ mod federation;
 mod founding;
 mod gates;
 mod groups;
+mod hooks;
 mod joining;
 mod kept;
 mod keyring;
@@ -112,6 +113,7 @@ pub struct State {
     terms: BTreeMap<TaskId, Arc<Terms>>,
     parked: parking::Parked,
     wakes: wakes::Wakes,
+    hooks: hooks::Hooks,
     changes: changes::ChangeLog,
 }
 
@@ -238,6 +240,7 @@ impl State {
             Command::SeeRegion { region, cluster } => self.see_region(step, region, cluster),
             Command::LoseRegion { region, reason } => self.remove_region(step, region, Some(reason)),
             Command::SubmitWith { spec, terms } => self.submit_with(step, spec, terms),
+            Command::Hook(command) => self.judge_hook(step, command),
         }
     }
 }

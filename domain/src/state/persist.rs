@@ -12,6 +12,7 @@ use crate::id::TaskId;
 use crate::mailbox::Turns;
 use crate::mutants::{Mutant, mutant};
 use crate::node::Keyring;
+use crate::payload::Payload;
 use crate::region::Verdict;
 use crate::row::{Changes, Meta, Row, RowKey};
 use crate::state::changes::{ChangeLog, Origin};
@@ -91,6 +92,7 @@ impl State {
         keys.extend(self.arrivals.tasks().map(RowKey::Arrival));
         keys.extend(self.routes.keys().copied().map(RowKey::Route));
         keys.extend(self.terms.keys().copied().map(RowKey::Terms));
+        keys.extend(self.hooks.ids().map(RowKey::Hook));
         keys.sort();
         keys.into_iter().filter_map(|key| Some((key.clone(), self.row(&key)?))).collect()
     }
@@ -128,6 +130,7 @@ impl State {
             }),
             RowKey::Route(task) => Some(Row::Route(*task, self.routes.get(task)?.clone())),
             RowKey::Terms(task) => Some(Row::Terms(*task, self.terms.get(task)?.clone())),
+            RowKey::Hook(hook) => self.hooks.get(*hook).cloned().map(Row::Hook),
             RowKey::History(_) => None,
         }
     }
@@ -197,6 +200,7 @@ impl State {
                 Row::Terms(task, terms) => {
                     state.terms.insert(task, terms);
                 }
+                Row::Hook(hook) => state.hooks.put(hook),
             }
         }
         state.meta = match meta {
@@ -210,6 +214,7 @@ impl State {
             }
         }
         state.rearm_all();
+        state.rearm_hooks();
         Ok(state)
     }
 
@@ -252,6 +257,7 @@ fn payload_bytes(row: Option<&Row>) -> usize {
             task.spec.weight() + result
         }
         Some(Row::Run(run)) => run.plan.weight(),
+        Some(Row::Hook(hook)) => hook.spec.work.weight() + hook.result().map_or(0, Payload::weight),
         _ => 0,
     }
 }

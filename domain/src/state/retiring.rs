@@ -23,6 +23,8 @@ pub(super) enum Idle {
     Agent(AgentId),
     /// A pool lost a task or an agent.
     Pool(Name),
+    /// An agent came, went or changed its standing, and somebody has to take up its hooks.
+    HooksOf(AgentId),
 }
 
 impl State {
@@ -94,6 +96,7 @@ impl State {
                     }
                 }
                 Idle::Pool(name) => self.settle_pool(step, &name),
+                Idle::HooksOf(agent) => self.look_at_hooks_of(step, agent),
             }
         }
     }

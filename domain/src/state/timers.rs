@@ -82,6 +82,7 @@ impl State {
                 }
             }
         }
+        self.forget_ended_hooks(step);
         self.forget_keys(step.now);
         self.forget_tokens(step.now);
         self.forget_passages(step.now);

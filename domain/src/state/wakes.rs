@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::id::HookId;
 use crate::parking::ParkedOn;
 use crate::time::Timestamp;
 
@@ -13,6 +14,8 @@ use crate::time::Timestamp;
 pub(super) enum Wake {
     /// Something that holds tasks back may let some go.
     Parked(ParkedOn),
+    /// A hook may be silent for too long.
+    Hook(HookId),
 }
 
 /// The times at which something is looked at.

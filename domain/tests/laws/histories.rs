@@ -21,7 +21,7 @@ use super::world::{
     agent, agent_spec, at, capabilities, complete, fail, millis, name, node, pool_spec, register, run, spec,
     standing, submit, task,
 };
-use super::{control, nodes, regions};
+use super::{control, hooks, nodes, regions};
 
 /// When histories begin.
 pub(crate) const BEGIN: u64 = 1_000_000;
@@ -145,6 +145,9 @@ impl Writer {
         }
         if draw.one_in(8) {
             return control::command(&self.state, self.now, draw, who);
+        }
+        if draw.one_in(12) {
+            return hooks::command(&self.state, draw, who);
         }
         if draw.one_in(6)
             && let Command::Submit { spec } = self.submit(draw)

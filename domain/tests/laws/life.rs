@@ -139,7 +139,7 @@ proptest! {
 fn histories_reach_every_event_every_refusal_and_every_reply() {
     let mut seen: BTreeMap<String, u32> = BTreeMap::new();
     let mut runner = TestRunner::deterministic();
-    for _ in 0..1_200 {
+    for _ in 0..1_600 {
         let mut state = State::default();
         for entry in histories().new_tree(&mut runner).unwrap().current() {
             let effects = state.apply(&entry);
@@ -147,7 +147,11 @@ fn histories_reach_every_event_every_refusal_and_every_reply() {
                 Event::TaskEnded { phase, .. } => format!("ended {phase}"),
                 other => first_word(other),
             });
-            for word in words {
+            let hooks = effects.events.iter().filter_map(super::hooks::told).map(|(_, told)| match told {
+                Some((status, _)) => format!("hook {status}"),
+                None => "hook forgotten".to_owned(),
+            });
+            for word in words.chain(hooks) {
                 *seen.entry(word).or_default() += 1;
             }
             for (answer, request) in effects.answers.iter().zip(&entry.commands) {
@@ -282,6 +286,22 @@ fn histories_reach_every_event_every_refusal_and_every_reply() {
         "refused SeeRegion",
         "accepted LoseRegion",
         "refused LoseRegion",
+        "Governed",
+        "hook PENDING",
+        "hook ACTIVE",
+        "hook COMPLETED",
+        "hook FAILED",
+        "hook ABANDONED",
+        "hook forgotten",
+        "accepted Hook",
+        "hook_unknown",
+        "hook_exists",
+        "hook_fenced",
+        "hook_ended",
+        "hook_in_use",
+        "hook_branch_taken",
+        "hook_out_of_reach",
+        "hook_without_agent",
     ];
     let missing: Vec<_> = expected.iter().filter(|word| !seen.contains_key(**word)).collect();
     assert!(missing.is_empty(), "never seen: {missing:?}; seen: {seen:?}");

@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use synod_actors::desk::ClaimError;
 use synod_actors::ports::JournalError;
+use synod_domain::hook::HookRefusal;
 use synod_domain::name::Name;
 use synod_domain::refusal::Refusal;
 use synod_domain::region::NoWay;
@@ -51,6 +52,16 @@ impl From<Refusal> for Problem {
             Refusal::PoolInUse { .. } => (StatusCode::CONFLICT, "Pool in use"),
             Refusal::PoolRetiring(_) => (StatusCode::CONFLICT, "Pool is being removed"),
             Refusal::Full { .. } => (StatusCode::TOO_MANY_REQUESTS, "Full"),
+            Refusal::Hook(HookRefusal::Unknown(_)) => (StatusCode::NOT_FOUND, "Not found"),
+            Refusal::Hook(HookRefusal::Exists(_)) => (StatusCode::CONFLICT, "Exists already"),
+            Refusal::Hook(HookRefusal::Fenced { .. }) => (StatusCode::CONFLICT, "Hook has another attempt"),
+            Refusal::Hook(HookRefusal::Ended { .. }) => (StatusCode::CONFLICT, "Already ended"),
+            Refusal::Hook(HookRefusal::InUse { .. }) => (StatusCode::CONFLICT, "Hook in use"),
+            Refusal::Hook(HookRefusal::BranchTaken { .. }) => (StatusCode::CONFLICT, "Branch taken"),
+            Refusal::Hook(HookRefusal::OutOfReach { .. }) => {
+                (StatusCode::CONFLICT, "Repository out of reach")
+            }
+            Refusal::Hook(HookRefusal::Nobody(_)) => (StatusCode::CONFLICT, "No other agent"),
             Refusal::Invalid { .. } => (StatusCode::BAD_REQUEST, "Invalid request"),
         };
         let elsewhere = if let Refusal::TaskElsewhere { task, region } = &refusal {

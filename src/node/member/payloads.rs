@@ -16,6 +16,7 @@ use synod_actors::events::{Heard, Subscription};
 use synod_cluster::blobs::Copies;
 use synod_cluster::consensus::Consensus;
 use synod_domain::id::{NodeId, TaskId};
+use synod_domain::payload::Payload;
 use synod_domain::state::State;
 use synod_domain::task::{Outcome, Task};
 use tokio::sync::watch;
@@ -208,7 +209,13 @@ impl Fetching {
 /// Returns the blobs that a page names, and the page after it.
 fn wanted_in(state: &State, page: Page) -> (BTreeSet<[u8; 32]>, Option<Page>) {
     match page {
-        Page::Runs => (state.runs().filter_map(|run| run.plan.blob()).collect(), Some(Page::Tasks(None))),
+        Page::Runs => {
+            let of_runs = state.runs().filter_map(|run| run.plan.blob());
+            let of_hooks = state.hooks().flat_map(|hook| {
+                [hook.spec.work.blob(), hook.result().and_then(Payload::blob)].into_iter().flatten()
+            });
+            (of_runs.chain(of_hooks).collect(), Some(Page::Tasks(None)))
+        }
         Page::Tasks(before) => {
             let (wanted, last) = of_tasks(state.tasks_below(before));
             (wanted, Some(last.map_or(Page::DeadLetters(None), |last| Page::Tasks(Some(last)))))
