@@ -31,6 +31,7 @@
 //! ```
 
 pub mod courier;
+pub mod fabric;
 pub mod fleet;
 pub mod node;
 pub mod run;

@@ -255,8 +255,9 @@ impl State {
                 Strategy::Random => Order::Lot(seed),
             };
             let picked = free.pick(mailbox, depth, order);
-            let pool =
-                pool.filter(|pool| pool.spec.runtime != RuntimeSpec::External && pool.target < pool.spec.max);
+            let pool = pool.filter(|pool| {
+                pool.spec.runtime != RuntimeSpec::External && pool.target < state.most_agents_of(pool)
+            });
             if picked.is_empty() && pool.is_none() {
                 return Outlook::default();
             }
@@ -373,7 +374,8 @@ fn growth(
     let missing = state.shortfall(name).map_or(0, |shortfall| shortfall.missing);
     let coming = u64::from(pool.target.saturating_sub(missing)).saturating_sub(serving);
     let more = left.div_ceil(u64::from(pool.spec.concurrency.max(1))).saturating_sub(coming);
-    let target = u64::from(pool.target).saturating_add(more).min(u64::from(pool.spec.max));
-    let target = u32::try_from(target).unwrap_or(pool.spec.max);
+    let most = state.most_agents_of(pool);
+    let target = u64::from(pool.target).saturating_add(more).min(u64::from(most));
+    let target = u32::try_from(target).unwrap_or(most);
     (target > pool.target).then(|| (name.clone(), target))
 }

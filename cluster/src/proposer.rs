@@ -25,7 +25,7 @@ use openraft::error::ClientWriteError;
 use openraft::raft::ClientWriteResult;
 use synod_domain::command::{Command, Entry, Request};
 use synod_domain::hook::{HookCommand, HookSpec};
-use synod_domain::id::RequestId;
+use synod_domain::id::{RequestId, TaskId};
 use synod_domain::payload::Payload;
 use synod_domain::reply::Answer;
 use synod_domain::sources::{Clock, Entropy};
@@ -466,6 +466,7 @@ fn creates_work(command: &Command) -> bool {
         command,
         Command::Submit { .. }
             | Command::SubmitWith { .. }
+            | Command::SubmitAfter { .. }
             | Command::StartRun { .. }
             | Command::Redrive { .. }
             | Command::KeepForRegion { .. }
@@ -497,9 +498,14 @@ fn weight(command: &Command) -> usize {
         Command::Submit { spec }
         | Command::SubmitWith { spec, .. }
         | Command::KeepForRegion { spec, .. }
-        | Command::TakeOffered { spec, .. } => {
+        | Command::TakeOffered { spec, .. }
+        | Command::SubmitAfter { spec, .. } => {
             let labels: usize = spec.labels.values().map(|value| value.len() + REST).sum();
-            spec.weight() + labels + REST
+            let after = match command {
+                Command::SubmitAfter { after, .. } => after.len() * size_of::<TaskId>(),
+                _ => 0,
+            };
+            spec.weight() + labels + after + REST
         }
         Command::Complete { result, .. } => result.weight(),
         Command::StartRun { plan, .. } => plan.weight(),
@@ -516,6 +522,7 @@ fn weight(command: &Command) -> usize {
             spec.metadata.as_ref().map_or(0, |metadata| metadata.len()) + 4 * REST
         }
         Command::PutPool { .. }
+        | Command::Fabric(_)
         | Command::Heartbeat { .. }
         | Command::PutToken { .. }
         | Command::StartNode { .. }

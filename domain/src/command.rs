@@ -4,12 +4,14 @@
 //! the commands that queued up while the record before it was being synced. Commands carry their ids;
 //! replicas make none. This is a format: variants are only appended (golden bytes in `tests/`).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::agent::{AgentSpec, PoolSpec, Standing};
 use crate::capability::Capabilities;
+use crate::fabric::FabricCommand;
 use crate::federation::RegionToken;
 use crate::hook::HookCommand;
 use crate::id::{AgentId, NodeId, RequestId, RunId, TaskId, TokenId};
@@ -469,4 +471,15 @@ pub enum Command {
     },
     /// Asks something about hooks.
     Hook(HookCommand),
+    /// Submits a task that begins when others have completed. When one of them does not, it fails with that reason.
+    SubmitAfter {
+        /// What is asked for.
+        spec: Arc<TaskSpec>,
+        /// What has to complete first. All of it must be known, and of the same workspace as far as it is unfinished.
+        after: BTreeSet<TaskId>,
+        /// On which terms, if it has some of its own.
+        terms: Option<Arc<Terms>>,
+    },
+    /// Asks something of the fabric.
+    Fabric(FabricCommand),
 }

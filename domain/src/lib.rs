@@ -19,6 +19,7 @@ pub mod time;
 
 pub mod agent;
 pub mod capability;
+pub mod fabric;
 pub mod federation;
 pub mod hook;
 pub mod limits;

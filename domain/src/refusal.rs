@@ -44,6 +44,8 @@ pub enum Bound {
     Regions,
     /// Hooks that have not ended, in all.
     Hooks,
+    /// Agents of all pools of the fabric together.
+    FabricAgents,
 }
 
 /// Why a command was refused; the state is as it was.
@@ -226,6 +228,9 @@ pub enum Refusal {
     /// A command about a hook was refused.
     #[error(transparent)]
     Hook(#[from] HookRefusal),
+    /// A task was to begin after one that is not known.
+    #[error("there is no task {0} to wait for")]
+    PrerequisiteUnknown(TaskId),
 }
 
 impl Refusal {
@@ -263,6 +268,7 @@ impl Refusal {
             Self::TaskNotKept { .. } => "task_not_kept",
             Self::OfferDeclined { .. } => "offer_declined",
             Self::Hook(refusal) => refusal.code(),
+            Self::PrerequisiteUnknown(_) => "prerequisite_unknown",
         }
     }
 
@@ -283,6 +289,9 @@ impl Refusal {
                 "a removed region keeps its name; found fewer of them"
             }
             Self::Full { bound: Bound::Hooks, .. } => "wait until some have ended, or remove abandoned ones",
+            Self::Full { bound: Bound::FabricAgents, .. } => {
+                "terminate agents that nobody needs, make a pool smaller, or raise max_concurrent_agents"
+            }
             Self::Full { bound: Bound::Pauses, .. } => "resume what need not stand still",
             Self::Full { .. } => "wait and submit again, or raise the limit",
             Self::IdempotencyConflict { .. } => "use a new key for new work, or send the same content",
@@ -316,6 +325,9 @@ impl Refusal {
                 "nothing is left to do; the region that has it says what becomes of it"
             }
             Self::Hook(refusal) => refusal.hint(),
+            Self::PrerequisiteUnknown(_) => {
+                "submit it first, in the same workspace; one that has completed need not be waited for"
+            }
         }
     }
 
@@ -348,6 +360,7 @@ impl fmt::Display for Bound {
             Self::GossipKeys => f.write_str("the ring of gossip keys"),
             Self::Regions => f.write_str("the list of regions"),
             Self::Hooks => f.write_str("the list of hooks"),
+            Self::FabricAgents => f.write_str("the fabric"),
         }
     }
 }

@@ -4,12 +4,13 @@
 //! what changed, [`crate::state::State::restore`] builds the same state from all rows. Keys sort
 //! by kind and then by id. Both are formats: kinds and variants are only appended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::agent::{Agent, Pool};
+use crate::fabric::{FabricKey, FabricRow};
 use crate::federation::{Federation, Identified};
 use crate::hook::Hook;
 use crate::id::{AgentId, HookId, NodeId, RequestId, RunId, TaskId, TokenId};
@@ -78,6 +79,10 @@ pub enum RowKey {
     Terms(TaskId),
     /// A hook.
     Hook(HookId),
+    /// What a task still waits for.
+    After(TaskId),
+    /// Something of the fabric.
+    Fabric(FabricKey),
 }
 
 /// Everything but history sorts below this byte; a start reads the keys up to it.
@@ -140,6 +145,10 @@ impl RowKey {
             Self::Clusters => vec![b'O'],
             Self::Terms(task) => governing(b't', &task.raw().to_be_bytes()),
             Self::Hook(hook) => governing(b'h', &hook.raw().to_be_bytes()),
+            Self::After(task) => governing(b'a', &task.raw().to_be_bytes()),
+            // A name is never empty.
+            Self::Fabric(FabricKey::Bounds) => governing(b'f', b""),
+            Self::Fabric(FabricKey::Profile(pool)) => governing(b'f', pool.as_str().as_bytes()),
         }
     }
 }
@@ -240,6 +249,10 @@ pub enum Row {
     Terms(TaskId, Arc<Terms>),
     /// A hook.
     Hook(Arc<Hook>),
+    /// What a task still waits for.
+    After(TaskId, BTreeSet<TaskId>),
+    /// Something of the fabric.
+    Fabric(FabricRow),
 }
 
 /// What changed since it was last asked.
@@ -281,6 +294,9 @@ mod tests {
             RowKey::Token(TokenId::from_raw(1)),
             RowKey::Pause(Pausable::Mailbox(MailboxId::Open)),
             RowKey::Terms(TaskId::from_raw(1)),
+            RowKey::After(TaskId::from_raw(1)),
+            RowKey::Fabric(FabricKey::Bounds),
+            RowKey::Fabric(FabricKey::Profile(Name::default())),
         ];
         let mut first: Vec<u8> = live.iter().map(|key| key.to_bytes()[0]).collect();
         first.sort_unstable();

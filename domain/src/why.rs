@@ -192,6 +192,15 @@ pub enum Why {
         /// What it lacks and what to do, for a person.
         hint: Arc<str>,
     },
+    /// Its pool would have more agents, and the fabric has as many as it may.
+    FabricFull {
+        /// Which pool.
+        pool: Name,
+        /// How many agents it has, or shall have.
+        target: u32,
+        /// How many agents the fabric may have.
+        limit: u32,
+    },
 }
 
 /// An agent that could do a task and takes no work.
@@ -238,6 +247,7 @@ impl Why {
             Self::AgentsOnStandby { .. } => "agents_on_standby",
             Self::Kept { .. } => "kept",
             Self::HeldBack { .. } => "held_back",
+            Self::FabricFull { .. } => "fabric_full",
         }
     }
 }

@@ -27,10 +27,12 @@ mod laws {
     mod tokens;
     mod whys;
 
+    mod after;
     mod agents;
     mod arriving;
     mod cost;
     mod endings;
+    mod fabrics;
     mod federation;
     mod membership;
     mod removed;

@@ -1,12 +1,11 @@
 //! Describes a node.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use synod_actors::liveness::AGENT_TIMEOUT_DEFAULT;
-use synod_actors::ports::{AgentRuntime, Regions};
+use synod_actors::ports::Regions;
 use synod_actors::runtimes::native::{NativeAgent, NativeRuntime};
 use synod_cluster::checkpointer::Policy;
 use synod_cluster::transport::Network;
@@ -21,6 +20,7 @@ use crate::node::closed::ClosedIdentity;
 use crate::node::cluster::Cluster;
 use crate::node::elsewhere::Elsewhere;
 use crate::node::home::Home;
+use crate::node::natives::Natives;
 use crate::node::{Error, Node};
 
 /// How long agents may finish what they have when the node stops, unless set.
@@ -31,7 +31,7 @@ pub struct Builder {
     pub(super) home: Home,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Option<Arc<dyn Entropy>>,
-    pub(super) natives: BTreeMap<Name, Arc<dyn AgentRuntime>>,
+    pub(super) natives: Natives,
     pub(super) limits: Option<Limits>,
     pub(super) policy: Policy,
     pub(super) drain: Duration,
@@ -50,7 +50,7 @@ impl Default for Builder {
             home: Home::Nowhere,
             clock: Arc::new(SystemClock),
             entropy: None,
-            natives: BTreeMap::new(),
+            natives: Natives::default(),
             limits: None,
             policy: Policy::default(),
             drain: DRAIN_DEFAULT,
@@ -67,7 +67,7 @@ impl Default for Builder {
 
 impl std::fmt::Debug for Builder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Builder").field("natives", &self.natives.keys()).finish_non_exhaustive()
+        f.debug_struct("Builder").field("natives", &self.natives.names()).finish_non_exhaustive()
     }
 }
 
@@ -113,8 +113,8 @@ impl Builder {
     ///
     /// # Errors
     /// When the name is not a name.
-    pub fn native<A: NativeAgent>(mut self, name: &str, agent: A) -> Result<Self, Error> {
-        self.natives.insert(Name::new(name)?, Arc::new(NativeRuntime::new(agent)));
+    pub fn native<A: NativeAgent>(self, name: &str, agent: A) -> Result<Self, Error> {
+        self.natives.register(Name::new(name)?, Arc::new(NativeRuntime::new(agent)));
         Ok(self)
     }
 

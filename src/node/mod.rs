@@ -9,6 +9,7 @@
 //! answers after the change is durable.
 
 mod abroad;
+mod after;
 mod agents;
 mod begin;
 mod builder;
@@ -21,6 +22,7 @@ pub mod feed;
 mod home;
 mod leases;
 mod member;
+mod natives;
 mod new;
 mod payloads;
 mod pools;
@@ -71,6 +73,7 @@ use crate::node::drive::{Readiness, Tree};
 use crate::node::elsewhere::{Elsewhere, Handed};
 use crate::node::feed::Feed;
 use crate::node::member::Member;
+use crate::node::natives::Natives;
 use wiring::{RaftJournal, StoredBlobs};
 
 /// How long a change is proposed whose outcome stays unknown. Whoever asks for longer asks again.
@@ -91,6 +94,7 @@ pub struct Node {
     liveness: liveness::Handle,
     hosted: Hosted,
     processes: Option<ProcessNode>,
+    natives: Natives,
     repaired: Option<Repair>,
     failed: watch::Receiver<Option<String>>,
     ready: watch::Receiver<Readiness>,

@@ -1,13 +1,13 @@
 //! New tasks and pools, as callers describe them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 use synod_domain::agent::{POOL_SIZE_MAX, PoolSpec, ProcessSpec, RuntimeSpec};
 use synod_domain::capability::Capabilities;
-use synod_domain::id::{AgentId, RunId};
+use synod_domain::id::{AgentId, RunId, TaskId};
 use synod_domain::name::Name;
 use synod_domain::placement::Strategy;
 use synod_domain::region::{Route, Routing};
@@ -38,6 +38,7 @@ pub struct NewTask {
     pub(super) run: Option<RunId>,
     pub(super) metadata: Option<Arc<str>>,
     pub(super) route: Option<Route>,
+    pub(super) after: BTreeSet<TaskId>,
 }
 
 impl NewTask {
@@ -58,6 +59,7 @@ impl NewTask {
             run: None,
             metadata: None,
             route: None,
+            after: BTreeSet::new(),
         })
     }
 
@@ -166,6 +168,13 @@ impl NewTask {
     #[must_use]
     pub fn labels(mut self, labels: BTreeMap<Name, Arc<str>>) -> Self {
         self.labels = labels;
+        self
+    }
+
+    /// Lets it begin when all of these have completed. When one of them does not complete, it fails with that reason.
+    #[must_use]
+    pub fn after(mut self, tasks: impl IntoIterator<Item = TaskId>) -> Self {
+        self.after.extend(tasks);
         self
     }
 

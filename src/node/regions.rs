@@ -36,7 +36,7 @@ impl Node {
     /// As [`Node::submit`]; when its region cannot be reached and it may not be kept here; or when it is not known
     /// whether that region took it, so that it should be sent again under the same idempotency key.
     pub async fn submit_task(&self, task: NewTask) -> Result<Submission, Error> {
-        let route = task.route.clone();
+        let (route, after) = (task.route.clone(), task.after.clone());
         let regions = &self.world.regions;
         let way = match &route {
             None => Way::Here,
@@ -48,9 +48,16 @@ impl Node {
                 Err(NoWay::Unreachable(region).into())
             }
             (Way::Refuse(why), _) => Err(why.into()),
+            (Way::Direct(_) | Way::Offer(_) | Way::Wait, Some(_)) if !after.is_empty() => {
+                let why =
+                    "what begins after other tasks stays in their region; leave the region out".to_owned();
+                Err(Refusal::Invalid { field: "after".to_owned(), why }.into())
+            }
             (Way::Direct(region), _) => self.submit_elsewhere(task, region).await,
             // Where it prefers another region, this one is a fallback that may refuse it as any other.
-            (Way::Here | Way::Offer(_) | Way::Wait, Some(route)) if route.is_kept(regions.here()) => {
+            (Way::Here | Way::Offer(_) | Way::Wait, Some(route))
+                if route.is_kept(regions.here()) && after.is_empty() =>
+            {
                 let spec = Arc::new(self.spec_of(task).await?);
                 let made = spec.id;
                 let reply = self.propose(Command::KeepForRegion { spec, route }).await?;
@@ -59,7 +66,12 @@ impl Node {
             (Way::Here | Way::Offer(_) | Way::Wait, _) => {
                 let spec = Arc::new(self.spec_of(task).await?);
                 let made = spec.id;
-                Ok(submission(&self.propose(Command::Submit { spec }).await?, made, None))
+                let reply = if after.is_empty() {
+                    self.propose(Command::Submit { spec }).await?
+                } else {
+                    self.submit_after(spec, after).await?
+                };
+                Ok(submission(&reply, made, None))
             }
         }
     }

@@ -1,6 +1,5 @@
 //! Plugs the cluster, the storage and the runtimes into the ports of the actors.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -18,7 +17,6 @@ use synod_domain::agent::{PoolSpec, RuntimeSpec};
 use synod_domain::command::Command;
 use synod_domain::event::Event;
 use synod_domain::id::{NodeId, RequestId, TaskId};
-use synod_domain::name::Name;
 use synod_domain::reply::Answer;
 use synod_domain::state::State;
 use synod_domain::time::Timestamp;
@@ -26,6 +24,7 @@ use synod_storage::BlobId;
 use tokio::sync::watch;
 
 use crate::node::feed::Feed;
+use crate::node::natives::Natives;
 
 /// How a node gets into the log.
 enum Way {
@@ -248,7 +247,7 @@ impl Logs for ProgramLogs {
 /// What this node can run agents with.
 pub(super) struct NodeRuntimes {
     pub(super) processes: Option<ProcessNode>,
-    pub(super) natives: BTreeMap<Name, Arc<dyn AgentRuntime>>,
+    pub(super) natives: Natives,
 }
 
 impl Runtimes for NodeRuntimes {
@@ -258,13 +257,7 @@ impl Runtimes for NodeRuntimes {
                 Some(node) => Ok(Arc::new(ProcessRuntime::new(process.clone(), node.clone()))),
                 None => Err("this node runs no programs; give it a data folder".to_owned()),
             },
-            RuntimeSpec::Native(name) => self.natives.get(name).cloned().ok_or_else(|| {
-                let known: Vec<&str> = self.natives.keys().map(Name::as_str).collect();
-                format!(
-                    "no native agent {name} is registered with this node; it has: {}",
-                    if known.is_empty() { "none".to_owned() } else { known.join(", ") }
-                )
-            }),
+            RuntimeSpec::Native(name) => Ok(self.natives.runtime(name)),
             RuntimeSpec::External => Err("external agents register themselves".to_owned()),
         }
     }

@@ -1,9 +1,11 @@
 //! Golden bytes of what governs: terms, parked tasks, and what each family of commands adds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use synod_domain::command::Command;
+use synod_domain::fabric::{Bounds, FabricCommand, FabricRow, Profile};
 use synod_domain::id::TaskId;
 use synod_domain::name::Name;
 use synod_domain::parking::{ParkedOn, Parking};
@@ -39,4 +41,17 @@ fn terms_and_parked_tasks_keep_their_bytes() {
     let limit = ParkedOn::Limit { set: name("s"), key: "k".into() };
     let parking = Parking { on: limit, at: Timestamp::from_millis(3), lane_since: Timestamp::from_millis(2) };
     assert_eq!(body_of(&TaskStatus::Parked { parking: Box::new(parking) }), "06050173016b0302");
+}
+
+#[test]
+fn the_fabric_and_what_waits_for_others_keep_their_bytes() {
+    let after = BTreeSet::from([TaskId::from_raw(5), TaskId::from_raw(6)]);
+    assert_eq!(body_of(&Row::After(TaskId::from_raw(7), after)), "1807020506");
+    let bounds = Bounds::default();
+    assert_eq!(body_of(&Row::Fabric(FabricRow::Bounds(bounds.clone()))), "190064fbe80305");
+    let profile = Profile { title: "t".into(), model: Some("m".into()), single: true };
+    let row = Row::Fabric(FabricRow::Profile(Name::new("p").unwrap(), profile));
+    assert_eq!(body_of(&row), "190101700174".to_owned() + "01016d01");
+    let command = Command::Fabric(FabricCommand::SetBounds { bounds });
+    assert_eq!(body_of(&command), "3b0064fbe80305");
 }

@@ -118,7 +118,13 @@ impl State {
         if !self.agents.contains_key(&spec.id) && self.agents.len() >= AGENTS_MAX {
             return Err(Refusal::Full { bound: Bound::Agents, limit: AGENTS_MAX as u64 });
         }
-        spec.pool.as_ref().map_or(Ok(()), |pool| self.check_member(spec.id, pool))
+        match &spec.pool {
+            Some(pool) => {
+                self.check_fabric_concurrency(pool, spec.concurrency)?;
+                self.check_member(spec.id, pool)
+            }
+            None => Ok(()),
+        }
     }
 
     /// Checks that an agent may be of a pool.
@@ -134,8 +140,11 @@ impl State {
         // The node keeps a pool that it runs at its target.
         let most = pool.spec.max;
         let full = members.is_some_and(|members| members.len() as u64 >= u64::from(most));
-        if full && pool.spec.runtime == RuntimeSpec::External {
-            return Err(Refusal::Full { bound: Bound::Pool(name.clone()), limit: u64::from(most) });
+        if pool.spec.runtime == RuntimeSpec::External {
+            if full {
+                return Err(Refusal::Full { bound: Bound::Pool(name.clone()), limit: u64::from(most) });
+            }
+            self.check_fabric_member(name)?;
         }
         Ok(())
     }
@@ -235,7 +244,9 @@ impl State {
             && let Some(members) = self.pool_agents.get_mut(pool)
         {
             members.remove(&agent.spec.id);
-            if members.is_empty() {
+            let is_empty = members.is_empty();
+            self.note_room(step, pool);
+            if is_empty {
                 self.pool_agents.remove(pool);
                 step.idle.push(Idle::Pool(pool.clone()));
             }

@@ -32,7 +32,6 @@ pub(super) enum Gate {
     /// It may go.
     Open,
     /// It is held back by this.
-    #[allow(dead_code, reason = "for the first of those that govern")]
     Shut(ParkedOn),
     /// It will not go.
     #[allow(dead_code, reason = "for the first of those that govern")]
@@ -54,8 +53,11 @@ pub(super) struct Closed<'a> {
 
 impl State {
     /// Asks everything that governs whether the next task may go to a claimant.
-    pub(super) fn gate(&self, _step: &Step, _task: &Task, _claimant: &Agent) -> Gate {
+    pub(super) fn gate(&self, _step: &Step, task: &Task, _claimant: &Agent) -> Gate {
         // Each gate returns early unless it is open.
+        if let Some(on) = self.held_by_another(task.spec.id) {
+            return Gate::Shut(on);
+        }
         Gate::Open
     }
 
@@ -66,12 +68,14 @@ impl State {
     pub(super) fn attempt_closed(&mut self, _step: &mut Step, _closed: &Closed<'_>) {}
 
     /// Tells everything that governs that a task has ended.
-    pub(super) fn task_over(&mut self, _step: &mut Step, _task: &Task) {}
+    pub(super) fn task_over(&mut self, step: &mut Step, task: &Task) {
+        self.note_over(step, task);
+    }
 
     /// Tells everything that governs that a task was accepted; it is not in its mailbox yet. What is returned holds it
     /// back from the start.
-    pub(super) fn submitted(&mut self, _step: &mut Step, _task: &Task) -> Option<ParkedOn> {
-        None
+    pub(super) fn submitted(&mut self, _step: &mut Step, task: &Task) -> Option<ParkedOn> {
+        self.held_by_another(task.spec.id)
     }
 
     /// Returns when something that holds tasks back is looked at by itself; `None` when an event wakes it.

@@ -8,6 +8,7 @@
 //! history with the next checkpoint ([`persist`]); what stays is its [`Ending`], so that late writers
 //! get the right answer.
 
+mod after;
 mod agents;
 mod answers;
 mod arriving;
@@ -15,6 +16,7 @@ mod changes;
 mod claims;
 mod counts;
 mod ends;
+mod fabric;
 mod federation;
 mod founding;
 mod gates;
@@ -44,6 +46,7 @@ mod wakes;
 mod why;
 mod window;
 
+pub use after::PREREQUISITES_MAX;
 pub use persist::RestoreError;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -111,6 +114,8 @@ pub struct State {
     routes: BTreeMap<TaskId, Route>,
     /// The terms of tasks that have some of their own.
     terms: BTreeMap<TaskId, Arc<Terms>>,
+    after: after::After,
+    fabric: fabric::Fabric,
     parked: parking::Parked,
     wakes: wakes::Wakes,
     hooks: hooks::Hooks,
@@ -241,6 +246,10 @@ impl State {
             Command::LoseRegion { region, reason } => self.remove_region(step, region, Some(reason)),
             Command::SubmitWith { spec, terms } => self.submit_with(step, spec, terms),
             Command::Hook(command) => self.judge_hook(step, command),
+            Command::SubmitAfter { spec, after, terms } => {
+                self.submit_after(step, spec, after, terms.as_ref())
+            }
+            Command::Fabric(command) => self.fabric_command(step, command),
         }
     }
 }

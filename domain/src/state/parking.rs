@@ -12,7 +12,7 @@ use crate::id::TaskId;
 use crate::parking::{ParkedOn, Parking};
 use crate::state::wakes::Wake;
 use crate::state::{State, Step, submit};
-use crate::task::{Lane, Task, TaskStatus};
+use crate::task::{Lane, MailboxId, Task, TaskStatus};
 use crate::time::Timestamp;
 
 /// The place of a parked task among those that the same thing holds back.
@@ -22,12 +22,14 @@ type Place = (Lane, Timestamp, u64, TaskId);
 #[derive(Debug, Default)]
 pub(super) struct Parked {
     by_cause: BTreeMap<ParkedOn, BTreeSet<Place>>,
+    by_mailbox: BTreeMap<MailboxId, u64>,
 }
 
 impl Parked {
     pub(super) fn add(&mut self, task: &Task) {
         if let Some(parking) = task.parking() {
             self.by_cause.entry(parking.on.clone()).or_default().insert(place(task));
+            *self.by_mailbox.entry(task.spec.mailbox.clone()).or_default() += 1;
         }
     }
 
@@ -39,6 +41,17 @@ impl Parked {
                 self.by_cause.remove(&parking.on);
             }
         }
+        if let Some(count) = self.by_mailbox.get_mut(&task.spec.mailbox) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_mailbox.remove(&task.spec.mailbox);
+            }
+        }
+    }
+
+    /// Returns how many tasks are held back that go back to a mailbox.
+    pub(super) fn of_mailbox(&self, mailbox: &MailboxId) -> u64 {
+        self.by_mailbox.get(mailbox).copied().unwrap_or(0)
     }
 
     pub(super) fn count(&self, on: &ParkedOn) -> usize {
@@ -79,6 +92,15 @@ impl State {
         self.changes.task_changed(id);
         step.events.push(Event::TaskParked { task: id, workspace, on: word, what });
         self.rearm(&on);
+    }
+
+    /// Notes that a parked task is held back by something else from here on.
+    pub(super) fn park_elsewhere(&mut self, step: &mut Step, id: TaskId, on: ParkedOn) {
+        let Some(task) = self.tasks.get(&id).cloned() else { return };
+        let Some(parking) = task.parking() else { return };
+        self.parked.remove(&task);
+        self.rearm(&parking.on);
+        self.put_parked(step, id, on, parking.lane_since);
     }
 
     /// Lets the first tasks go that something holds back, `count` at most; each goes back to its place in its mailbox.
@@ -123,6 +145,12 @@ impl State {
         for on in causes {
             self.rearm(&on);
         }
+    }
+
+    /// Returns how many tasks wait for a mailbox: in it, or held back although their turn had come.
+    pub fn pending_in(&self, mailbox: &MailboxId) -> u64 {
+        let waiting = self.mailboxes.get(mailbox).map_or(0, |mailbox| mailbox.depth() as u64);
+        waiting + self.parked.of_mailbox(mailbox)
     }
 
     /// Returns how many tasks something holds back.

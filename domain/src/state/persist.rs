@@ -93,6 +93,8 @@ impl State {
         keys.extend(self.routes.keys().copied().map(RowKey::Route));
         keys.extend(self.terms.keys().copied().map(RowKey::Terms));
         keys.extend(self.hooks.ids().map(RowKey::Hook));
+        keys.extend(self.after.tasks().map(RowKey::After));
+        keys.extend(self.fabric.keys());
         keys.sort();
         keys.into_iter().filter_map(|key| Some((key.clone(), self.row(&key)?))).collect()
     }
@@ -131,6 +133,8 @@ impl State {
             RowKey::Route(task) => Some(Row::Route(*task, self.routes.get(task)?.clone())),
             RowKey::Terms(task) => Some(Row::Terms(*task, self.terms.get(task)?.clone())),
             RowKey::Hook(hook) => self.hooks.get(*hook).cloned().map(Row::Hook),
+            RowKey::After(task) => Some(Row::After(*task, self.after.get(*task)?.clone())),
+            RowKey::Fabric(key) => self.fabric.row(key).map(Row::Fabric),
             RowKey::History(_) => None,
         }
     }
@@ -201,6 +205,8 @@ impl State {
                     state.terms.insert(task, terms);
                 }
                 Row::Hook(hook) => state.hooks.put(hook),
+                Row::After(task, left) => state.after.insert(task, left),
+                Row::Fabric(row) => state.fabric.restore(row),
             }
         }
         state.meta = match meta {

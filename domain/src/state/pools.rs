@@ -23,6 +23,10 @@ impl State {
             return Err(Refusal::Full { bound: Bound::Pools, limit: POOLS_MAX as u64 });
         }
         let target = known.map_or(spec.min, |pool| pool.target).clamp(spec.min, spec.max);
+        self.check_fabric_concurrency(&spec.name, spec.concurrency)?;
+        if spec.runtime != RuntimeSpec::External {
+            self.check_fabric_size(&spec.name, u64::from(target))?;
+        }
         let created_at = known.map_or(step.now, |pool| pool.created_at);
         let (shares, standbys) =
             known.map(|pool| (pool.shares.clone(), pool.standbys.clone())).unwrap_or_default();
@@ -38,6 +42,9 @@ impl State {
             return Err(Refusal::PoolRetiring(name.clone()));
         }
         let target = target.clamp(pool.spec.min, pool.spec.max);
+        if pool.spec.runtime != RuntimeSpec::External {
+            self.check_fabric_size(name, u64::from(target))?;
+        }
         if target != pool.target {
             let pool = Pool { target, ..Pool::clone(pool) };
             self.keep_pool(step, pool);
@@ -49,6 +56,9 @@ impl State {
     pub(super) fn keep_pool(&mut self, step: &mut Step, pool: Pool) {
         let name = pool.spec.name.clone();
         let (shares, standbys) = self.spread_of(&pool);
+        if self.pools.get(&name).is_some_and(|before| before.target > pool.target) {
+            self.note_room(step, &name);
+        }
         self.store_pool(Pool { shares, standbys, ..pool });
         self.tell_pool(step, &name);
         self.choose_standbys(step, &name);
@@ -79,6 +89,7 @@ impl State {
         let mailbox = MailboxId::Pool(name.clone());
         self.forget_pauses(step, &mailbox);
         self.drop_pool(name);
+        self.forget_profile(step, name);
         self.mailboxes.remove(&mailbox);
         self.changes.touch(RowKey::Turns(mailbox));
         step.events.push(Event::PoolRemoved { pool: name.clone() });

@@ -6,12 +6,13 @@
 use std::sync::Arc;
 
 use crate::agent::{Agent, Host, Pool, Standing};
-use crate::id::{AgentId, NodeId};
+use crate::id::{AgentId, NodeId, TaskId};
 use crate::name::Name;
 use crate::refusal::Refusal;
 use crate::reply::{Answer, Reply};
 use crate::row::RowKey;
 use crate::state::{State, Step};
+use crate::task::Phase;
 
 /// Why a retiring agent takes no work.
 const RETIRING: &str = "it retires: it finishes what it has and is removed";
@@ -25,6 +26,17 @@ pub(super) enum Idle {
     Pool(Name),
     /// An agent came, went or changed its standing, and somebody has to take up its hooks.
     HooksOf(AgentId),
+    /// A task has ended that others wait for.
+    Dependents {
+        /// Which.
+        of: TaskId,
+        /// How it ended.
+        phase: Phase,
+        /// Why, unless it completed.
+        reason: Option<Arc<str>>,
+    },
+    /// The fabric may have room for more agents.
+    Room,
 }
 
 impl State {
@@ -97,6 +109,14 @@ impl State {
                 }
                 Idle::Pool(name) => self.settle_pool(step, &name),
                 Idle::HooksOf(agent) => self.look_at_hooks_of(step, agent),
+                Idle::Dependents { of, phase, reason } => {
+                    self.settle_dependents(step, of, phase, reason.as_deref());
+                }
+                Idle::Room => {
+                    // However often it was noted, it is told once.
+                    step.idle.retain(|idle| !matches!(idle, Idle::Room));
+                    self.tell_of_room(step);
+                }
             }
         }
     }

@@ -137,8 +137,9 @@ impl State {
     /// Refuses what a mailbox has no room for.
     pub(super) fn check_depth(&self, mailbox: &MailboxId) -> Result<(), Refusal> {
         let limit = self.meta.limits.mailbox_depth_max;
-        let waiting = self.mailboxes.get(mailbox).map_or(0, |mailbox| mailbox.depth() as u64);
-        if waiting >= limit {
+        let limit = self.fabric_depth(mailbox).map_or(limit, |of_fabric| limit.min(of_fabric));
+        // What is held back goes back there.
+        if self.pending_in(mailbox) >= limit {
             return Err(Refusal::Full { bound: Bound::Mailbox(mailbox.to_string()), limit });
         }
         Ok(())
@@ -250,7 +251,8 @@ impl State {
         if matches!(task.status, TaskStatus::Waiting { .. }) {
             self.dequeue(&task);
         }
-        // A parked one keeps its place: that goes by its lane and its sequence.
+        // A parked one keeps its place among others: that goes by its lane and its sequence.
+        self.parked.remove(&task);
         self.groups.remove(&task);
         self.counts.remove(&task);
         let moved = Arc::make_mut(&mut task);
@@ -261,6 +263,7 @@ impl State {
             let workspace = task.spec.workspace.clone();
             step.events.push(Event::TaskReady { task: id, workspace, mailbox });
         }
+        self.parked.add(&task);
         self.groups.add(&task);
         self.counts.add(&task);
         self.tasks.insert(id, task);

@@ -127,7 +127,8 @@ impl State {
                     let (pool, target) = (pool.spec.name.clone(), pool.target);
                     return Why::PoolUnplaced { pool, target, shortfall };
                 }
-                Why::PoolGrowing { pool: pool.spec.name.clone(), target: pool.target }
+                let growing = Why::PoolGrowing { pool: pool.spec.name.clone(), target: pool.target };
+                if pool.target == 0 { self.why_fabric_full(pool).unwrap_or(growing) } else { growing }
             }
             Some(_) | None => Why::NoAgent { mailbox: mailbox.clone() },
         }
@@ -167,6 +168,11 @@ impl State {
             {
                 let (pool, target) = (name.clone(), pool.target);
                 return Why::PoolDegraded { pool, target, shortfall, capable: taking, ahead };
+            }
+            if let MailboxId::Pool(name) = &task.spec.mailbox
+                && let Some(full) = self.pools.get(name).and_then(|pool| self.why_fabric_full(pool))
+            {
+                return full;
             }
             return Why::AgentsBusy { capable: taking, ahead };
         }

@@ -102,6 +102,12 @@ impl fmt::Display for Why {
                 let offered = offered.as_ref().map(|offered| (offered, removed.is_some()));
                 kept(f, region, fallbacks, offered, refused)
             }
+            Self::FabricFull { pool, target, limit } => {
+                write!(
+                    f,
+                    "pool {pool} has {target} agents and would have more, but the fabric has all of its {limit}; wait, or terminate some"
+                )
+            }
             Self::HeldBack { on, since, until, hint } => {
                 write!(f, "{on} holds it back since {}", Utc(*since))?;
                 if let Some(until) = until {

@@ -21,7 +21,7 @@ use super::world::{
     agent, agent_spec, at, capabilities, complete, fail, millis, name, node, pool_spec, register, run, spec,
     standing, submit, task,
 };
-use super::{control, hooks, nodes, regions};
+use super::{after, control, fabrics, hooks, nodes, regions};
 
 /// When histories begin.
 pub(crate) const BEGIN: u64 = 1_000_000;
@@ -153,6 +153,14 @@ impl Writer {
             && let Command::Submit { spec } = self.submit(draw)
         {
             return regions::command(&self.state, draw, &spec);
+        }
+        if draw.one_in(9)
+            && let Command::Submit { spec } = self.submit(draw)
+        {
+            return after::command(&self.state, draw, &spec);
+        }
+        if draw.one_in(12) {
+            return fabrics::command(draw);
         }
         match draw.below(100) {
             0..30 => self.submit(draw),

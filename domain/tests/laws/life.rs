@@ -302,6 +302,12 @@ fn histories_reach_every_event_every_refusal_and_every_reply() {
         "hook_branch_taken",
         "hook_out_of_reach",
         "hook_without_agent",
+        "accepted SubmitAfter",
+        "refused SubmitAfter",
+        "prerequisite_unknown",
+        "accepted Fabric",
+        "refused Fabric",
+        "full FabricAgents",
     ];
     let missing: Vec<_> = expected.iter().filter(|word| !seen.contains_key(**word)).collect();
     assert!(missing.is_empty(), "never seen: {missing:?}; seen: {seen:?}");

@@ -82,7 +82,11 @@ proptest! {
         for entry in &one_by_one(&history) {
             let effects = state.apply(entry);
             let (Some(request), Some(answer)) = (entry.commands.first(), effects.answers.first()) else { continue };
-            let (Command::Submit { spec } | Command::KeepForRegion { spec, .. } | Command::TakeOffered { spec, .. }) =
+            let (Command::Submit { spec }
+            | Command::KeepForRegion { spec, .. }
+            | Command::TakeOffered { spec, .. }
+            | Command::SubmitWith { spec, .. }
+            | Command::SubmitAfter { spec, .. }) =
                 &request.command
             else {
                 continue;

@@ -39,6 +39,7 @@ impl From<Refusal> for Problem {
             Refusal::NodeUnknown(_) => (StatusCode::NOT_FOUND, "Node unknown"),
             Refusal::TaskElsewhere { .. } => (StatusCode::CONFLICT, "In another region"),
             Refusal::TaskNotKept { .. } => (StatusCode::CONFLICT, "Not kept here"),
+            Refusal::PrerequisiteUnknown(_) => (StatusCode::BAD_REQUEST, "Prerequisite unknown"),
             Refusal::OfferDeclined { .. } => (StatusCode::CONFLICT, "Offer declined before"),
             Refusal::RegionNotKnown(_) => (StatusCode::NOT_FOUND, "Region unknown"),
             Refusal::RegionNameTaken(_) => (StatusCode::CONFLICT, "Region name taken"),
