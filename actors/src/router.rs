@@ -9,7 +9,7 @@ use std::panic::AssertUnwindSafe;
 use futures::FutureExt;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use synod_domain::agent::AgentStatus;
-use synod_domain::event::Event;
+use synod_domain::event::{Event, Governing};
 use synod_domain::id::{AgentId, NodeId, TaskId};
 use synod_domain::state::State as Agreed;
 use synod_domain::task::{MailboxId, TaskStatus};
@@ -165,6 +165,9 @@ impl Args {
             Event::TaskRose { task, .. } => moved.push(*task),
             // Whatever was held back may be given out, by agents that were passed over. It is rare.
             Event::Resumed { .. } => touched.everything = true,
+            Event::Governed { what: Governing::BudgetReopened | Governing::BudgetRemoved, .. } => {
+                touched.everything = true;
+            }
             Event::NodeDown { node, .. } | Event::NodeUp { node, .. } | Event::NodeRemoved { node, .. } => {
                 self.node_changed(*node, touched);
             }

@@ -23,6 +23,7 @@ use std::task::Poll;
 use futures::FutureExt as _;
 use openraft::error::ClientWriteError;
 use openraft::raft::ClientWriteResult;
+use synod_domain::budget::command::BudgetCommand;
 use synod_domain::command::{Command, Entry, Request};
 use synod_domain::hook::{HookCommand, HookSpec};
 use synod_domain::id::{RequestId, TaskId};
@@ -517,6 +518,8 @@ fn weight(command: &Command) -> usize {
         | Command::RevokeToken { reason, .. } => reason.len(),
         Command::EndRun { summary, .. } => summary.len(),
         Command::Hook(command) => weight_of_hook(command),
+        Command::Budget(BudgetCommand::RateLimited { reason, .. }) => reason.len(),
+        Command::Budget(_) => 4 * REST,
         Command::RegionRefused { why, .. } | Command::RefuseOffered { why, .. } => why.len(),
         Command::RegisterAgent { spec } => {
             spec.metadata.as_ref().map_or(0, |metadata| metadata.len()) + 4 * REST

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::{AgentSpec, PoolSpec, Standing};
+use crate::budget::command::BudgetCommand;
 use crate::capability::Capabilities;
 use crate::fabric::FabricCommand;
 use crate::federation::RegionToken;
@@ -482,4 +483,6 @@ pub enum Command {
     },
     /// Asks something of the fabric.
     Fabric(FabricCommand),
+    /// Changes something about budgets.
+    Budget(BudgetCommand),
 }

@@ -46,6 +46,8 @@ pub enum Bound {
     Hooks,
     /// Agents of all pools of the fabric together.
     FabricAgents,
+    /// Budgets in all, or of one scope.
+    Budgets,
 }
 
 /// Why a command was refused; the state is as it was.
@@ -231,6 +233,9 @@ pub enum Refusal {
     /// A task was to begin after one that is not known.
     #[error("there is no task {0} to wait for")]
     PrerequisiteUnknown(TaskId),
+    /// There is no such budget.
+    #[error("there is no budget {0}")]
+    BudgetUnknown(Name),
 }
 
 impl Refusal {
@@ -269,6 +274,7 @@ impl Refusal {
             Self::OfferDeclined { .. } => "offer_declined",
             Self::Hook(refusal) => refusal.code(),
             Self::PrerequisiteUnknown(_) => "prerequisite_unknown",
+            Self::BudgetUnknown(_) => "budget_unknown",
         }
     }
 
@@ -291,6 +297,9 @@ impl Refusal {
             Self::Full { bound: Bound::Hooks, .. } => "wait until some have ended, or remove abandoned ones",
             Self::Full { bound: Bound::FabricAgents, .. } => {
                 "terminate agents that nobody needs, make a pool smaller, or raise max_concurrent_agents"
+            }
+            Self::Full { bound: Bound::Budgets, .. } => {
+                "remove budgets that nobody needs, or join some in one"
             }
             Self::Full { bound: Bound::Pauses, .. } => "resume what need not stand still",
             Self::Full { .. } => "wait and submit again, or raise the limit",
@@ -328,6 +337,7 @@ impl Refusal {
             Self::PrerequisiteUnknown(_) => {
                 "submit it first, in the same workspace; one that has completed need not be waited for"
             }
+            Self::BudgetUnknown(_) => "list the budgets with `synod budget list`",
         }
     }
 
@@ -361,6 +371,7 @@ impl fmt::Display for Bound {
             Self::Regions => f.write_str("the list of regions"),
             Self::Hooks => f.write_str("the list of hooks"),
             Self::FabricAgents => f.write_str("the fabric"),
+            Self::Budgets => f.write_str("the list of budgets"),
         }
     }
 }

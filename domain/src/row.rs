@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::{Agent, Pool};
+use crate::budget::row::{BudgetKey, BudgetRow};
 use crate::fabric::{FabricKey, FabricRow};
 use crate::federation::{Federation, Identified};
 use crate::hook::Hook;
@@ -83,6 +84,8 @@ pub enum RowKey {
     After(TaskId),
     /// Something of the fabric.
     Fabric(FabricKey),
+    /// Something about budgets.
+    Budget(BudgetKey),
 }
 
 /// Everything but history sorts below this byte; a start reads the keys up to it.
@@ -149,6 +152,7 @@ impl RowKey {
             // A name is never empty.
             Self::Fabric(FabricKey::Bounds) => governing(b'f', b""),
             Self::Fabric(FabricKey::Profile(pool)) => governing(b'f', pool.as_str().as_bytes()),
+            Self::Budget(key) => governing(b'b', &key.to_bytes()),
         }
     }
 }
@@ -253,6 +257,8 @@ pub enum Row {
     After(TaskId, BTreeSet<TaskId>),
     /// Something of the fabric.
     Fabric(FabricRow),
+    /// Something about budgets.
+    Budget(BudgetRow),
 }
 
 /// What changed since it was last asked.
@@ -297,6 +303,7 @@ mod tests {
             RowKey::After(TaskId::from_raw(1)),
             RowKey::Fabric(FabricKey::Bounds),
             RowKey::Fabric(FabricKey::Profile(Name::default())),
+            RowKey::Budget(BudgetKey::Common),
         ];
         let mut first: Vec<u8> = live.iter().map(|key| key.to_bytes()[0]).collect();
         first.sort_unstable();

@@ -61,7 +61,7 @@ impl fmt::Display for Utc {
 /// Returns year, month and day of a day counted from 1970-01-01, in the Gregorian calendar.
 ///
 /// Years begin in March here, so that the leap day comes last; eras of 400 years repeat exactly.
-const fn date(days: u64) -> (u64, u64, u64) {
+pub(crate) const fn date(days: u64) -> (u64, u64, u64) {
     const ERA_DAYS: u64 = 146_097;
     /// From 0000-03-01 to 1970-01-01.
     const BEFORE: u64 = 719_468;

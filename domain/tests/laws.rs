@@ -13,6 +13,7 @@ mod laws {
     mod hooks;
     mod nodes;
     mod regions;
+    mod spending;
     mod world;
 
     mod life;
@@ -30,6 +31,7 @@ mod laws {
     mod after;
     mod agents;
     mod arriving;
+    mod budgets;
     mod cost;
     mod endings;
     mod fabrics;

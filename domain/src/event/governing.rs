@@ -96,6 +96,10 @@ pub enum Governing {
     QuotaPut,
     /// An attempt at a hook failed, and the hook waits for the next.
     HookReturned,
+    /// The limits of a budget were raised for a while, or that was ended.
+    BudgetRaised,
+    /// An attempt used more than a hard limit leaves, and is stopped unless it ends soon.
+    AttemptOverBudget,
 }
 
 impl Governing {
@@ -146,6 +150,8 @@ impl Governing {
             Self::OwnerSet => "owner_set",
             Self::QuotaPut => "quota_put",
             Self::HookReturned => "hook_returned",
+            Self::BudgetRaised => "budget_raised",
+            Self::AttemptOverBudget => "attempt_over_budget",
         }
     }
 }

@@ -110,6 +110,10 @@ impl State {
                 Gate::Open => return self.take_from(source, offered),
                 Gate::Shut(on) => self.park(step, next, on),
                 Gate::End(outcome) => self.stop(step, next, outcome),
+                Gate::NotThisClaimant(budget) => {
+                    self.withhold(&budget);
+                    return None;
+                }
             }
         }
         None
@@ -225,9 +229,10 @@ impl State {
         mailboxes.any(|mailbox| mailbox.best(offered, paused).is_some())
     }
 
-    /// Returns the mailboxes that give something to an agent, nearest first; none while its pool is paused.
+    /// Returns the mailboxes that give something to an agent, nearest first; none while its pool is paused or a budget
+    /// withholds.
     fn giving(&self, claimant: &Agent) -> Vec<MailboxId> {
-        if self.pauses.of_pool(claimant.spec.pool.as_ref()).is_some() {
+        if self.pauses.of_pool(claimant.spec.pool.as_ref()).is_some() || !self.may_spend(claimant) {
             return Vec::new();
         }
         let mut sources = sources(claimant);

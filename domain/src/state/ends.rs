@@ -107,6 +107,19 @@ impl State {
         self.retry_or_end(step, id, holder, Outcome::TimedOut { reason });
     }
 
+    /// Ends an attempt that may not go on.
+    pub(super) fn stop_attempt(&mut self, step: &mut Step, id: TaskId, reason: &str, retryable: bool) {
+        let reason = bounded_reason(reason);
+        let holder = self.close_attempt(step, id, AttemptEnd::Failed(reason.clone()), None);
+        let last = Outcome::Failed { reason };
+        if retryable {
+            self.retry_or_end(step, id, holder, last);
+        } else {
+            self.count_failure(id);
+            self.end(step, id, holder, last);
+        }
+    }
+
     /// Sends a task whose attempt failed back to wait, or ends it if that was its last.
     fn retry_or_end(&mut self, step: &mut Step, id: TaskId, holder: Option<AgentId>, last: Outcome) -> Reply {
         let failures = self.count_failure(id);
@@ -134,7 +147,7 @@ impl State {
 
     /// Takes the lease away, if there is one, writes the attempt and what it used down, and returns who
     /// held it. Usage that nobody reported is `None`, which is not the same as nothing.
-    fn close_attempt(
+    pub(super) fn close_attempt(
         &mut self,
         step: &mut Step,
         id: TaskId,
@@ -187,7 +200,7 @@ impl State {
     }
 
     /// Sends a task back to wait: at once, or when its backoff is over.
-    fn put_back(&mut self, step: &mut Step, id: TaskId, reason: &str, until: Timestamp) {
+    pub(super) fn put_back(&mut self, step: &mut Step, id: TaskId, reason: &str, until: Timestamp) {
         let Some(task) = self.tasks.get_mut(&id).map(Arc::make_mut) else { return };
         let (agent, attempt) = match task.attempts.last() {
             Some(last) => (last.agent, last.number),

@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use crate::agent::Agent;
 use crate::id::{AgentId, TaskId};
+use crate::name::Name;
 use crate::parking::{ParkedOn, Parking};
 use crate::state::wakes::Wake;
 use crate::state::{State, Step};
@@ -34,12 +35,12 @@ pub(super) enum Gate {
     /// It is held back by this.
     Shut(ParkedOn),
     /// It will not go.
-    #[allow(dead_code, reason = "for the first of those that govern")]
     End(Outcome),
+    /// Its claimant is given nothing before something of this budget of its own comes free; another may take it.
+    NotThisClaimant(Name),
 }
 
 /// An attempt that is over, as those who govern are told.
-#[allow(dead_code, reason = "for the first of those that govern")]
 pub(super) struct Closed<'a> {
     /// The task, its lease still in its status.
     pub(super) task: &'a Task,
@@ -53,19 +54,27 @@ pub(super) struct Closed<'a> {
 
 impl State {
     /// Asks everything that governs whether the next task may go to a claimant.
-    pub(super) fn gate(&self, _step: &Step, task: &Task, _claimant: &Agent) -> Gate {
+    pub(super) fn gate(&self, step: &Step, task: &Task, claimant: &Agent) -> Gate {
         // Each gate returns early unless it is open.
         if let Some(on) = self.held_by_another(task.spec.id) {
             return Gate::Shut(on);
+        }
+        match self.budget_gate(step, task, claimant) {
+            Gate::Open => {}
+            shut => return shut,
         }
         Gate::Open
     }
 
     /// Tells everything that governs that a task was given out.
-    pub(super) fn granted(&mut self, _step: &mut Step, _task: &Arc<Task>) {}
+    pub(super) fn granted(&mut self, step: &mut Step, task: &Arc<Task>) {
+        self.reserve_budgets(step, task);
+    }
 
     /// Tells everything that governs that an attempt is over, before its lease is taken away.
-    pub(super) fn attempt_closed(&mut self, _step: &mut Step, _closed: &Closed<'_>) {}
+    pub(super) fn attempt_closed(&mut self, step: &mut Step, closed: &Closed<'_>) {
+        self.settle_budgets(step, closed);
+    }
 
     /// Tells everything that governs that a task has ended.
     pub(super) fn task_over(&mut self, step: &mut Step, task: &Task) {
@@ -83,12 +92,12 @@ impl State {
         match on {
             ParkedOn::Task(_)
             | ParkedOn::Approval(_)
-            | ParkedOn::Budget(_)
-            | ParkedOn::Account(_)
             | ParkedOn::Breaker(_)
             | ParkedOn::Limit { .. }
             | ParkedOn::Resource(_)
             | ParkedOn::Quota(_) => None,
+            ParkedOn::Budget(budget) => self.budget_opens_at(budget),
+            ParkedOn::Account(account) => self.account_opens_at(account),
         }
     }
 
@@ -97,11 +106,18 @@ impl State {
         match what {
             Wake::Parked(on) => self.look_at_parked(step, on),
             Wake::Hook(hook) => self.look_at_hook(step, *hook),
+            Wake::Budget(what) => self.wake_budget(step, what),
         }
     }
 
     /// Lets go what may go, of what something holds back.
     pub(super) fn look_at_parked(&mut self, step: &mut Step, on: &ParkedOn) {
+        // Some choose which may go.
+        if let ParkedOn::Budget(budget) = on
+            && self.budget(budget).is_some()
+        {
+            return self.review_budget(step, budget, true);
+        }
         let room = self.room_for(on);
         self.let_go(step, on, room);
     }
@@ -121,7 +137,13 @@ impl State {
     }
 
     /// Says what a parked task lacks, and what to do.
-    pub(super) fn why_parked(&self, _task: &Task, parking: &Parking) -> Why {
+    pub(super) fn why_parked(&self, task: &Task, parking: &Parking) -> Why {
+        if let ParkedOn::Budget(budget) = &parking.on
+            && let Some(short) = self.short_of_budget(task.spec.id, budget)
+        {
+            let hint = format!("{short}; raise the budget, or wait until something comes free").into();
+            return Why::HeldBack { on: parking.on.clone(), since: parking.at, until: short.turns_at, hint };
+        }
         let hint = match &parking.on {
             ParkedOn::Task(_) => "it completes first; wait, or cancel one of them",
             ParkedOn::Approval(_) => "somebody has to approve it",

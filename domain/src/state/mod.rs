@@ -12,6 +12,7 @@ mod after;
 mod agents;
 mod answers;
 mod arriving;
+mod budgets;
 mod changes;
 mod claims;
 mod counts;
@@ -117,6 +118,7 @@ pub struct State {
     after: after::After,
     fabric: fabric::Fabric,
     parked: parking::Parked,
+    budgets: budgets::Budgets,
     wakes: wakes::Wakes,
     hooks: hooks::Hooks,
     changes: changes::ChangeLog,
@@ -250,6 +252,7 @@ impl State {
                 self.submit_after(step, spec, after, terms.as_ref())
             }
             Command::Fabric(command) => self.fabric_command(step, command),
+            Command::Budget(command) => self.budget_command(step, command),
         }
     }
 }

@@ -62,6 +62,11 @@ impl Parked {
         self.by_cause.get(on)?.first().map(|(_, _, _, task)| *task)
     }
 
+    /// Walks those that something holds back, first come first.
+    pub(super) fn of(&self, on: &ParkedOn) -> impl Iterator<Item = TaskId> {
+        self.by_cause.get(on).into_iter().flatten().map(|(_, _, _, task)| *task)
+    }
+
     fn causes(&self) -> impl Iterator<Item = &ParkedOn> {
         self.by_cause.keys()
     }

@@ -146,6 +146,6 @@ impl State {
 
     /// Tells whether a claim for an agent may be given something now, if there is something for it.
     pub fn may_claim(&self, agent: &Agent) -> bool {
-        agent.takes_work() && self.pauses.of_pool(agent.spec.pool.as_ref()).is_none()
+        agent.takes_work() && self.pauses.of_pool(agent.spec.pool.as_ref()).is_none() && self.may_spend(agent)
     }
 }

@@ -95,6 +95,7 @@ impl State {
         keys.extend(self.hooks.ids().map(RowKey::Hook));
         keys.extend(self.after.tasks().map(RowKey::After));
         keys.extend(self.fabric.keys());
+        keys.extend(self.budgets.keys().map(RowKey::Budget));
         keys.sort();
         keys.into_iter().filter_map(|key| Some((key.clone(), self.row(&key)?))).collect()
     }
@@ -135,6 +136,7 @@ impl State {
             RowKey::Hook(hook) => self.hooks.get(*hook).cloned().map(Row::Hook),
             RowKey::After(task) => Some(Row::After(*task, self.after.get(*task)?.clone())),
             RowKey::Fabric(key) => self.fabric.row(key).map(Row::Fabric),
+            RowKey::Budget(key) => self.budgets.row(key).map(Row::Budget),
             RowKey::History(_) => None,
         }
     }
@@ -207,6 +209,7 @@ impl State {
                 Row::Hook(hook) => state.hooks.put(hook),
                 Row::After(task, left) => state.after.insert(task, left),
                 Row::Fabric(row) => state.fabric.restore(row),
+                Row::Budget(row) => state.budgets.restore(row),
             }
         }
         state.meta = match meta {
@@ -221,6 +224,7 @@ impl State {
         }
         state.rearm_all();
         state.rearm_hooks();
+        state.rearm_budgets();
         Ok(state)
     }
 

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::id::HookId;
 use crate::parking::ParkedOn;
+use crate::state::budgets::BudgetWake;
 use crate::time::Timestamp;
 
 /// What is looked at.
@@ -16,6 +17,8 @@ pub(super) enum Wake {
     Parked(ParkedOn),
     /// A hook may be silent for too long.
     Hook(HookId),
+    /// Something about budgets.
+    Budget(BudgetWake),
 }
 
 /// The times at which something is looked at.

@@ -90,12 +90,14 @@ impl State {
         }
         let pause_of = |agent: &Arc<Agent>| self.pauses.of_pool(agent.spec.pool.as_ref());
         let paused = ready.iter().filter_map(|agent| pause_of(agent)).next();
-        let taking = ready.iter().filter(|agent| pause_of(agent).is_none());
+        let withheld = ready.iter().find_map(|agent| self.withholding(agent));
+        let taking = ready.iter().filter(|agent| pause_of(agent).is_none() && self.may_spend(agent));
         let (taking, free) =
             taking.fold((0, 0), |(all, free), agent| (all + 1, free + usize::from(agent.free() > 0)));
-        match paused {
-            Some(pause) if taking == 0 => paused_by(pause),
-            Some(_) | None => self.why_behind(task, since, taking, free),
+        match (paused, withheld) {
+            (Some(pause), _) if taking == 0 => paused_by(pause),
+            (_, Some(budget)) if taking == 0 => self.why_withheld(budget, since),
+            _ => self.why_behind(task, since, taking, free),
         }
     }
 

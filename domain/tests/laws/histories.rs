@@ -21,7 +21,7 @@ use super::world::{
     agent, agent_spec, at, capabilities, complete, fail, millis, name, node, pool_spec, register, run, spec,
     standing, submit, task,
 };
-use super::{after, control, fabrics, hooks, nodes, regions};
+use super::{after, control, fabrics, hooks, nodes, regions, spending};
 
 /// When histories begin.
 pub(crate) const BEGIN: u64 = 1_000_000;
@@ -92,6 +92,7 @@ impl Writer {
         let mut commands = vec![Command::SetLimits { limits: small_limits() }];
         commands.extend(["a", "b"].map(|pool| Command::PutPool { spec: pool_spec(pool).into() }));
         commands.push(Command::SetWeight { workspace: name("w1"), weight: 2 });
+        commands.push(spending::begin());
         commands.extend(nodes::founding(BEGIN));
         commands.extend((1..=5).map(register_one));
         commands.extend((1..=4).map(|number| standing(number, Standing::Ready)));
@@ -140,6 +141,7 @@ impl Writer {
 
     fn command(&mut self, draw: &mut Draw) -> Command {
         let who = u128::from(draw.below(6)) + u128::from(!draw.one_in(20));
+        let now = self.now;
         if draw.one_in(14) {
             return nodes::command(&self.state, self.now, draw);
         }
@@ -162,8 +164,14 @@ impl Writer {
         if draw.one_in(12) {
             return fabrics::command(draw);
         }
+        if draw.one_in(12) {
+            return self.about(draw, |task, attempt, draw| spending::command(draw, now, (task, attempt)));
+        }
         match draw.below(100) {
-            0..30 => self.submit(draw),
+            0..30 => {
+                let submit = self.submit(draw);
+                spending::on_terms(draw, submit)
+            }
             30..52 => {
                 let (max, start) = (draw.below(4) as u32, draw.below(2) == 0);
                 let offers: [&[&str]; 3] = [&[], &["rust@1"], &["rust"]];

@@ -139,7 +139,7 @@ proptest! {
 fn histories_reach_every_event_every_refusal_and_every_reply() {
     let mut seen: BTreeMap<String, u32> = BTreeMap::new();
     let mut runner = TestRunner::deterministic();
-    for _ in 0..1_600 {
+    for _ in 0..2_500 {
         let mut state = State::default();
         for entry in histories().new_tree(&mut runner).unwrap().current() {
             let effects = state.apply(&entry);
@@ -151,7 +151,11 @@ fn histories_reach_every_event_every_refusal_and_every_reply() {
                 Some((status, _)) => format!("hook {status}"),
                 None => "hook forgotten".to_owned(),
             });
-            for word in words.chain(hooks) {
+            let governed = effects.events.iter().filter_map(|event| match event {
+                Event::Governed { what, .. } => Some(what.as_str().to_owned()),
+                _ => None,
+            });
+            for word in words.chain(hooks).chain(governed) {
                 *seen.entry(word).or_default() += 1;
             }
             for (answer, request) in effects.answers.iter().zip(&entry.commands) {
@@ -308,6 +312,20 @@ fn histories_reach_every_event_every_refusal_and_every_reply() {
         "accepted Fabric",
         "refused Fabric",
         "full FabricAgents",
+        "TaskParked",
+        "accepted SubmitWith",
+        "budget_put",
+        "budget_removed",
+        "budget_reset",
+        "budget_warned",
+        "budget_exhausted",
+        "budget_reopened",
+        "budget_raised",
+        "budget_unknown",
+        "account_held",
+        "attempt_over_budget",
+        "accepted Budget",
+        "refused Budget",
     ];
     let missing: Vec<_> = expected.iter().filter(|word| !seen.contains_key(**word)).collect();
     assert!(missing.is_empty(), "never seen: {missing:?}; seen: {seen:?}");

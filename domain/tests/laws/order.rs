@@ -29,6 +29,9 @@ fn candidates(state: &State, agent: &Agent, offered: &Capabilities) -> Vec<Waiti
     if agent.spec.pool.clone().is_some_and(|pool| is_paused(Pausable::Pool(pool))) {
         return Vec::new();
     }
+    if agent.takes_work() && !state.may_claim(agent) {
+        return Vec::new();
+    }
     let mut sources = vec![MailboxId::Agent(agent.spec.id)];
     sources.extend(agent.spec.pool.clone().map(MailboxId::Pool));
     sources.push(MailboxId::Open);
@@ -80,7 +83,17 @@ proptest! {
             if taken.iter().any(|one| leased_before.contains(&one.spec.id)) || effects.events.is_empty() {
                 continue;
             }
-            prop_assert_eq!(taken.len(), (most as usize).min(waiting.len()));
+            // What governs holds tasks back, ends them, or gives an agent nothing more.
+            waiting.retain(|one| {
+                let task = state.task(one.task);
+                let taken = taken.iter().any(|other| other.spec.id == one.task);
+                taken || task.is_some_and(|task| matches!(task.status, TaskStatus::Waiting { .. }))
+            });
+            let governed = entry.commands.first().is_some_and(|request| match &request.command {
+                Command::Claim { agent, .. } => state.agent(*agent).is_some_and(|agent| agent.takes_work() && !state.may_claim(agent)),
+                _ => false,
+            });
+            prop_assert!(governed || taken.len() == (most as usize).min(waiting.len()));
             for assignment in taken {
                 let found = waiting.iter().position(|one| one.task == assignment.spec.id);
                 prop_assert!(found.is_some(), "{} was not to be had", assignment.spec.id);

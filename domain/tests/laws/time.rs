@@ -86,8 +86,7 @@ proptest! {
             | Command::KeepForRegion { spec, .. }
             | Command::TakeOffered { spec, .. }
             | Command::SubmitWith { spec, .. }
-            | Command::SubmitAfter { spec, .. }) =
-                &request.command
+            | Command::SubmitAfter { spec, .. }) = &request.command
             else {
                 continue;
             };

@@ -64,11 +64,11 @@ proptest! {
                     TaskStatus::Parked { .. } => &["held_back"],
                     TaskStatus::Ended(_) => &["ended"],
                     TaskStatus::Waiting { .. } if is_held_back(&state, task) => &["paused"],
-                    // The pools of all who could do it may be paused.
+                    // The pools of all who could do it may be paused, or budgets may give them nothing.
                     TaskStatus::Waiting { .. } if state.pauses().count() > 0 => {
-                        &[&["paused"], WAITING].concat()
+                        &[&["paused", "held_back"], WAITING].concat()
                     }
-                    TaskStatus::Waiting { .. } => WAITING,
+                    TaskStatus::Waiting { .. } => &[&["held_back"], WAITING].concat(),
                 };
                 prop_assert!(expected.contains(&why.code()), "{} is {:?}: {}", task.spec.id, task.status, sentence);
                 // One who could take it now can take something; and nobody else is announced.

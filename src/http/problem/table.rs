@@ -27,6 +27,7 @@ impl From<Refusal> for Problem {
             | Refusal::AgentUnknown(_)
             | Refusal::PoolUnknown(_)
             | Refusal::RunUnknown(_)
+            | Refusal::BudgetUnknown(_)
             | Refusal::TokenUnknown(_) => (StatusCode::NOT_FOUND, "Not found"),
             Refusal::LeaseLost { .. } => (StatusCode::CONFLICT, "Lease lost"),
             Refusal::AlreadyEnded { .. } => (StatusCode::CONFLICT, "Already ended"),
