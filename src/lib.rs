@@ -30,6 +30,7 @@
 //! # }
 //! ```
 
+pub mod audit;
 pub mod courier;
 pub mod fabric;
 pub mod fleet;

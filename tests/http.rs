@@ -11,6 +11,8 @@ mod work;
 mod again;
 #[path = "http/agents.rs"]
 mod agents;
+#[path = "http/audit.rs"]
+mod audit;
 #[path = "http/bulk.rs"]
 mod bulk;
 #[path = "http/claims.rs"]

@@ -16,6 +16,8 @@ use synod_domain::time::Timestamp;
 use synod_storage::decode;
 use synod_storage::{Error, StateStore};
 
+use crate::audit::AuditLog;
+
 /// History rows that one checkpoint looks at for their age. More removes a large backlog faster, and makes
 /// each checkpoint longer.
 pub const RETENTION_ROWS: usize = 256;
@@ -36,6 +38,11 @@ pub struct History {
 impl History {
     pub(crate) fn new(state: Arc<RwLock<State>>, store: Arc<dyn StateStore>) -> Self {
         Self { state, store }
+    }
+
+    /// Returns the audit log, which is kept beside it.
+    pub fn audit(&self) -> AuditLog {
+        AuditLog::new(Arc::clone(&self.state), Arc::clone(&self.store))
     }
 
     /// Returns an ended task.

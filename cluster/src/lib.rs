@@ -18,6 +18,7 @@ pub mod journal;
 pub mod proposer;
 pub mod view;
 
+pub mod audit;
 pub mod backup;
 pub mod checkpointer;
 pub mod group;

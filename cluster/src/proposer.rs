@@ -464,7 +464,7 @@ impl InFlight {
 /// pass on a full disk, or nothing would ever get emptier.
 fn creates_work(command: &Command) -> bool {
     matches!(
-        command,
+        command.plain(),
         Command::Submit { .. }
             | Command::SubmitWith { .. }
             | Command::SubmitAfter { .. }
@@ -496,6 +496,9 @@ fn weight(command: &Command) -> usize {
     /// What a command takes besides what can be long.
     const REST: usize = 128;
     REST + match command {
+        Command::By { actor, command } => {
+            weight(command) + actor.id.len() + actor.name.len() + actor.source.len()
+        }
         Command::Submit { spec }
         | Command::SubmitWith { spec, .. }
         | Command::KeepForRegion { spec, .. }
@@ -566,6 +569,7 @@ fn weight(command: &Command) -> usize {
         | Command::RetireAgent { .. }
         | Command::RetirePool { .. }
         | Command::Resume { .. }
+        | Command::Audit(_)
         | Command::RotateToken { .. } => 0,
     }
 }

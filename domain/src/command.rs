@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::{AgentSpec, PoolSpec, Standing};
+use crate::audit::{Actor, AuditCommand};
 use crate::budget::command::BudgetCommand;
 use crate::capability::Capabilities;
 use crate::fabric::FabricCommand;
@@ -485,4 +486,58 @@ pub enum Command {
     Fabric(FabricCommand),
     /// Changes something about budgets.
     Budget(BudgetCommand),
+    /// Says who asks for the command in it, for the audit log and for what they are bound to. Never nested.
+    By {
+        /// Who asks.
+        actor: Arc<Actor>,
+        /// What for.
+        command: Box<Command>,
+    },
+    /// Changes how the audit log is kept.
+    Audit(AuditCommand),
+}
+
+impl Command {
+    /// Returns the command with who asks for it, as what is proposed. The traffic of work under a lease is not audited and
+    /// stays as it is, and so does what already says who asks.
+    #[must_use]
+    pub fn by(self, actor: &Arc<Actor>) -> Self {
+        if self.is_work() || matches!(self, Self::By { .. }) {
+            return self;
+        }
+        Self::By { actor: Arc::clone(actor), command: Box::new(self) }
+    }
+
+    /// Returns what is asked for, whoever asks.
+    pub fn plain(&self) -> &Self {
+        match self {
+            Self::By { command, .. } => command,
+            other => other,
+        }
+    }
+
+    /// Tells whether it is traffic of work that is in hand or about to be, which comes far more often than all else.
+    pub const fn is_work(&self) -> bool {
+        matches!(
+            self,
+            Self::Claim { .. }
+                | Self::ClaimOnce { .. }
+                | Self::Start { .. }
+                | Self::Heartbeat { .. }
+                | Self::Complete { .. }
+                | Self::Fail { .. }
+                | Self::Release { .. }
+                | Self::Budget(
+                    BudgetCommand::Record { .. }
+                        | BudgetCommand::Report { .. }
+                        | BudgetCommand::RateLimited { .. }
+                )
+                | Self::Hook(
+                    HookCommand::Start { .. }
+                        | HookCommand::Touch { .. }
+                        | HookCommand::Complete { .. }
+                        | HookCommand::Fail { .. }
+                )
+        )
+    }
 }

@@ -18,6 +18,7 @@ pub mod sources;
 pub mod time;
 
 pub mod agent;
+pub mod audit;
 pub mod budget;
 pub mod capability;
 pub mod fabric;

@@ -67,11 +67,17 @@ pub enum Permission {
     /// Fetch everything that is agreed, the hashes of tokens and all payloads among it.
     #[serde(rename = "cluster:backup")]
     ClusterBackup,
+    /// See the audit log, and check it.
+    #[serde(rename = "audit:read")]
+    AuditRead,
+    /// Say how long the audit log is kept.
+    #[serde(rename = "audit:write")]
+    AuditWrite,
 }
 
 impl Permission {
     /// All permissions, in order of their declaration.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::AgentsRead,
         Self::AgentsWrite,
         Self::PoolsRead,
@@ -90,6 +96,8 @@ impl Permission {
         Self::ClusterRead,
         Self::ClusterWrite,
         Self::ClusterBackup,
+        Self::AuditRead,
+        Self::AuditWrite,
     ];
 
     /// Returns the permission's name.
@@ -113,6 +121,8 @@ impl Permission {
             Self::ClusterRead => "cluster:read",
             Self::ClusterWrite => "cluster:write",
             Self::ClusterBackup => "cluster:backup",
+            Self::AuditRead => "audit:read",
+            Self::AuditWrite => "audit:write",
         }
     }
 
@@ -128,6 +138,7 @@ impl Permission {
                 | Self::ClusterRead
                 | Self::ClusterWrite
                 | Self::ClusterBackup
+                | Self::AuditWrite
         )
     }
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::{Agent, Pool};
+use crate::audit::{AuditHead, AuditMark, AuditRecord};
 use crate::budget::row::{BudgetKey, BudgetRow};
 use crate::fabric::{FabricKey, FabricRow};
 use crate::federation::{Federation, Identified};
@@ -86,10 +87,19 @@ pub enum RowKey {
     Fabric(FabricKey),
     /// Something about budgets.
     Budget(BudgetKey),
+    /// The ends of the audit log.
+    AuditHead,
+    /// A mark on the audit log, by the number of its record.
+    AuditMark(u64),
+    /// A record of the audit log, kept like history; never part of the state.
+    Audit(u64),
 }
 
-/// Everything but history sorts below this byte; a start reads the keys up to it.
+/// Everything but history and the audit log sorts below this byte; a start reads the keys up to it.
 pub const HISTORY_PREFIX: u8 = b'h';
+
+/// The first byte of the records of the audit log.
+pub const AUDIT_PREFIX: u8 = b'i';
 
 /// The first bytes of all other keys. A start reads and checks the rows behind them and leaves history,
 /// which may be large, to whoever asks for it.
@@ -153,6 +163,9 @@ impl RowKey {
             Self::Fabric(FabricKey::Bounds) => governing(b'f', b""),
             Self::Fabric(FabricKey::Profile(pool)) => governing(b'f', pool.as_str().as_bytes()),
             Self::Budget(key) => governing(b'b', &key.to_bytes()),
+            Self::AuditHead => governing(b'1', &[]),
+            Self::AuditMark(seq) => governing(b'2', &seq.to_be_bytes()),
+            Self::Audit(seq) => [&[AUDIT_PREFIX][..], &seq.to_be_bytes()].concat(),
         }
     }
 }
@@ -259,6 +272,12 @@ pub enum Row {
     Fabric(FabricRow),
     /// Something about budgets.
     Budget(BudgetRow),
+    /// The ends of the audit log.
+    AuditHead(AuditHead),
+    /// A mark on the audit log.
+    AuditMark(AuditMark),
+    /// A record of the audit log.
+    Audit(Arc<AuditRecord>),
 }
 
 /// What changed since it was last asked.
@@ -297,6 +316,7 @@ mod tests {
             RowKey::Arrival(TaskId::from_raw(1)),
             RowKey::Route(TaskId::from_raw(1)),
             RowKey::Clusters,
+            RowKey::AuditHead,
             RowKey::Token(TokenId::from_raw(1)),
             RowKey::Pause(Pausable::Mailbox(MailboxId::Open)),
             RowKey::Terms(TaskId::from_raw(1)),
@@ -310,5 +330,7 @@ mod tests {
         first.dedup();
         assert_eq!(first, LIVE_PREFIXES);
         assert_eq!(RowKey::History(TaskId::from_raw(1)).to_bytes()[0], HISTORY_PREFIX);
+        assert_eq!(RowKey::AuditMark(1).to_bytes()[0], RowKey::AuditHead.to_bytes()[0]);
+        assert!(RowKey::Audit(1).to_bytes()[0] == AUDIT_PREFIX && AUDIT_PREFIX > HISTORY_PREFIX);
     }
 }

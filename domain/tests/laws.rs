@@ -31,6 +31,7 @@ mod laws {
     mod after;
     mod agents;
     mod arriving;
+    mod audit;
     mod budgets;
     mod cost;
     mod endings;

@@ -6,6 +6,7 @@
 //! silently ignored; clients ignore unknown fields of answers, so that answers may grow.
 
 mod agents;
+mod audit;
 mod claims;
 mod cluster;
 mod events;
@@ -21,6 +22,10 @@ mod tasks;
 mod tokens;
 
 pub use agents::{Agent, HeartbeatAgent, HostedSpec, RegisterAgent};
+pub use audit::{
+    AuditActor, AuditCheck, AuditExportHead, AuditFilter, AuditLink, AuditRange, AuditRecord, AuditStats,
+    KeepAudit,
+};
 pub use claims::{
     Claim, Claimed, Complete, CompleteMany, CompleteOne, Completed, CompletedMany, CompletedOne, Ended, Fail,
     Failed, HeartbeatTask, Lease, LeasedTask, Release, StartTask,

@@ -100,7 +100,7 @@ pub(super) const fn word(priority: Priority) -> &'static str {
 }
 
 /// Reads a time, or a length of time before `now`, as RFC 3339.
-fn time(text: &str, now: Timestamp) -> Result<String, Failure> {
+pub(super) fn time(text: &str, now: Timestamp) -> Result<String, Failure> {
     if let Ok(time) = text.parse::<jiff::Timestamp>() {
         return Ok(time.to_string());
     }

@@ -23,6 +23,7 @@ mod pages;
 mod remote;
 
 mod agent;
+mod audit;
 mod cluster;
 mod completions;
 mod context;
@@ -94,6 +95,8 @@ enum Command {
     Top(top::TopArgs),
     /// Make, rotate and revoke tokens.
     Token(token::TokenArgs),
+    /// Look at who changed what, and check that nobody changed that.
+    Audit(audit::AuditArgs),
     /// Look at nodes, figures and health; drain nodes.
     Node(node::NodeArgs),
     /// Form a cluster, look at it, let nodes in and out, back it up.
@@ -154,6 +157,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Event(args) => event::main(&cli.common, &args),
         Command::Top(args) => top::main(&cli.common, &args),
         Command::Token(args) => token::main(&cli.common, &args),
+        Command::Audit(args) => audit::main(&cli.common, &args),
         Command::Node(args) => node::main(&cli.common, &args),
         Command::Cluster(args) => cluster::main(&cli.common, &args),
         Command::Context(args) => context::main(&args),

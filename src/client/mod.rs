@@ -26,6 +26,7 @@ mod retry;
 mod stale;
 
 mod agents;
+mod audit;
 mod claims;
 mod cluster;
 mod events;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::{HeaderMap, header, request::Parts};
 use subtle::ConstantTimeEq;
+use synod_domain::audit::{Actor, ActorKind};
 use synod_domain::id::TokenId;
 use synod_domain::permission::{Permission, Permissions};
 use synod_domain::time::Timestamp;
@@ -21,6 +22,7 @@ pub struct Caller {
     /// The token, unless the environment gave it.
     pub token: Option<TokenId>,
     permissions: Held,
+    kind: ActorKind,
 }
 
 #[derive(Debug, Clone)]
@@ -36,7 +38,8 @@ enum Held {
 impl Caller {
     /// Stands for somebody whom another region has let in, and vouches for.
     pub(super) fn of_region(accessor: Arc<str>, permissions: Permissions) -> Self {
-        Self { accessor, token: None, permissions: Held::Static(Arc::new(permissions)) }
+        let permissions = Held::Static(Arc::new(permissions));
+        Self { accessor, token: None, permissions, kind: ActorKind::Region }
     }
 
     /// Tells whether the token allows `permission`.
@@ -50,6 +53,16 @@ impl Caller {
             Held::Agreed { token, .. } => &token.spec.permissions,
             Held::Static(permissions) => permissions,
         }
+    }
+
+    /// Returns the caller as whoever asks for changes, from a place that is known as `source`.
+    pub(super) fn actor(&self, source: &str) -> Arc<Actor> {
+        let name = match &self.permissions {
+            Held::Agreed { token, .. } => token.spec.name.as_str().into(),
+            Held::Static(_) => Arc::clone(&self.accessor),
+        };
+        let id = Arc::clone(&self.accessor);
+        Arc::new(Actor { kind: self.kind, id, name, workspace: None, source: source.into() })
     }
 
     /// Tells whether what the caller has shown would be taken now too. What lasts longer than a request asks this
@@ -135,13 +148,14 @@ impl Caller {
                     accessor: id.to_string().into(),
                     token: Some(id),
                     permissions: Held::Agreed { token, hash },
+                    kind: ActorKind::Token,
                 });
             }
         }
         let fixed = context.options().static_tokens.iter().find(|one| bool::from(one.hash.ct_eq(&hash)));
         let fixed = fixed.ok_or_else(Problem::token_unknown)?;
         let permissions = Held::Static(Arc::new(fixed.permissions.clone()));
-        Ok(Self { accessor: fixed.name.into(), token: None, permissions })
+        Ok(Self { accessor: fixed.name.into(), token: None, permissions, kind: ActorKind::Static })
     }
 }
 

@@ -22,6 +22,7 @@ use crate::http::consistency::Consistency;
 use crate::http::idempotency::{Again, Once};
 use crate::http::regions::{self, About, HandedOver, Wish};
 use crate::http::{Caller, Context, Needs, Peer, Problem, Terms};
+use crate::node::asking;
 
 /// How long who shows an unknown token is made to wait until this node knows all tokens: some round trips to the
 /// leader. Longer holds connections of those who guess.
@@ -47,21 +48,32 @@ impl<H: Handler<T, Context>, T: 'static> Handler<T, Context> for Checked<H> {
         let Self { terms, handler } = self;
         Box::pin(async move {
             let mut request = request;
-            let accessor = match admit(terms.needs, &context, &mut request).await {
-                Ok(accessor) => accessor,
+            let caller = match admit(terms.needs, &context, &mut request).await {
+                Ok(caller) => caller,
                 Err(problem) => return problem.into_response(),
             };
             let again = terms.again(request.method());
-            let mut response = serve(terms, handler, request, context).await;
+            let asks = caller.as_ref().map(|caller| caller.actor(&source(&request)));
+            let served = serve(terms, handler, request, context);
+            let mut response = match asks {
+                Some(actor) => asking(actor, served).await,
+                None => served.await,
+            };
             if let Some(problem) = response.extensions_mut().get_mut::<Problem>() {
                 problem.say_how_to_ask_again(again);
             }
-            if let Some(accessor) = accessor {
-                response.extensions_mut().insert(accessor);
+            if let Some(caller) = caller {
+                response.extensions_mut().insert(Accessor(caller.accessor));
             }
             response
         })
     }
+}
+
+/// Says where a request comes from, as far as this node knows.
+fn source(request: &Request) -> String {
+    let peer = request.extensions().get::<Peer>();
+    peer.map(|peer| peer.remote.ip().to_string()).unwrap_or_default()
 }
 
 async fn serve<H: Handler<T, Context>, T: 'static>(
@@ -158,7 +170,7 @@ fn name(context: &Context, request: &Request) -> Result<Once, Problem> {
 }
 
 /// Lets a request pass whose caller has what the route needs, and puts the caller into it.
-async fn admit(needs: Needs, context: &Context, request: &mut Request) -> Result<Option<Accessor>, Problem> {
+async fn admit(needs: Needs, context: &Context, request: &mut Request) -> Result<Option<Caller>, Problem> {
     if needs == Needs::Nothing {
         return Ok(None);
     }
@@ -182,9 +194,8 @@ async fn admit(needs: Needs, context: &Context, request: &mut Request) -> Result
     }
     // From here on nobody needs it, and what is not there is not logged.
     request.headers_mut().remove(header::AUTHORIZATION);
-    let accessor = Accessor(caller.accessor.clone());
-    request.extensions_mut().insert(caller);
-    Ok(Some(accessor))
+    request.extensions_mut().insert(caller.clone());
+    Ok(Some(caller))
 }
 
 /// Looks for a token once more when this node has caught up: another node may have made it a moment ago.

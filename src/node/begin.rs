@@ -18,6 +18,7 @@ use synod_cluster::lasting::Lasting;
 use synod_cluster::records::live_prefixes;
 use synod_cluster::transport::Network;
 use synod_cluster::transport::tcp::Tcp;
+use synod_domain::audit::Actor;
 use synod_domain::command::Command;
 use synod_domain::id::NodeId;
 use synod_domain::node::NodeSpec;
@@ -168,8 +169,8 @@ async fn put_together(
     };
     let (blobs, state) = (Arc::new(stored), consensus.state());
     let journal = Arc::new(match &member {
-        Some(member) => RaftJournal::member(member.forwarder.clone(), state),
-        None => RaftJournal::alone(consensus.proposer(), state),
+        Some(member) => RaftJournal::member(member.forwarder.clone(), state, node),
+        None => RaftJournal::alone(consensus.proposer(), state, node),
     });
     let (neighbours, relay): (Arc<dyn Neighbours>, Arc<dyn Relay>) = match &member {
         Some(member) => (
@@ -281,6 +282,7 @@ async fn put_together(
         courier,
         elsewhere,
         handed,
+        itself: Arc::new(Actor::local()),
     })
 }
 

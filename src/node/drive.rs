@@ -202,7 +202,7 @@ impl Drive {
             tracing::info!(term = before, "leads no more");
         }
         let term = term?;
-        let journal = Arc::new(TermJournal::new(&self.consensus, term));
+        let journal = Arc::new(TermJournal::new(&self.consensus, term, self.world.node));
         match system.lead(journal, term).await {
             Ok(()) => {
                 tracing::info!(term, "leads");

@@ -11,6 +11,8 @@
 mod abroad;
 mod after;
 mod agents;
+mod asking;
+mod audit;
 mod begin;
 mod builder;
 mod closed;
@@ -30,6 +32,7 @@ mod regions;
 mod tasks;
 mod wiring;
 
+pub use asking::asking;
 pub use builder::Builder;
 pub use closed::{ClosedIdentity, closed_id};
 pub use cluster::{Cluster, ClusterStatus, Join, NodeStatus, Seeing, Seen};
@@ -39,6 +42,7 @@ pub use regions::Submission;
 pub use synod_actors::desk::Ask;
 pub use synod_actors::events;
 pub use synod_actors::ports::JournalError;
+pub use synod_cluster::audit::{AUDIT_PAGE_MAX, Checked, Kept};
 pub use synod_cluster::checkpointer::Policy;
 pub use synod_cluster::records::LogRecord;
 pub use synod_cluster::transport;
@@ -57,6 +61,7 @@ use synod_actors::system::{Hosted, World};
 use synod_cluster::consensus::{Consensus, Status, TransferError};
 use synod_cluster::gossip::Counters;
 use synod_cluster::history::History;
+use synod_domain::audit::Actor;
 use synod_domain::command::Command;
 use synod_domain::id::{NodeId, RequestId};
 use synod_domain::reply::Reply;
@@ -112,6 +117,8 @@ pub struct Node {
     /// The way of requests to other regions, and who serves those that come from them.
     elsewhere: Arc<dyn Elsewhere>,
     handed: Handed,
+    /// In whose name is proposed what nobody else asks for.
+    itself: Arc<Actor>,
 }
 
 /// What runs.
@@ -231,6 +238,7 @@ impl Node {
     /// When it is refused, or the node cannot take it.
     pub async fn propose_as(&self, request: RequestId, command: Command) -> Result<Reply, Error> {
         self.note_speaker(&command);
+        let command = command.by(&self.asks());
         let proposed = self.world.propose_as(request, command);
         if self.member.is_none() {
             return Ok(proposed.await??);

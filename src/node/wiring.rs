@@ -14,6 +14,7 @@ use synod_cluster::journal::{AskError, Forwarder};
 use synod_cluster::machine::EventSink;
 use synod_cluster::proposer::{ProposeError, Proposer};
 use synod_domain::agent::{PoolSpec, RuntimeSpec};
+use synod_domain::audit::{Actor, ActorKind};
 use synod_domain::command::Command;
 use synod_domain::event::Event;
 use synod_domain::id::{NodeId, RequestId, TaskId};
@@ -38,15 +39,22 @@ enum Way {
 pub(super) struct RaftJournal {
     way: RwLock<Option<Arc<Way>>>,
     state: Arc<RwLock<State>>,
+    /// Asks for what nobody else does.
+    itself: Arc<Actor>,
+}
+
+/// Returns a node as it asks for what it sees to by itself.
+fn itself(node: NodeId) -> Arc<Actor> {
+    Arc::new(Actor::of(ActorKind::Node, &node.to_string()))
 }
 
 impl RaftJournal {
-    pub(super) fn alone(proposer: Proposer, state: Arc<RwLock<State>>) -> Self {
-        Self { way: RwLock::new(Some(Arc::new(Way::Alone(proposer)))), state }
+    pub(super) fn alone(proposer: Proposer, state: Arc<RwLock<State>>, node: NodeId) -> Self {
+        Self { way: RwLock::new(Some(Arc::new(Way::Alone(proposer)))), state, itself: itself(node) }
     }
 
-    pub(super) fn member(forwarder: Forwarder, state: Arc<RwLock<State>>) -> Self {
-        Self { way: RwLock::new(Some(Arc::new(Way::Member(forwarder)))), state }
+    pub(super) fn member(forwarder: Forwarder, state: Arc<RwLock<State>>, node: NodeId) -> Self {
+        Self { way: RwLock::new(Some(Arc::new(Way::Member(forwarder)))), state, itself: itself(node) }
     }
 
     /// Lets go of the log, and with it of the data folder. The state can still be read.
@@ -62,6 +70,7 @@ impl RaftJournal {
 #[async_trait]
 impl Journal for RaftJournal {
     async fn propose(&self, id: RequestId, command: Command) -> Result<Answer, JournalError> {
+        let command = command.by(&self.itself);
         match &*self.way()? {
             Way::Alone(proposer) => {
                 let settled = proposer.propose(id, command).await;
@@ -89,12 +98,13 @@ pub(super) struct TermJournal {
     state: Arc<RwLock<State>>,
     leadership: watch::Receiver<Option<u64>>,
     term: u64,
+    itself: Arc<Actor>,
 }
 
 impl TermJournal {
-    pub(super) fn new(consensus: &Consensus, term: u64) -> Self {
+    pub(super) fn new(consensus: &Consensus, term: u64, node: NodeId) -> Self {
         let (proposer, state) = (consensus.proposer().of_term(term), consensus.state());
-        Self { proposer, state, leadership: consensus.leadership(), term }
+        Self { proposer, state, leadership: consensus.leadership(), term, itself: itself(node) }
     }
 
     /// Does something while the term lasts.
@@ -119,6 +129,7 @@ impl TermJournal {
 #[async_trait]
 impl Journal for TermJournal {
     async fn propose(&self, id: RequestId, command: Command) -> Result<Answer, JournalError> {
+        let command = command.by(&self.itself);
         self.within_term(self.proposer.propose(id, command)).await.map(|settled| settled.answer)
     }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::audit::AuditRecord;
 use crate::id::TaskId;
 use crate::row::RowKey;
 use crate::state::window::Touched;
@@ -28,6 +29,10 @@ pub(super) struct ChangeLog {
     pub(super) ended: BTreeMap<TaskId, Arc<Task>>,
     /// Ended tasks that a checkpoint is writing; still readable here.
     pub(super) archiving: BTreeMap<TaskId, Arc<Task>>,
+    /// Records of the audit log to be written, or deleted where there is none.
+    pub(super) audit: BTreeMap<u64, Option<Arc<AuditRecord>>>,
+    /// Those that a checkpoint is writing; still readable here.
+    pub(super) audit_writing: BTreeMap<u64, Option<Arc<AuditRecord>>>,
     /// The other rows that a checkpoint is writing; they count as changed if it fails.
     pub(super) writing: Vec<RowKey>,
 }

@@ -12,6 +12,7 @@ mod after;
 mod agents;
 mod answers;
 mod arriving;
+mod audit;
 mod budgets;
 mod changes;
 mod claims;
@@ -63,6 +64,7 @@ use crate::mailbox::{Mailbox, Weights};
 use crate::mutants::{Mutant, mutant};
 use crate::name::Name;
 use crate::node::{JoinToken, Keyring, Node};
+use crate::refusal::Refusal;
 use crate::region::{Pointer, Route, Verdict};
 use crate::reply::{Answer, Applied};
 use crate::row::{Ending, Meta};
@@ -121,6 +123,7 @@ pub struct State {
     budgets: budgets::Budgets,
     wakes: wakes::Wakes,
     hooks: hooks::Hooks,
+    trail: audit::Trail,
     changes: changes::ChangeLog,
 }
 
@@ -156,8 +159,16 @@ impl State {
         {
             return Ok(self.answer_again(applied.clone()));
         }
-        let answer = self.judge(step, &request.command);
+        let (actor, command) = match &request.command {
+            Command::By { actor, command } => (Some(actor), &**command),
+            command => (None, command),
+        };
+        let noted = self.note(command);
+        let answer = self.judge(step, command);
         self.settle(step);
+        if let Some(noted) = noted {
+            self.record(step, request.id, actor, noted, &answer);
+        }
         if let Ok(reply) = &answer {
             let dirty = self.requests.push(request.id, Applied::of(reply));
             self.changes.touch_requests(dirty);
@@ -253,6 +264,10 @@ impl State {
             }
             Command::Fabric(command) => self.fabric_command(step, command),
             Command::Budget(command) => self.budget_command(step, command),
+            Command::By { .. } => {
+                Err(Refusal::Invalid { field: "command".to_owned(), why: "who asks is said once".to_owned() })
+            }
+            Command::Audit(command) => self.change_audit(command),
         }
     }
 }

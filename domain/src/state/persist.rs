@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::agent::Host;
+use crate::audit::AuditHead;
 use crate::federation::Federation;
 use crate::id::TaskId;
 use crate::mailbox::Turns;
@@ -26,6 +27,9 @@ pub enum RestoreError {
     /// A row of history stood among the rows of the state.
     #[error("{0} has ended, yet it stands among the unfinished tasks")]
     Ended(TaskId),
+    /// A record of the audit log stood among the rows of the state.
+    #[error("record {0} of the audit log stands among the rows of the state")]
+    Audited(u64),
     /// There are rows, but not the one that every state has.
     #[error("the row of counters is missing")]
     NoMeta,
@@ -38,8 +42,9 @@ impl State {
     pub fn take_changes(&mut self) -> Changes {
         self.changes.write_again();
         let log = std::mem::take(&mut self.changes);
-        let ChangeLog { tasks, rows, mut archiving, ended, mut writing } = log;
+        let ChangeLog { tasks, rows, mut archiving, ended, audit, mut audit_writing, mut writing } = log;
         archiving.extend(ended);
+        audit_writing.extend(audit);
         let mut taken = Changes::default();
         for key in rows {
             let row = self.row(&key);
@@ -55,9 +60,13 @@ impl State {
         for (task, ended) in &archiving {
             taken.rows.push((RowKey::History(*task), Some(Row::Task(ended.clone()))));
         }
+        for (seq, record) in &audit_writing {
+            taken.rows.push((RowKey::Audit(*seq), record.clone().map(Row::Audit)));
+        }
         taken.payload_bytes = taken.rows.iter().map(|(_, row)| payload_bytes(row.as_ref())).sum();
         taken.rows.sort_by(|(left, _), (right, _)| left.cmp(right));
         self.changes.archiving = archiving;
+        self.changes.audit_writing = audit_writing;
         self.changes.writing = writing;
         taken
     }
@@ -65,10 +74,11 @@ impl State {
     /// Says that all changes taken so far are durable: ended tasks are read from history from here on.
     pub fn changes_stored(&mut self) {
         self.changes.archiving = BTreeMap::new();
+        self.changes.audit_writing = BTreeMap::new();
         self.changes.writing.clear();
     }
 
-    /// Returns all rows of the state, in order of key. History is not part of it.
+    /// Returns all rows of the state, in order of key. History and the records of the audit log are not part of it.
     pub fn rows(&self) -> Vec<(RowKey, Row)> {
         let mut keys = vec![RowKey::Meta];
         keys.extend(self.tasks.keys().copied().map(RowKey::Task));
@@ -96,11 +106,13 @@ impl State {
         keys.extend(self.after.tasks().map(RowKey::After));
         keys.extend(self.fabric.keys());
         keys.extend(self.budgets.keys().map(RowKey::Budget));
+        keys.extend((self.trail.head != AuditHead::default()).then_some(RowKey::AuditHead));
+        keys.extend(self.trail.marks.keys().copied().map(RowKey::AuditMark));
         keys.sort();
         keys.into_iter().filter_map(|key| Some((key.clone(), self.row(&key)?))).collect()
     }
 
-    fn row(&self, key: &RowKey) -> Option<Row> {
+    pub(super) fn row(&self, key: &RowKey) -> Option<Row> {
         match key {
             RowKey::Meta => Some(Row::Meta(self.meta.clone())),
             RowKey::Task(task) => self.tasks.get(task).cloned().map(Row::Task),
@@ -137,7 +149,9 @@ impl State {
             RowKey::After(task) => Some(Row::After(*task, self.after.get(*task)?.clone())),
             RowKey::Fabric(key) => self.fabric.row(key).map(Row::Fabric),
             RowKey::Budget(key) => self.budgets.row(key).map(Row::Budget),
-            RowKey::History(_) => None,
+            RowKey::AuditHead => Some(Row::AuditHead(self.trail.head)),
+            RowKey::AuditMark(seq) => self.trail.marks.get(seq).copied().map(Row::AuditMark),
+            RowKey::History(_) | RowKey::Audit(_) => None,
         }
     }
 
@@ -210,6 +224,11 @@ impl State {
                 Row::After(task, left) => state.after.insert(task, left),
                 Row::Fabric(row) => state.fabric.restore(row),
                 Row::Budget(row) => state.budgets.restore(row),
+                Row::AuditHead(head) => state.trail.head = head,
+                Row::AuditMark(mark) => {
+                    state.trail.marks.insert(mark.link.seq, mark);
+                }
+                Row::Audit(record) => return Err(RestoreError::Audited(record.seq)),
             }
         }
         state.meta = match meta {

@@ -24,7 +24,7 @@ impl Disk {
     }
 
     fn state(&self) -> State {
-        let rows = self.0.values().filter(|(key, _)| !matches!(key, RowKey::History(_)));
+        let rows = self.0.values().filter(|(key, _)| !matches!(key, RowKey::History(_) | RowKey::Audit(_)));
         State::restore(rows.map(|(_, row)| row.clone())).unwrap()
     }
 

@@ -19,7 +19,7 @@ use synod_domain::task::{MailboxId, Phase, TaskSpec, Timeouts};
 use super::histories::{config, histories, one_by_one};
 use super::world::{
     Claimed, World, agent, agent_spec, capabilities, claim, complete, millis, name, pool_spec, register,
-    spec, standing, submit, task,
+    rows_but_audit, spec, standing, submit, task,
 };
 
 fn pause(what: Pausable) -> Command {
@@ -42,7 +42,7 @@ fn ask(state: &mut State, number: u128, command: Command) -> Effects {
 
 /// Everything but the memory of requests.
 fn rest(state: &State) -> Vec<(RowKey, Row)> {
-    state.rows().into_iter().filter(|(key, _)| !matches!(key, RowKey::Requests(_))).collect()
+    rows_but_audit(state).into_iter().filter(|(key, _)| !matches!(key, RowKey::Requests(_))).collect()
 }
 
 fn everything() -> Vec<Pausable> {

@@ -17,11 +17,18 @@ use synod_domain::placement::Strategy;
 use synod_domain::reply::{Answer, Assignment, Reply};
 use synod_domain::restart::RestartPolicy;
 use synod_domain::retry::RetryPolicy;
+use synod_domain::row::{Row, RowKey};
 use synod_domain::spread::{Recovery, SpreadSpec};
 use synod_domain::state::{Effects, State};
 use synod_domain::task::{Lane, MailboxId, Phase, Task, TaskSpec, Timeouts, Usage};
 use synod_domain::time::Timestamp;
 use synod_domain::token::TokenHash;
+
+/// The rows of a state without the audit log, which tells what was refused, too.
+pub(crate) fn rows_but_audit(state: &State) -> Vec<(RowKey, Row)> {
+    let is_audit = |key: &RowKey| matches!(key, RowKey::AuditHead | RowKey::AuditMark(_));
+    state.rows().into_iter().filter(|(key, _)| !is_audit(key)).collect()
+}
 
 pub(crate) fn name(text: &str) -> Name {
     Name::new(text).unwrap()

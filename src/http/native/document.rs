@@ -18,7 +18,8 @@ use super::problems::{
     Unavailable,
 };
 use super::{
-    agents, cluster, dead_letters, events, examples, leases, mailboxes, nodes, pools, runs, tasks, tokens,
+    agents, audit, cluster, dead_letters, events, examples, leases, mailboxes, nodes, pools, runs, tasks,
+    tokens,
 };
 use crate::api;
 use crate::http::{Again, Needs, Route, Routes};
@@ -117,6 +118,7 @@ pub(super) fn describe(table: &[Route]) -> Value {
         nodes::Doc::openapi(),
         cluster::Doc::openapi(),
         tokens::Doc::openapi(),
+        audit::Doc::openapi(),
     ];
     for part in parts {
         document.merge(part);

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use synod_domain::restart::RestartPolicy;
 
+mod audit;
 mod cluster;
 
+pub(super) use audit::*;
 pub(super) use cluster::*;
 
 use crate::api::{self, Priority, TaskStatus};

@@ -4,6 +4,7 @@
 //! the node, and show what came of it ([`shown`]).
 
 mod agents;
+pub(in crate::http) mod audit;
 mod cluster;
 mod dead_letters;
 mod document;
@@ -54,4 +55,5 @@ fn resources() -> Routes {
         .merge(nodes::routes())
         .merge(cluster::routes())
         .merge(tokens::routes())
+        .merge(audit::routes())
 }

@@ -225,7 +225,7 @@ fn of_kind(kind: TokenKind) -> Permissions {
         TokenKind::Worker => Permissions::of_worker(),
         TokenKind::Client => Permissions::of_reader()
             .iter()
-            .filter(|one| *one != TokensRead)
+            .filter(|one| !matches!(one, TokensRead | Permission::AuditRead))
             .chain([Permission::TasksWrite, Permission::TasksDelete])
             .collect(),
     }

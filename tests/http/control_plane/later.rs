@@ -23,12 +23,6 @@ async fn lists_of_what_does_not_exist_yet_are_empty_and_of_the_right_shape() {
             json!({"total_sent": 0, "successful": 0, "failed": 0, "success_rate": 0.0, "by_channel": {},
                 "channels_configured": []}),
         ),
-        (
-            "/audit?limit=7&offset=1&start_time=2026-01-01T00:00:00Z&end_time=2026-02-01",
-            json!({"entries": [], "total": 0, "query": {"limit": 7, "offset": 1}}),
-        ),
-        ("/audit/stats", json!({"total_entries": 0, "storage_backend": "none"})),
-        ("/audit-logs", json!({"logs": [], "total": 0, "limit": 50, "offset": 0})),
         ("/deliberations/d-1/status", json!({"request_id": "d-1", "status": "not_found"})),
     ] {
         assert_eq!(plane.get(path).await, shape, "{path}");
@@ -49,8 +43,6 @@ async fn making_what_does_not_exist_yet_is_refused_with_501_and_a_clear_text() {
         assert_eq!(answer["error"], format!("{what} are not available in this version"));
         assert_eq!(answer["code"], "not_implemented");
     }
-    let verify = plane.expect(503, Method::GET, "/audit/verify", None).await;
-    assert_eq!(verify["error"], "Audit log not initialized: this version keeps none");
     plane.api.stop().await;
 }
 

@@ -31,7 +31,7 @@ mod times;
 
 use axum::http::StatusCode;
 use synod_domain::permission::Permission::{
-    AgentsRead, AgentsWrite, EventsRead, NodesRead, TasksDelete, TasksRead, TasksWork, TasksWrite,
+    AgentsRead, AgentsWrite, AuditRead, EventsRead, NodesRead, TasksDelete, TasksRead, TasksWork, TasksWrite,
 };
 
 use crate::http::{Needs, Problem, Routes};
@@ -77,11 +77,15 @@ macro_rules! under {
             .get(concat!($prefix, "/metrics/tasks"), Needs::Permission(NodesRead), metrics::tasks)
             .get(concat!($prefix, "/metrics/agents/{id}"), Needs::Permission(AgentsRead), metrics::agent)
             .get(concat!($prefix, "/breakers"), Needs::Permission(NodesRead), stats::breakers)
-            .get(concat!($prefix, "/audit"), Needs::Permission(NodesRead), audit::entries)
-            .get(concat!($prefix, "/audit/stats"), Needs::Permission(NodesRead), audit::stats)
-            .get(concat!($prefix, "/audit/verify"), Needs::Permission(NodesRead), audit::verify)
-            .get(concat!($prefix, "/audit-logs"), Needs::Permission(NodesRead), audit::logs)
-            .get(concat!($prefix, "/audit-logs/{id}"), Needs::Permission(NodesRead), audit::log)
+            .get(concat!($prefix, "/audit"), Needs::Permission(AuditRead), audit::entries)
+            .get(concat!($prefix, "/audit/stats"), Needs::Permission(AuditRead), audit::stats)
+            .get(
+                concat!($prefix, "/audit/verify"),
+                Needs::Permission(AuditRead).long().agreed(),
+                audit::verify,
+            )
+            .get(concat!($prefix, "/audit-logs"), Needs::Permission(AuditRead), audit::logs)
+            .get(concat!($prefix, "/audit-logs/{id}"), Needs::Permission(AuditRead), audit::log)
             .get(concat!($prefix, "/policies"), Needs::Permission(NodesRead), policies::list)
             .post(concat!($prefix, "/policies"), Needs::Permission(TasksWrite), policies::create)
             .get(concat!($prefix, "/policies/violations"), Needs::Permission(NodesRead), policies::violations)

@@ -1,0 +1,27 @@
+//! Who asks: it travels with the work of a request, so that every change that comes of it says so.
+//!
+//! Whoever serves somebody does it within [`asking`]; what is proposed there is proposed in their name, through however
+//! many verbs of the node it goes. Everywhere else the process itself asks, as an embedder does. What is spawned in
+//! between asks for the process too: nothing of the API does that.
+
+use std::sync::Arc;
+
+use synod_domain::audit::Actor;
+
+use crate::node::Node;
+
+tokio::task_local! {
+    static ASKS: Arc<Actor>;
+}
+
+/// Does the work of somebody's request.
+pub async fn asking<T>(actor: Arc<Actor>, work: impl Future<Output = T>) -> T {
+    ASKS.scope(actor, work).await
+}
+
+impl Node {
+    /// Returns in whose name a change is proposed here.
+    pub(super) fn asks(&self) -> Arc<Actor> {
+        ASKS.try_with(Arc::clone).unwrap_or_else(|_| Arc::clone(&self.itself))
+    }
+}
