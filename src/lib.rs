@@ -34,6 +34,7 @@ pub mod audit;
 pub mod courier;
 pub mod fabric;
 pub mod fleet;
+pub mod hooks;
 pub mod node;
 pub mod run;
 

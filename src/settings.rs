@@ -5,6 +5,7 @@
 
 mod cluster;
 mod file;
+mod hooks;
 mod http;
 mod older;
 mod sense;
@@ -14,6 +15,7 @@ mod snapshots;
 mod work;
 
 pub use cluster::{ClusterFlags, ClusterSettings, ENV_JOIN_TOKEN, is_member};
+pub use hooks::HookSettings;
 pub use http::{HttpSettings, TlsSettings};
 pub use older::{ENV_EXTRA_TOKEN, EXTRA_TOKEN_LEN_MIN};
 pub use show::{Origin, Shown};
@@ -83,6 +85,8 @@ pub struct Settings {
     pub tasks: TaskSettings,
     /// The node as a member of a cluster.
     pub cluster: ClusterSettings,
+    /// Hooks.
+    pub hooks: HookSettings,
 }
 
 /// How a node stops.
@@ -307,5 +311,6 @@ impl Settings {
             .drain(self.stop.drain.0)
             .kill_grace(self.stop.kill_grace.0)
             .agent_timeout(self.agents.timeout.0)
+            .hooks(self.hooks.node())
     }
 }

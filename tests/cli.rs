@@ -15,6 +15,9 @@ mod continuing;
 mod dying;
 #[path = "cli/embed.rs"]
 mod embed;
+#[cfg(unix)]
+#[path = "cli/hooks.rs"]
+mod hooks;
 #[path = "cli/looking.rs"]
 mod looking;
 #[cfg(unix)]

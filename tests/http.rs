@@ -29,6 +29,8 @@ mod declared;
 mod events;
 #[path = "http/foreign.rs"]
 mod foreign;
+#[path = "http/hooks.rs"]
+mod hooks;
 #[path = "http/limits.rs"]
 mod limits;
 #[path = "http/listing.rs"]

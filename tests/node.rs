@@ -16,6 +16,8 @@ mod damage;
 mod ends;
 #[path = "node/full_disk.rs"]
 mod full_disk;
+#[path = "node/hooks.rs"]
+mod hooks;
 #[path = "node/limits.rs"]
 mod limits;
 #[path = "node/offers.rs"]

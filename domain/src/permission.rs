@@ -73,11 +73,17 @@ pub enum Permission {
     /// Say how long the audit log is kept.
     #[serde(rename = "audit:write")]
     AuditWrite,
+    /// See hooks, with their work and results.
+    #[serde(rename = "hooks:read")]
+    HooksRead,
+    /// Make, end, reassign and remove hooks: runs git in any repository that the node's user may read.
+    #[serde(rename = "hooks:write")]
+    HooksWrite,
 }
 
 impl Permission {
     /// All permissions, in order of their declaration.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::AgentsRead,
         Self::AgentsWrite,
         Self::PoolsRead,
@@ -98,6 +104,8 @@ impl Permission {
         Self::ClusterBackup,
         Self::AuditRead,
         Self::AuditWrite,
+        Self::HooksRead,
+        Self::HooksWrite,
     ];
 
     /// Returns the permission's name.
@@ -123,6 +131,8 @@ impl Permission {
             Self::ClusterBackup => "cluster:backup",
             Self::AuditRead => "audit:read",
             Self::AuditWrite => "audit:write",
+            Self::HooksRead => "hooks:read",
+            Self::HooksWrite => "hooks:write",
         }
     }
 
@@ -139,6 +149,8 @@ impl Permission {
                 | Self::ClusterWrite
                 | Self::ClusterBackup
                 | Self::AuditWrite
+                | Self::HooksRead
+                | Self::HooksWrite
         )
     }
 }

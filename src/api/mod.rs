@@ -10,6 +10,7 @@ mod audit;
 mod claims;
 mod cluster;
 mod events;
+mod hooks;
 mod json;
 mod lists;
 mod mailboxes;
@@ -35,6 +36,9 @@ pub use cluster::{
     RegionMember, RegionRival, SnapshotMade, TransferLeadership,
 };
 pub use events::{Event, Missed};
+pub use hooks::{
+    CompleteHook, FailHook, Hook, HookFilter, ImportHooks, ImportedHooks, NewHook, ReassignHook, StartHook,
+};
 pub use json::Json;
 pub use lists::{Bulk, BulkDone, BulkFailure, Filter, Page, Unanswered};
 pub use mailboxes::{LaneDepths, Mailbox, Pause, PauseOf};

@@ -29,6 +29,7 @@ mod completions;
 mod context;
 mod dead_letter;
 mod event;
+mod hook;
 mod mailbox;
 mod man;
 mod node;
@@ -86,6 +87,8 @@ enum Command {
     DeadLetter(dead_letter::DeadLetterArgs),
     /// Look at what waits where, pause and resume it.
     Mailbox(mailbox::MailboxArgs),
+    /// Pin work to agents and keep it in git.
+    Hook(hook::HookArgs),
     /// Be a remote worker: claim tasks and run a command for each.
     #[cfg(unix)]
     Worker(worker::WorkerArgs),
@@ -152,6 +155,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Pool(args) => pool::main(&cli.common, &args),
         Command::DeadLetter(args) => dead_letter::main(&cli.common, &args),
         Command::Mailbox(args) => mailbox::main(&cli.common, &args),
+        Command::Hook(args) => hook::main(&cli.common, &args),
         #[cfg(unix)]
         Command::Worker(args) => worker::main(&cli.common, &args),
         Command::Event(args) => event::main(&cli.common, &args),

@@ -30,6 +30,7 @@ mod audit;
 mod claims;
 mod cluster;
 mod events;
+mod hooks;
 mod letters;
 mod mailboxes;
 mod nodes;

@@ -28,11 +28,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::SeededEntropy;
 use crate::courier::Courier;
+use crate::hooks::Worktrees;
+use crate::hooks::keeper::{Keeper, Troubles};
 use crate::node::builder::Builder;
 use crate::node::drive::{Drive, Readiness};
 use crate::node::elsewhere::{Elsewhere, Handed, Nowhere};
 use crate::node::feed::Feed;
 use crate::node::home::{Home, next_generation, node_id, open};
+use crate::node::hooks::Keeping;
 use crate::node::member::{Belonging, Doors, Member, Rumours, Surroundings, ToLeader, belonging};
 use crate::node::wiring::{HubSink, NodeRuntimes, ProgramLogs, RaftJournal, StoredBlobs};
 use crate::node::{Error, Ground, Node, Running};
@@ -43,6 +46,12 @@ const FOUNDER: u64 = 1;
 /// How long a start waits until a node leads that stands alone. It does within milliseconds; longer than
 /// this, its disk hangs.
 const LEAD_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where the worktrees of hooks are, below the data folder.
+const HOOKS_FOLDER: &str = "hooks";
+
+/// How long a program may take to end that was told to, unless set.
+const KILL_GRACE_DEFAULT: Duration = Duration::from_secs(5);
 
 /// Storage and agreement, and what was told on the way.
 struct Foundation {
@@ -146,7 +155,7 @@ async fn put_together(
     processes: Option<ProcessNode>,
 ) -> Result<Node, Error> {
     let entropy = entropy_of(&builder)?;
-    let Foundation { consensus, blobs, repaired, hub, feed, generation, node, doors, .. } = foundation;
+    let Foundation { consensus, blobs, repaired, hub, feed, generation, folder, node, doors } = foundation;
     let ids = Arc::new(Ids::new(builder.clock.clone(), entropy.clone()));
     let (readiness, ready) = watch::channel(Readiness::Waiting("the node comes up".to_owned()));
     let (member, stored) = match doors {
@@ -230,6 +239,7 @@ async fn put_together(
         tokio::spawn(pass_on(consensus.fatal(), told.clone(), "the log has failed: ")),
     ];
     let stop = CancellationToken::new();
+    let lasting = Lasting::noticing_panics(told.clone());
     let tree = match &member {
         Some(member) => {
             let fatal = member.fatal().into_iter();
@@ -247,7 +257,7 @@ async fn put_together(
                 stop: stop.clone(),
             };
             // It ends by itself when it has said why it cannot come up.
-            tasks.push(Lasting::noticing_panics(told).spawn("following the lead", drive.run()));
+            tasks.push(lasting.spawn("following the lead", drive.run()));
             tree
         }
         None => {
@@ -261,6 +271,24 @@ async fn put_together(
             Arc::new(Mutex::new(Some(system)))
         }
     };
+    let hooks = folder.zip(builder.hooks).map(|(folder, settings)| Keeping {
+        repositories: Arc::new(Worktrees::new(folder.join(HOOKS_FOLDER), &settings)),
+        troubles: Troubles::default(),
+        settings,
+    });
+    if let Some(hooks) = &hooks {
+        let keeper = Keeper {
+            world: world.clone(),
+            history: consensus.history(),
+            repositories: hooks.repositories.clone(),
+            patrol: hooks.settings.patrol,
+            kill_grace: builder.kill_grace.unwrap_or(KILL_GRACE_DEFAULT),
+            troubles: hooks.troubles.clone(),
+            stop: stop.clone(),
+        };
+        let ready = ready.clone();
+        tasks.push(lasting.spawn("keeping hooks", keep_hooks(keeper, ready)));
+    }
     Ok(Node {
         feed,
         desk,
@@ -283,6 +311,7 @@ async fn put_together(
         elsewhere,
         handed,
         itself: Arc::new(Actor::local()),
+        hooks,
     })
 }
 
@@ -306,6 +335,13 @@ async fn wait_to_lead(consensus: &Consensus) -> Result<u64, Error> {
     waited.await.unwrap_or_else(|_| {
         Err(Error::Start(format!("the node did not lead its group within {LEAD_PATIENCE:?}")))
     })
+}
+
+/// Looks after hooks from when the node takes work.
+async fn keep_hooks(keeper: Keeper, mut ready: watch::Receiver<Readiness>) {
+    if ready.wait_for(|readiness| *readiness == Readiness::Ready).await.is_ok() {
+        keeper.run().await;
+    }
 }
 
 async fn pass_on(

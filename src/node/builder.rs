@@ -15,6 +15,7 @@ use synod_domain::sources::{Clock, Entropy};
 use synod_storage::Storage;
 
 use crate::clock::SystemClock;
+use crate::hooks::HookSettings;
 use crate::node::begin::begin;
 use crate::node::closed::ClosedIdentity;
 use crate::node::cluster::Cluster;
@@ -42,6 +43,7 @@ pub struct Builder {
     pub(super) network: Option<Arc<dyn Network>>,
     pub(super) closed: Option<ClosedIdentity>,
     pub(super) regions: Option<(Arc<dyn Regions>, Arc<dyn Elsewhere>)>,
+    pub(super) hooks: Option<HookSettings>,
 }
 
 impl Default for Builder {
@@ -61,6 +63,7 @@ impl Default for Builder {
             network: None,
             closed: None,
             regions: None,
+            hooks: None,
         }
     }
 }
@@ -151,6 +154,13 @@ impl Builder {
     #[must_use]
     pub fn kill_grace(mut self, grace: Duration) -> Self {
         self.kill_grace = Some(grace);
+        self
+    }
+
+    /// Lets the node keep hooks: worktrees below its data folder, made with the git of the system.
+    #[must_use]
+    pub fn hooks(mut self, settings: HookSettings) -> Self {
+        self.hooks = Some(settings);
         self
     }
 

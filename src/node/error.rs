@@ -72,6 +72,9 @@ pub enum Error {
     /// Another region did not answer.
     #[error(transparent)]
     Elsewhere(#[from] ElsewhereError),
+    /// A repository cannot be used for hooks.
+    #[error(transparent)]
+    Hook(#[from] crate::hooks::Error),
     /// The node failed while it was asked.
     #[error("the node has failed: {0}")]
     Failed(String),

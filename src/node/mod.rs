@@ -22,6 +22,7 @@ pub mod elsewhere;
 mod error;
 pub mod feed;
 mod home;
+mod hooks;
 mod leases;
 mod member;
 mod natives;
@@ -37,6 +38,7 @@ pub use builder::Builder;
 pub use closed::{ClosedIdentity, closed_id};
 pub use cluster::{Cluster, ClusterStatus, Join, NodeStatus, Seeing, Seen};
 pub use error::Error;
+pub use hooks::NewHook;
 pub use new::{NewTask, Pool};
 pub use regions::Submission;
 pub use synod_actors::desk::Ask;
@@ -119,6 +121,8 @@ pub struct Node {
     handed: Handed,
     /// In whose name is proposed what nobody else asks for.
     itself: Arc<Actor>,
+    /// What hooks need; `None` on a node that keeps none.
+    hooks: Option<hooks::Keeping>,
 }
 
 /// What runs.

@@ -3,17 +3,23 @@
 //! A node that read them would start and then refuse every request, or take every agent for dead: said at once, with
 //! the name of the setting, they are found before they do harm. Promises nothing about values that are merely unwise.
 
+use synod_domain::hook::STALE_AFTER_MIN;
+
 use crate::settings::{Error, Settings};
 
 /// Holds that nothing is 0 without which nothing works.
 pub(super) fn check(settings: &Settings) -> Result<(), Error> {
     let (http, agents, snapshots) = (&settings.http, &settings.agents, &settings.snapshots);
+    let hooks = &settings.hooks;
     let zeros = [
         ("http.timeout", http.timeout.0.is_zero(), "no request could be answered"),
         ("http.body_bytes", http.body_bytes == 0, "no request could say anything"),
         ("http.connections", http.connections == 0, "nobody could connect"),
         ("agents.timeout", agents.timeout.0.is_zero(), "every agent outside would count as gone at once"),
         ("agents.heartbeat_interval", agents.heartbeat_interval.0.is_zero(), "agents would do nothing else"),
+        ("hooks.patrol", hooks.patrol.0.is_zero(), "the node would do nothing but look at them"),
+        ("hooks.stale_after", hooks.stale_after.0 < STALE_AFTER_MIN, "every hook would be abandoned at once"),
+        ("hooks.git_deadline", hooks.git_deadline.0.is_zero(), "git could do nothing"),
         ("snapshots.log_entries", snapshots.log_entries == 0, "a node would do nothing but write snapshots"),
     ];
     match zeros.into_iter().find(|(_, is_zero, _)| *is_zero) {
@@ -35,12 +41,15 @@ mod tests {
     fn settings_of_zero_without_which_nothing_works_are_refused_by_name() {
         assert!(check(&Settings::default()).is_ok());
         let none = Period(Duration::ZERO);
-        let spoilt: [(&str, Spoil); 6] = [
+        let spoilt: [(&str, Spoil); 9] = [
             ("http.timeout", |settings, none| settings.http.timeout = none),
             ("http.body_bytes", |settings, _| settings.http.body_bytes = 0),
             ("http.connections", |settings, _| settings.http.connections = 0),
             ("agents.timeout", |settings, none| settings.agents.timeout = none),
             ("agents.heartbeat_interval", |settings, none| settings.agents.heartbeat_interval = none),
+            ("hooks.patrol", |settings, none| settings.hooks.patrol = none),
+            ("hooks.stale_after", |settings, none| settings.hooks.stale_after = none),
+            ("hooks.git_deadline", |settings, none| settings.hooks.git_deadline = none),
             ("snapshots.log_entries", |settings, _| settings.snapshots.log_entries = 0),
         ];
         for (key, spoil) in spoilt {

@@ -237,9 +237,11 @@ fn codes_in_code() -> BTreeSet<String> {
             }
         }
     }
-    let refusals = std::fs::read_to_string(root.join("domain/src/refusal.rs")).unwrap();
-    let body = refusals.split("fn code(").nth(1).unwrap().split("pub const fn").next().unwrap();
-    codes.extend(body.split('"').skip(1).step_by(2).map(str::to_owned));
+    for file in ["domain/src/refusal.rs", "domain/src/hook.rs", "src/hooks/error.rs"] {
+        let refusals = std::fs::read_to_string(root.join(file)).unwrap();
+        let body = refusals.split("fn code(").nth(1).unwrap().split("pub const fn").next().unwrap();
+        codes.extend(body.split('"').skip(1).step_by(2).map(str::to_owned));
+    }
     codes
 }
 

@@ -18,8 +18,8 @@ use super::problems::{
     Unavailable,
 };
 use super::{
-    agents, audit, cluster, dead_letters, events, examples, leases, mailboxes, nodes, pools, runs, tasks,
-    tokens,
+    agents, audit, cluster, dead_letters, events, examples, hooks, leases, mailboxes, nodes, pools, runs,
+    tasks, tokens,
 };
 use crate::api;
 use crate::http::{Again, Needs, Route, Routes};
@@ -115,6 +115,7 @@ pub(super) fn describe(table: &[Route]) -> Value {
         mailboxes::Doc::openapi(),
         events::Doc::openapi(),
         runs::Doc::openapi(),
+        hooks::Doc::openapi(),
         nodes::Doc::openapi(),
         cluster::Doc::openapi(),
         tokens::Doc::openapi(),

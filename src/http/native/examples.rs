@@ -7,9 +7,11 @@ use synod_domain::restart::RestartPolicy;
 
 mod audit;
 mod cluster;
+mod hooks;
 
 pub(super) use audit::*;
 pub(super) use cluster::*;
+pub(super) use hooks::*;
 
 use crate::api::{self, Priority, TaskStatus};
 

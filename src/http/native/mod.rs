@@ -12,6 +12,7 @@ mod events;
 mod examples;
 mod filter;
 mod health;
+mod hooks;
 mod leases;
 mod listing;
 mod mailboxes;
@@ -52,6 +53,7 @@ fn resources() -> Routes {
         .merge(mailboxes::routes())
         .merge(events::routes())
         .merge(runs::routes())
+        .merge(hooks::routes())
         .merge(nodes::routes())
         .merge(cluster::routes())
         .merge(tokens::routes())

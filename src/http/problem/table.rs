@@ -8,6 +8,7 @@ use synod_domain::name::Name;
 use synod_domain::refusal::Refusal;
 use synod_domain::region::NoWay;
 
+use crate::hooks;
 use crate::http::Problem;
 use crate::http::idempotency::Again;
 use crate::node::Error;
@@ -166,6 +167,7 @@ impl From<Error> for Problem {
             ),
             Error::NoWay(why) => no_way(&why),
             Error::Elsewhere(error) => error.into(),
+            Error::Hook(error) => of_repository(&error),
             error @ (Error::Storage(_)
             | Error::Consensus(_)
             | Error::Identity(_)
@@ -176,6 +178,35 @@ impl From<Error> for Problem {
             | Error::Failed(_)) => Self::internal(&error.to_string()),
         }
     }
+}
+
+/// What a repository did not do: mostly for whoever named it to put right.
+fn of_repository(error: &hooks::Error) -> Problem {
+    let (status, title) = match error {
+        hooks::Error::Missing(_) | hooks::Error::NoRepository(_) | hooks::Error::Within { .. } => {
+            (StatusCode::NOT_FOUND, "Repository not found")
+        }
+        hooks::Error::Relative(_) | hooks::Error::BadBranch(_) | hooks::Error::NoCommit { .. } => {
+            (StatusCode::BAD_REQUEST, "Invalid request")
+        }
+        hooks::Error::DiskFull(_) => (StatusCode::INSUFFICIENT_STORAGE, "Disk is full"),
+        hooks::Error::Locked(_) | hooks::Error::Slow { .. } | hooks::Error::Contended(_) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "Repository is busy")
+        }
+        hooks::Error::None
+        | hooks::Error::NoGit(_)
+        | hooks::Error::NotTrusted(_)
+        | hooks::Error::BranchExists { .. }
+        | hooks::Error::BranchInUse { .. }
+        | hooks::Error::Fenced { .. }
+        | hooks::Error::Unreadable { .. }
+        | hooks::Error::Git { .. }
+        | hooks::Error::Folder { .. } => (StatusCode::CONFLICT, "Repository cannot be used"),
+    };
+    let text = error.to_string();
+    // What is wrong, and what to do about it.
+    let (what, hint) = text.split_once("; ").unwrap_or((&text, "look at the repository"));
+    Problem::new(status, error.code(), title, what, hint)
 }
 
 fn no_way(why: &NoWay) -> Problem {

@@ -2,6 +2,7 @@
 
 mod agent;
 mod event;
+mod hook;
 mod lease;
 mod mailbox;
 mod node;
@@ -13,6 +14,7 @@ mod words;
 
 pub(crate) use agent::{agent, agent_of};
 pub(crate) use event::event;
+pub(crate) use hook::{hook, hook_line};
 pub(crate) use lease::{lease, leased};
 pub(crate) use mailbox::{lanes, mailbox, pause};
 pub(crate) use node::{cluster, join_token, member, nodes, region, region_token};

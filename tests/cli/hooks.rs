@@ -1,0 +1,99 @@
+//! A node with a hook that is killed in the middle of the work: the work goes on and ends on the branch.
+
+use std::path::Path;
+use std::process::Command as Program;
+
+use rustix::process::Signal;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::support::{PATIENCE, Said, ended, eventually, signal, synod};
+
+fn git(at: &Path, arguments: &[&str]) -> String {
+    let who = ["-c", "user.name=somebody", "-c", "user.email=somebody@localhost"];
+    let output = Program::new("git").arg("-C").arg(at).args(who).args(arguments).output().unwrap();
+    assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+}
+
+/// Starts a node and returns it with its address.
+async fn served(data: &Path) -> (Child, String) {
+    let mut command = synod();
+    command.args(["server", "--listen", "127.0.0.1:0", "--json", "--data"]).arg(data);
+    command.env("SYNOD_HOOKS__PATROL", "200ms");
+    let mut child = command.spawn().unwrap();
+    let mut line = String::new();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    tokio::time::timeout(PATIENCE, out.read_line(&mut line)).await.expect("it is ready").unwrap();
+    let ready: Value = serde_json::from_str(&line).unwrap();
+    (child, ready["url"].as_str().unwrap().to_owned())
+}
+
+struct Client<'a> {
+    url: String,
+    data: &'a Path,
+}
+
+impl Client<'_> {
+    fn call(&self, arguments: &[&str]) -> Command {
+        let mut command = synod();
+        let (noun, verb) = arguments.split_first().unwrap();
+        command.arg(noun).args(["--json", "--url", &self.url, "--token-file"]);
+        command.arg(self.data.join("admin-token")).args(verb);
+        command
+    }
+
+    async fn ask(&self, arguments: &[&str]) -> Value {
+        let said: Said = ended(self.call(arguments)).await;
+        said.assert_code(0);
+        said.json()
+    }
+}
+
+#[tokio::test]
+async fn a_hook_outlives_a_node_that_is_killed_in_the_middle_of_it() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let (data, repository) = (folder.path().join("data"), folder.path().join("repository"));
+    std::fs::create_dir(&repository).unwrap();
+    git(&repository, &["init", "--quiet", "--initial-branch", "main"]);
+    git(&repository, &["commit", "--quiet", "--allow-empty", "--message", "begin"]);
+    // The first time it leaves half of the work and waits to be killed, the second time it finds that and ends.
+    let script = r#"worktree=$(cat | sed 's/.*"worktree":"\([^"]*\)".*/\1/'); cd "$worktree" || exit 1
+        if [ -e half ]; then echo whole > whole; echo '{"ended":true}'; else echo half > half; sleep 600; fi"#;
+    let (child, url) = served(&data).await;
+    let client = Client { url, data: &data };
+    client.ask(&["pool", "create", "clerks", "--min", "1", "--max", "1", "--", "sh", "-c", script]).await;
+    let agents = client.ask(&["agent", "list"]).await;
+    let agent = agents["items"][0]["id"].as_str().unwrap().to_owned();
+    let path = repository.to_str().unwrap();
+    let made = &client
+        .ask(&["hook", "create", "--agent", &agent, "--repository", path, r#"{"task":"both"}"#])
+        .await["item"];
+    let id = made["id"].as_str().unwrap().to_owned();
+    let worktree = Path::new(made["worktree"].as_str().unwrap()).to_owned();
+    eventually("half of the work is there", || worktree.join("half").exists().then_some(())).await;
+    signal(&child, Signal::KILL);
+    drop(child);
+
+    let (child, url) = served(&data).await;
+    let client = Client { url, data: &data };
+    let hook = loop {
+        let hook = client.ask(&["hook", "show", &id]).await["item"].clone();
+        if hook["status"] == "COMPLETED" {
+            break hook;
+        }
+        assert_ne!(hook["status"], "FAILED", "{hook:#}");
+    };
+    assert_eq!((&hook["attempt"], &hook["result"]["ended"]), (&1.into(), &true.into()), "{hook:#}");
+    let branch = hook["branch"].as_str().unwrap();
+    eventually("both halves are on the branch", || {
+        let files = git(&repository, &["ls-tree", "--name-only", branch]);
+        (files.lines().collect::<Vec<_>>() == ["half", "whole"]).then_some(())
+    })
+    .await;
+    assert_eq!(git(&repository, &["rev-list", "--count", "main"]), "1");
+    let pending = client.ask(&["hook", "pending"]).await;
+    assert_eq!(pending["items"].as_array().map(Vec::len), Some(0), "{pending:#}");
+    signal(&child, Signal::TERM);
+}
