@@ -8,6 +8,8 @@ mod lossy;
 #[path = "client/support.rs"]
 mod support;
 
+#[path = "client/budgets.rs"]
+mod budgets;
 #[path = "client/commands.rs"]
 mod commands;
 #[path = "client/contexts.rs"]

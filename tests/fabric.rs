@@ -5,6 +5,8 @@
 #[path = "fabric/support.rs"]
 mod support;
 
+#[path = "fabric/budgets.rs"]
+mod budgets;
 #[path = "fabric/guide.rs"]
 mod guide;
 #[path = "fabric/integrations.rs"]

@@ -13,6 +13,10 @@ mod again;
 mod agents;
 #[path = "http/audit.rs"]
 mod audit;
+#[path = "http/breakers.rs"]
+mod breakers;
+#[path = "http/budgets.rs"]
+mod budgets;
 #[path = "http/bulk.rs"]
 mod bulk;
 #[path = "http/claims.rs"]
@@ -31,20 +35,28 @@ mod events;
 mod foreign;
 #[path = "http/hooks.rs"]
 mod hooks;
+#[path = "http/limit_sets.rs"]
+mod limit_sets;
 #[path = "http/limits.rs"]
 mod limits;
 #[path = "http/listing.rs"]
 mod listing;
 #[path = "http/mailboxes.rs"]
 mod mailboxes;
+#[path = "http/policies.rs"]
+mod policies;
 #[path = "http/pools.rs"]
 mod pools;
 #[path = "http/regions.rs"]
 mod regions;
+#[path = "http/resources.rs"]
+mod resources;
 #[path = "http/stopping.rs"]
 mod stopping;
 #[path = "http/tasks.rs"]
 mod tasks;
+#[path = "http/tending.rs"]
+mod tending;
 #[path = "http/tls.rs"]
 mod tls;
 #[path = "http/tokens.rs"]

@@ -18,6 +18,7 @@ use synod_domain::id::{AgentId, TaskId};
 use synod_domain::node::NodeStanding;
 use synod_domain::state::State as Agreed;
 use synod_domain::task::{TaskSpec, TaskStatus};
+use synod_domain::tending::PoolCommand;
 use synod_domain::time::Timestamp;
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
@@ -37,6 +38,8 @@ const STOP_MAX: Duration = Duration::from_secs(60);
 pub(crate) struct Args {
     pub(crate) world: World,
     pub(crate) spec: Arc<AgentSpec>,
+    /// From which version of its pool's blueprint it is started.
+    pub(crate) version: u64,
     pub(crate) runtime: Arc<dyn AgentRuntime>,
 }
 
@@ -86,6 +89,8 @@ pub(crate) enum Cause {
     Restart,
     /// Its place in the pool is on another node.
     Moved,
+    /// It is agreed that it begins anew.
+    Renewed,
 }
 
 impl Cause {
@@ -96,6 +101,7 @@ impl Cause {
             Self::Surplus => "its pool has become smaller",
             Self::Restart => "it is being restarted",
             Self::Moved => "its place is on another node",
+            Self::Renewed => "it begins anew when it has finished what it has",
         }
     }
 
@@ -106,6 +112,7 @@ impl Cause {
             Self::Surplus => "its pool has become smaller, and its agent left before it was done",
             Self::Restart => "its agent was restarted before it was done",
             Self::Moved => "its place moved to another node before it was done",
+            Self::Renewed => "its agent was to begin anew, and was not done in time",
         }
     }
 
@@ -116,6 +123,7 @@ impl Cause {
             Self::Surplus => "it left its pool",
             Self::Restart => "it is being restarted",
             Self::Moved => "its place is on another node",
+            Self::Renewed => "it begins anew",
         }
     }
 }
@@ -233,9 +241,10 @@ impl Actor for Agent {
 
 fn begin_registration(args: &Args, me: ActorRef<Message>) -> Tether {
     let (world, spec, runtime) = (args.world.clone(), args.spec.clone(), args.runtime.clone());
+    let version = args.version;
     let registration = Tether::default();
     registration.spawn(async move {
-        let registering = AssertUnwindSafe(register(&world, spec, &*runtime)).catch_unwind();
+        let registering = AssertUnwindSafe(register(&world, spec, version, &*runtime)).catch_unwind();
         let outcome = registering.await.unwrap_or_else(|_| Err("its runtime panicked at its start".into()));
         // An error means that the agent was stopped meanwhile.
         let _ = me.send_message(Message::Registered { outcome });
@@ -243,9 +252,19 @@ fn begin_registration(args: &Args, me: ActorRef<Message>) -> Tether {
     registration
 }
 
-async fn register(world: &World, spec: Arc<AgentSpec>, runtime: &dyn AgentRuntime) -> Result<(), String> {
+async fn register(
+    world: &World,
+    spec: Arc<AgentSpec>,
+    version: u64,
+    runtime: &dyn AgentRuntime,
+) -> Result<(), String> {
     let agent = spec.id;
-    propose(world, Command::RegisterAgent { spec }).await?;
+    let command = match version {
+        // What a pool's agents are made from until it is changed with them.
+        0 => Command::RegisterAgent { spec },
+        version => Command::Pool(PoolCommand::RegisterAgent { spec, version }),
+    };
+    propose(world, command).await?;
     // Its pool records a failure, with the reason.
     runtime.prepare().await?;
     let reason = "started".into();

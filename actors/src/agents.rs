@@ -161,8 +161,9 @@ impl State {
         Ok(())
     }
 
-    /// Starts a child for a new pool, anew for one whose agents have become others, stops that of a pool
-    /// that is gone or not for this node, and lets it look for itself otherwise.
+    /// Starts a child for a new pool, anew for one whose agents have all become others, stops that of a pool
+    /// that is gone or not for this node, and lets it look for itself otherwise: also while a new blueprint is brought
+    /// to its agents one after the other.
     async fn look_at_pool(&mut self, me: &ActorRef<Message>, name: &Name) -> Result<(), ActorProcessingErr> {
         if self.draining {
             return Ok(());
@@ -173,18 +174,20 @@ impl State {
             let pool = state.pool(name).filter(|pool| pool.spec.runtime != RuntimeSpec::External)?;
             let known = || state.agents_of(name).any(|agent| agent.spec.host == Host::Node(here));
             let concerns_us = is_child || state.kept_on(name, here) > 0 || known();
-            Some((pool.spec.clone(), concerns_us))
+            Some((pool.spec.clone(), concerns_us, state.rollout(name).is_some()))
         });
         let wanted = match found {
-            Some((_, false)) => return Ok(()),
-            Some((spec, true)) => Some(spec),
+            Some((_, false, _)) => return Ok(()),
+            Some((spec, true, rolls)) => Some((spec, rolls)),
             None => None,
         };
-        let kept = |child: &Child| wanted.as_ref().is_some_and(|spec| same_agents(spec, &child.spec));
+        let kept = |child: &Child| {
+            wanted.as_ref().is_some_and(|(spec, rolls)| *rolls || same_agents(spec, &child.spec))
+        };
         if self.children.get(name).is_some_and(|child| !kept(child)) {
             self.stop_pool(name).await;
         }
-        let Some(spec) = wanted else {
+        let Some((spec, _)) = wanted else {
             self.remove_records(name);
             return Ok(());
         };

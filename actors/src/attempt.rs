@@ -12,6 +12,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use synod_domain::budget::amount as budget;
+use synod_domain::budget::command::BudgetCommand;
 use synod_domain::command::Command;
 use synod_domain::id::AgentId;
 use synod_domain::name::Name;
@@ -170,6 +172,10 @@ type Telling = BoxFuture<'static, Result<Answer, JournalError>>;
 struct Teller<'a> {
     attempt: &'a Attempt,
     usage: Usage,
+    /// With which model, as it said last.
+    model: Option<Name>,
+    /// Whether it used something since that was told.
+    used: bool,
     progress: Option<Progress>,
     alive: bool,
     every: Duration,
@@ -187,6 +193,8 @@ impl<'a> Teller<'a> {
         Self {
             attempt,
             usage: Usage::default(),
+            model: None,
+            used: false,
             progress: None,
             alive: false,
             every,
@@ -202,7 +210,9 @@ impl<'a> Teller<'a> {
                 let message = message.as_deref().map(bounded_reason);
                 self.progress = Some(Progress { percent, message });
             }
-            Report::Usage { usage, model: _ } => {
+            Report::Usage { usage, model } => {
+                self.model = model.and_then(|model| Name::new(&model).ok()).or_else(|| self.model.take());
+                self.used = true;
                 self.usage.tokens_in = self.usage.tokens_in.saturating_add(usage.tokens_in);
                 self.usage.tokens_out = self.usage.tokens_out.saturating_add(usage.tokens_out);
                 self.usage.cost_microusd = self.usage.cost_microusd.saturating_add(usage.cost_microusd);
@@ -216,13 +226,14 @@ impl<'a> Teller<'a> {
     async fn tell_when_due(&mut self) {
         if self.telling.is_none() {
             let renews = self.attempt.spec.timeouts.silence.is_some();
-            if !(self.alive && renews) && self.progress.is_none() {
+            let spends = self.used && self.is_counted();
+            if !(self.alive && renews) && self.progress.is_none() && !spends {
                 std::future::pending::<()>().await;
             }
             tokio::time::sleep_until(self.next).await;
             self.next = Instant::now() + self.every;
             self.alive = false;
-            self.telling = Some(self.heartbeat());
+            self.telling = Some(if spends { self.report() } else { self.heartbeat() });
         }
         if let Some(telling) = &mut self.telling {
             let answer = telling.await;
@@ -238,6 +249,29 @@ impl<'a> Teller<'a> {
         async move { journal.propose(id, Command::Heartbeat { task, attempt, progress }).await }.boxed()
     }
 
+    /// Tells whether budgets count what the attempt uses while it works.
+    fn is_counted(&self) -> bool {
+        let task = self.attempt.spec.id;
+        self.attempt.world.read(|state| state.hold_of(task).is_some())
+    }
+
+    /// Says what was used so far, and renews the lease with it.
+    fn report(&mut self) -> Telling {
+        self.used = false;
+        let (task, attempt) = (self.attempt.spec.id, self.attempt.number);
+        let (journal, id) = (self.attempt.world.journal.clone(), self.attempt.world.ids.request());
+        let (report, model) = (budget::Report::from(&self.usage), self.model.clone());
+        let command = Command::Budget(BudgetCommand::Report { task, attempt, report, model });
+        let heartbeat = self.heartbeat();
+        async move {
+            match journal.propose(id, command).await {
+                Ok(Ok(_)) => heartbeat.await,
+                other => other,
+            }
+        }
+        .boxed()
+    }
+
     fn told(&mut self, answer: Result<Answer, JournalError>) {
         let (task, attempt) = (self.attempt.spec.id, self.attempt.number);
         match answer {
@@ -249,6 +283,7 @@ impl<'a> Teller<'a> {
             Err(error) => {
                 tracing::debug!(%task, attempt, %error, "a heartbeat was not recorded");
                 self.alive = true;
+                self.used = true;
             }
         }
     }

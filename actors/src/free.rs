@@ -34,6 +34,8 @@ struct Members {
 pub(crate) enum Order {
     /// The least busy first.
     Load,
+    /// The busiest first, and of those whoever has done the most.
+    Full,
     /// By id, after this agent and round to it.
     After(Option<AgentId>),
     /// By id, from a place drawn by this lot and round to it.
@@ -103,6 +105,7 @@ impl Members {
     fn first(&self, most: usize, order: Order) -> Vec<AgentId> {
         match order {
             Order::Load => self.by_load.iter().take(most).map(|(_, _, id)| *id).collect(),
+            Order::Full => self.by_load.iter().rev().take(most).map(|(_, _, id)| *id).collect(),
             Order::After(None) => self.by_id.iter().take(most).copied().collect(),
             Order::After(Some(cursor)) => {
                 let after = (std::ops::Bound::Excluded(cursor), std::ops::Bound::Unbounded);
@@ -176,6 +179,7 @@ mod tests {
         let pool = MailboxId::Pool(name("b"));
         assert_eq!(picked(&free, &pool, 1, Order::Load), [2, 4]);
         assert_eq!(picked(&free, &pool, 2, Order::Load), [2, 3, 4]);
+        assert_eq!(picked(&free, &pool, 1, Order::Full), [1, 4]);
         assert_eq!(picked(&free, &pool, 1, Order::After(Some(AgentId::from_raw(1)))), [2, 4]);
         assert_eq!(picked(&free, &pool, 1, Order::After(Some(AgentId::from_raw(3)))), [1, 4]);
         assert_eq!(picked(&free, &pool, 1, Order::Lot(5)), [3, 4]);

@@ -13,7 +13,8 @@
 //!     ├── clockwork          lets time pass in the log when something is due
 //!     ├── census             turns rumours about nodes into what is agreed of them
 //!     ├── liveness           takes agents that run elsewhere and are silent for offline
-//!     └── envoy              brings tasks that are kept for other regions there
+//!     ├── envoy              brings tasks that are kept for other regions there
+//!     └── foreman            scales pools by their rule, renews their agents, moves rollouts on
 //! ```
 //!
 //! Beside the tree stands the [`desk`], at which agents that run elsewhere wait for work; the router keeps it
@@ -41,6 +42,7 @@ mod census;
 mod clockwork;
 mod directory;
 mod envoy;
+mod foreman;
 mod free;
 mod gate;
 mod handover;

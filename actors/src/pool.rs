@@ -7,21 +7,23 @@
 //! too often is left failed; the steward decides when to try it afresh. Surplus agents are drained:
 //! they finish what they have.
 
+mod failing;
+
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
-use synod_domain::agent::{AgentSpec, Host, Pool as PoolRecord, Standing};
+use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
+use synod_domain::agent::{AgentSpec, Host, Pool as PoolRecord, PoolSpec};
 use synod_domain::chance::Chance;
 use synod_domain::command::Command;
 use synod_domain::id::AgentId;
 use synod_domain::name::Name;
 use synod_domain::node::NodeStanding;
-use synod_domain::restart::{Decision, Exit, RestartHistory, decide};
-use synod_domain::task::bounded_reason;
+use synod_domain::restart::{Decision, RestartHistory};
+use synod_domain::state::State as Agreed;
 
 use crate::address::{Address, AskError, Gone, Reply};
 use crate::agent::{self, Cause};
@@ -103,6 +105,8 @@ struct Child {
     life: Life,
     history: RestartHistory,
     leaving: bool,
+    /// Whether it finishes what it has to begin anew then; its end is wanted.
+    renewing: bool,
     /// Who waits for it to begin afresh; while there is anybody, its end is wanted.
     afresh: Vec<Reply<Result<(), String>>>,
 }
@@ -122,7 +126,8 @@ enum Life {
 
 pub(crate) struct State {
     args: Args,
-    runtime: Arc<dyn AgentRuntime>,
+    /// By version of the blueprint.
+    runtimes: BTreeMap<u64, Arc<dyn AgentRuntime>>,
     children: BTreeMap<AgentId, Child>,
     by_actor: BTreeMap<ActorId, AgentId>,
     chance: Chance,
@@ -148,18 +153,16 @@ impl Actor for Pool {
     type Arguments = Args;
 
     async fn pre_start(&self, me: ActorRef<Message>, args: Args) -> Result<State, ActorProcessingErr> {
-        let pool = args.world.read(|state| state.pool(&args.pool).cloned());
-        let pool = pool.ok_or_else(|| format!("there is no pool {}", args.pool))?;
-        let runtime = args.world.runtimes.runtime_of(&pool.spec).unwrap_or_else(|reason| {
-            tracing::error!(pool = %args.pool, error = reason, "no runtime");
-            Arc::new(Unavailable(reason))
-        });
+        let pool =
+            args.world.read(|state| Some((state.version_of(&args.pool), state.pool(&args.pool)?.clone())));
+        let (version, pool) = pool.ok_or_else(|| format!("there is no pool {}", args.pool))?;
+        let runtimes = BTreeMap::from([(version, runtime_of(&args.world, &pool.spec))]);
         // Its agents are started by its first message: a pool whose start fails must not leave any behind.
         me.send_message(Message::LookAtSize)?;
         Ok(State {
             chance: Chance::new(args.world.entropy.draw()),
             args,
-            runtime,
+            runtimes,
             children: BTreeMap::new(),
             by_actor: BTreeMap::new(),
             draining: false,
@@ -237,6 +240,9 @@ impl State {
         for id in self.retiring() {
             self.retire(me, id, Cause::Surplus);
         }
+        for id in self.to_renew() {
+            self.renew(me, id).await?;
+        }
         let surplus = self.staying().saturating_sub(kept);
         if self.handover.may_leave(&self.args, surplus, me) {
             // Without a place on any node the pool has become smaller; else the place is elsewhere.
@@ -278,6 +284,37 @@ impl State {
         self.args
             .world
             .read(|state| staying.filter(|id| state.agent(*id).is_some_and(|agent| agent.retiring)).collect())
+    }
+
+    /// Finds those of whom it is agreed that they begin anew.
+    fn to_renew(&self) -> Vec<AgentId> {
+        let staying = self.children.iter().filter(|(_, child)| !child.leaving && !child.renewing);
+        let shall = |state: &Agreed, id| state.life(id).is_some_and(|life| life.renewal.is_some());
+        self.args.world.read(|state| staying.map(|(id, _)| *id).filter(|id| shall(state, *id)).collect())
+    }
+
+    /// Lets an agent finish what it has and then begin anew.
+    async fn renew(&mut self, me: &ActorRef<Message>, id: AgentId) -> Result<(), ActorProcessingErr> {
+        let Some(child) = self.children.get_mut(&id) else { return Ok(()) };
+        match child.life {
+            Life::Running(_) => {
+                child.renewing = true;
+                let handle = child.handle.clone();
+                self.beside.spawn(async move {
+                    if let Err(error) = handle.drain(SURPLUS_PATIENCE, Cause::Renewed).await {
+                        tracing::warn!(agent = %id, %error, "an agent that begins anew is stopped where it is");
+                        handle.0.stop();
+                    }
+                });
+            }
+            // It is about to be started anyway.
+            Life::Restarting => {}
+            Life::GivenUp | Life::Over => {
+                child.history = RestartHistory::default();
+                self.start_child(me, id).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Chooses who leaves a pool that has become smaller: those without work first, and among them the newest;
@@ -356,25 +393,45 @@ impl State {
         self.args.directory.enter(id, handle.clone(), self.args.pool.clone());
         let history = RestartHistory::default();
         let life = Life::Restarting;
-        self.children.insert(id, Child { spec, handle, life, history, leaving: false, afresh: Vec::new() });
+        let (leaving, renewing, afresh) = (false, false, Vec::new());
+        self.children.insert(id, Child { spec, handle, life, history, leaving, renewing, afresh });
         self.start_child(me, id).await
     }
 
     async fn start_child(&mut self, me: &ActorRef<Message>, id: AgentId) -> Result<(), ActorProcessingErr> {
         self.settle_name(id)?;
+        let definition = self.args.world.read(|state| state.definition_for(&self.args.pool, id));
+        // A pool that is gone starts nobody; its supervisor is about to stop it.
+        let Some((version, definition)) = definition else { return Ok(()) };
+        let runtime = self.runtime_for(version, &definition);
         let Some(child) = self.children.get_mut(&id) else { return Ok(()) };
         if child.leaving || self.draining {
             return Ok(());
         }
-        let args = agent::Args {
-            world: self.args.world.clone(),
-            spec: child.spec.clone(),
-            runtime: self.runtime.clone(),
-        };
+        child.renewing = false;
+        child.spec = Arc::new(AgentSpec {
+            capabilities: definition.capabilities.clone(),
+            concurrency: definition.concurrency,
+            ..AgentSpec::clone(&child.spec)
+        });
+        let args = agent::Args { world: self.args.world.clone(), spec: child.spec.clone(), version, runtime };
         let actor = start_at(&child.handle.0, agent::Agent, args, me.get_cell()).await?;
         child.life = Life::Running(actor.get_id());
         self.by_actor.insert(actor.get_id(), id);
         Ok(())
+    }
+
+    /// Returns the runtime of a version of the blueprint. The two latest are kept, for a rollout goes between two.
+    fn runtime_for(&mut self, version: u64, definition: &PoolSpec) -> Arc<dyn AgentRuntime> {
+        if let Some(runtime) = self.runtimes.get(&version) {
+            return runtime.clone();
+        }
+        let runtime = runtime_of(&self.args.world, definition);
+        while self.runtimes.len() >= 2 {
+            self.runtimes.pop_first();
+        }
+        self.runtimes.insert(version, runtime.clone());
+        runtime
     }
 
     /// Gives an agent another name if one of another node was registered under it meanwhile.
@@ -501,66 +558,6 @@ impl State {
         }
     }
 
-    /// Takes note that an agent does not run any more; returns it.
-    fn exited(&mut self, who: &ActorCell) -> Option<&mut Child> {
-        let id = self.by_actor.remove(&who.get_id())?;
-        let child = self.children.get_mut(&id)?;
-        child.life = Life::Over;
-        child.handle.0.clear();
-        Some(child)
-    }
-
-    fn on_stop(&mut self, me: &ActorRef<Message>, who: &ActorCell) {
-        if self.draining {
-            self.exited(who);
-        } else {
-            self.on_failure(me, who, "it stopped without being told to");
-        }
-    }
-
-    fn on_failure(&mut self, me: &ActorRef<Message>, who: &ActorCell, reason: &str) {
-        let policy = self
-            .args
-            .world
-            .read(|state| state.pool(&self.args.pool).map(|pool| pool.spec.restart.clone()))
-            .unwrap_or_default();
-        let now = self.args.world.clock.now();
-        let mut chance = Chance::new(self.chance.draw());
-        let Some(child) = self.exited(who) else { return };
-        if child.leaving {
-            return;
-        }
-        child.life = Life::Restarting;
-        let id = child.spec.id;
-        if !child.afresh.is_empty() {
-            // An error means that the pool is stopping.
-            let _ = me.send_message(Message::Restarted { agent: id });
-            return;
-        }
-        let decision = decide(&policy, &mut child.history, Exit::Failed, now, &mut chance);
-        tracing::warn!(agent = %child.spec.name, error = reason, ?decision, "an agent failed");
-        let (world, me, reason) = (self.args.world.clone(), me.clone(), bounded_reason(reason));
-        self.beside.spawn(async move {
-            let command = Command::SetStanding { agent: id, standing: Standing::Failed, reason };
-            if let Err(error) = world.persist(command).await {
-                tracing::debug!(agent = %id, %error, "the standing was not recorded");
-            }
-            // An error means that the pool is gone.
-            let _ = me.send_message(Message::FailureRecorded { agent: id, decision });
-        });
-    }
-
-    fn failure_recorded(&mut self, me: &ActorRef<Message>, id: AgentId, decision: Decision) {
-        let Some(child) = self.children.get_mut(&id) else { return };
-        match decision {
-            Decision::Restart { after } => {
-                me.send_after(after, move || Message::RestartElapsed { agent: id });
-            }
-            Decision::GiveUp => child.life = Life::GivenUp,
-            Decision::Leave => child.life = Life::Over,
-        }
-    }
-
     fn drain(&mut self, patience: Duration, reply: Reply<()>) {
         self.draining = true;
         let running = self.children.values().filter(|child| matches!(child.life, Life::Running(_)));
@@ -573,6 +570,13 @@ impl State {
             reply.send(());
         });
     }
+}
+
+fn runtime_of(world: &World, definition: &PoolSpec) -> Arc<dyn AgentRuntime> {
+    world.runtimes.runtime_of(definition).unwrap_or_else(|reason| {
+        tracing::error!(pool = %definition.name, error = reason, "no runtime");
+        Arc::new(Unavailable(reason))
+    })
 }
 
 async fn remove_record(world: &World, agent: AgentId) {

@@ -4,6 +4,7 @@
 //! at the state, which is what counts. A happening costs one look at the state and one note for the
 //! scheduler, however many events it holds.
 
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt;
@@ -11,6 +12,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use synod_domain::agent::AgentStatus;
 use synod_domain::event::{Event, Governing};
 use synod_domain::id::{AgentId, NodeId, TaskId};
+use synod_domain::name::Name;
 use synod_domain::state::State as Agreed;
 use synod_domain::task::{MailboxId, TaskStatus};
 
@@ -20,7 +22,7 @@ use crate::events::{Happening, Heard, Subscription};
 use crate::propose::World;
 use crate::scheduler::Touched;
 use crate::tether::Tether;
-use crate::{agents, census, clockwork, envoy, liveness, scheduler, steward};
+use crate::{agents, census, clockwork, envoy, foreman, liveness, scheduler, steward};
 
 /// What a start or a restart needs.
 #[derive(Clone)]
@@ -34,6 +36,7 @@ pub(crate) struct Args {
     pub(crate) census: census::Handle,
     pub(crate) liveness: liveness::Handle,
     pub(crate) envoy: envoy::Handle,
+    pub(crate) foreman: foreman::Handle,
     pub(crate) desk: Desk,
 }
 
@@ -114,11 +117,15 @@ impl Args {
         for event in &happening.events {
             self.route_event(event, &mut touched, &mut moved);
         }
-        let due = self.world.read(|state| {
+        let (due, tended) = self.world.read(|state| {
             touched.mailboxes.extend(moved.into_iter().filter_map(|task| waits_in(state, task)));
-            state.next_due()
+            (state.next_due(), tended(state, &touched, happening))
         });
         self.clockwork.due(due);
+        self.foreman.touch(tended);
+        if touched.everything {
+            self.foreman.look();
+        }
         self.desk.touch(&touched);
         self.scheduler.touch(touched);
     }
@@ -164,8 +171,9 @@ impl Args {
             }
             Event::TaskRose { task, .. } => moved.push(*task),
             // Whatever was held back may be given out, by agents that were passed over. It is rare.
-            Event::Resumed { .. } => touched.everything = true,
-            Event::Governed { what: Governing::BudgetReopened | Governing::BudgetRemoved, .. } => {
+            Event::Resumed { .. }
+            | Event::Governed { what: Governing::BreakerHalfOpened | Governing::BreakerClosed, .. }
+            | Event::Governed { what: Governing::BudgetReopened | Governing::BudgetRemoved, .. } => {
                 touched.everything = true;
             }
             Event::NodeDown { node, .. } | Event::NodeUp { node, .. } | Event::NodeRemoved { node, .. } => {
@@ -230,6 +238,7 @@ impl Args {
         let _ = self.census.look();
         let _ = self.liveness.look();
         self.envoy.look();
+        self.foreman.look();
         self.clockwork.due(self.world.read(Agreed::next_due));
         let everything = Touched { everything: true, ..Touched::default() };
         self.desk.touch(&everything);
@@ -242,4 +251,22 @@ impl Args {
 fn waits_in(state: &Agreed, task: TaskId) -> Option<MailboxId> {
     let task = state.task(task)?;
     matches!(task.status, TaskStatus::Waiting { .. }).then(|| task.spec.mailbox.clone())
+}
+
+/// Returns the pools that somebody looks after, of those that were touched.
+fn tended(state: &Agreed, touched: &Touched, happening: &Happening) -> BTreeSet<Name> {
+    if !state.tends_any() {
+        return BTreeSet::new();
+    }
+    let leased = happening.events.iter().filter_map(|event| match event {
+        Event::TaskLeased { agent, .. } => Some(*agent),
+        _ => None,
+    });
+    let agents = touched.agents.iter().copied().chain(leased);
+    let of_agents = agents.filter_map(|agent| state.agent(agent)?.spec.pool.clone());
+    let of_mailboxes = touched.mailboxes.iter().filter_map(|mailbox| match mailbox {
+        MailboxId::Pool(pool) => Some(pool.clone()),
+        MailboxId::Agent(_) | MailboxId::Open => None,
+    });
+    of_agents.chain(of_mailboxes).filter(|pool| state.is_tended(pool)).collect()
 }

@@ -16,6 +16,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use synod_domain::agent::{Agent, Host, Pool, RuntimeSpec, Standing};
+use synod_domain::assignment::Assignment;
 use synod_domain::command::Command;
 use synod_domain::id::AgentId;
 use synod_domain::name::Name;
@@ -249,14 +250,20 @@ impl State {
             let depth = waiting.iter().map(|work| work.count).sum();
             let strategy = pool.map_or(Strategy::default(), |pool| pool.spec.strategy);
             let cursor = pool.and_then(|pool| cursors.get(&pool.spec.name).copied());
+            let consolidate =
+                pool.is_some_and(|pool| *state.assignment(&pool.spec.name) == Assignment::Consolidated);
             let order = match strategy {
+                _ if consolidate => Order::Full,
                 Strategy::RoundRobin => Order::After(cursor),
                 Strategy::LeastBusy | Strategy::CapabilityAware => Order::Load,
                 Strategy::Random => Order::Lot(seed),
             };
             let picked = free.pick(mailbox, depth, order);
+            // One that has a rule of its own grows by that.
             let pool = pool.filter(|pool| {
-                pool.spec.runtime != RuntimeSpec::External && pool.target < state.most_agents_of(pool)
+                pool.spec.runtime != RuntimeSpec::External
+                    && pool.target < state.most_agents_of(pool)
+                    && state.autoscaling(&pool.spec.name).is_none()
             });
             if picked.is_empty() && pool.is_none() {
                 return Outlook::default();
@@ -271,6 +278,7 @@ impl State {
                     .filter_map(|(_, agent)| agent.map(|agent| candidate(agent)))
                     .collect(),
                 strategy,
+                consolidate,
                 cursor,
                 seed,
             };

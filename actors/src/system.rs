@@ -22,7 +22,7 @@ use crate::directory::Directory;
 use crate::gate::Gate;
 use crate::ports::Journal;
 use crate::supervisor::{self, ChildSpec, STOP_PATIENCE, Supervisor, child, why_not_started};
-use crate::{agents, census, clockwork, envoy, liveness, relaying, router, scheduler, steward};
+use crate::{agents, census, clockwork, envoy, foreman, liveness, relaying, router, scheduler, steward};
 
 /// Restarts of one system actor: five in a minute, then its branch fails and with it the node.
 fn restart() -> RestartPolicy {
@@ -72,6 +72,7 @@ struct Handles {
     liveness: liveness::Handle,
     relaying: relaying::Handle,
     envoy: envoy::Handle,
+    foreman: foreman::Handle,
     desk: Desk,
 }
 
@@ -88,6 +89,7 @@ impl Handles {
             liveness: liveness::Handle::new(world.clone(), relaying.clone()),
             relaying,
             envoy: envoy::Handle::default(),
+            foreman: foreman::Handle::default(),
             desk: Desk::new(world.clone()),
         }
     }
@@ -105,6 +107,7 @@ fn node_table(world: &World, handles: &Handles) -> Vec<ChildSpec> {
         census: handles.census.clone(),
         liveness: handles.liveness.clone(),
         envoy: handles.envoy.clone(),
+        foreman: handles.foreman.clone(),
         desk: handles.desk.clone(),
     };
     let agents = agents::Args { world: world.clone(), directory: handles.directory.clone() };
@@ -134,12 +137,14 @@ fn leader_table(world: &World, handles: &Handles) -> Vec<ChildSpec> {
         desk: handles.desk.clone(),
     };
     let envoy = envoy::Args { world: world.clone(), handle: handles.envoy.clone() };
+    let foreman = foreman::Args { world: world.clone(), notes: handles.foreman.notes.clone() };
     vec![
         child("scheduler", restart(), scheduler::Scheduler, scheduler, handles.scheduler.address.clone()),
         child("clockwork", restart(), clockwork::Clockwork, clockwork, handles.clockwork.address.clone()),
         child("census", restart(), census::Census, census, handles.census.0.clone()),
         child("liveness", restart(), liveness::Liveness, liveness, handles.liveness.address.clone()),
         child("envoy", restart(), envoy::Envoy, envoy, handles.envoy.address.clone()),
+        child("foreman", restart(), foreman::Foreman, foreman, handles.foreman.address.clone()),
     ]
 }
 

@@ -46,3 +46,5 @@ mod repeated_claims;
 mod restarts;
 #[path = "actors/supervision.rs"]
 mod supervision;
+#[path = "actors/tending.rs"]
+mod tending;

@@ -14,6 +14,7 @@
 //! retrying to the caller, who keeps the request id.
 
 mod turns;
+mod weight;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -23,11 +24,8 @@ use std::task::Poll;
 use futures::FutureExt as _;
 use openraft::error::ClientWriteError;
 use openraft::raft::ClientWriteResult;
-use synod_domain::budget::command::BudgetCommand;
 use synod_domain::command::{Command, Entry, Request};
-use synod_domain::hook::{HookCommand, HookSpec};
-use synod_domain::id::{RequestId, TaskId};
-use synod_domain::payload::Payload;
+use synod_domain::id::RequestId;
 use synod_domain::reply::Answer;
 use synod_domain::sources::{Clock, Entropy};
 use synod_storage::{Log, Room};
@@ -39,6 +37,7 @@ use crate::clock::ClusterClock;
 use crate::group::{Group, Proposal, Raft, Ticket, Told};
 use crate::leadership::lost;
 use crate::proposer::turns::Stage;
+use crate::proposer::weight::{creates_work, weight};
 
 /// Commands in one entry. More makes each sync cheaper, but a reader of the state waits while an entry is
 /// applied: 4096 commands are some milliseconds.
@@ -457,119 +456,5 @@ impl InFlight {
             // The core is gone with the entry in hand.
             None => self.ticket.fail(&ProposeError::Unknown("the log has stopped".to_owned())),
         }
-    }
-}
-
-/// Tells whether a command makes the disk fuller for long. The others end work or govern it: they must
-/// pass on a full disk, or nothing would ever get emptier.
-fn creates_work(command: &Command) -> bool {
-    matches!(
-        command.plain(),
-        Command::Submit { .. }
-            | Command::SubmitWith { .. }
-            | Command::SubmitAfter { .. }
-            | Command::StartRun { .. }
-            | Command::Redrive { .. }
-            | Command::KeepForRegion { .. }
-            | Command::TakeOffered { .. }
-            | Command::RefuseOffered { .. }
-            | Command::Hook(HookCommand::Create { .. } | HookCommand::Adopt { .. })
-    )
-}
-
-fn weight_of_hook(command: &HookCommand) -> usize {
-    let spec = |spec: &HookSpec| spec.work.weight() + spec.repository.len() + spec.branch.len();
-    match command {
-        HookCommand::Create { spec: made } => spec(made),
-        HookCommand::Adopt { hook } => spec(&hook.spec) + hook.result().map_or(0, Payload::weight),
-        HookCommand::Complete { result, .. } => result.weight(),
-        HookCommand::Fail { reason, .. } | HookCommand::Abandon { reason, .. } => reason.len(),
-        HookCommand::Start { .. }
-        | HookCommand::Touch { .. }
-        | HookCommand::Reassign { .. }
-        | HookCommand::Remove { .. } => 0,
-    }
-}
-
-/// Returns roughly how many bytes a command takes: its payload, and a flat guess for the rest.
-fn weight(command: &Command) -> usize {
-    /// What a command takes besides what can be long.
-    const REST: usize = 128;
-    REST + match command {
-        Command::By { actor, command } => {
-            weight(command) + actor.id.len() + actor.name.len() + actor.source.len()
-        }
-        Command::Submit { spec }
-        | Command::SubmitWith { spec, .. }
-        | Command::KeepForRegion { spec, .. }
-        | Command::TakeOffered { spec, .. }
-        | Command::SubmitAfter { spec, .. } => {
-            let labels: usize = spec.labels.values().map(|value| value.len() + REST).sum();
-            let after = match command {
-                Command::SubmitAfter { after, .. } => after.len() * size_of::<TaskId>(),
-                _ => 0,
-            };
-            spec.weight() + labels + after + REST
-        }
-        Command::Complete { result, .. } => result.weight(),
-        Command::StartRun { plan, .. } => plan.weight(),
-        Command::Fail { reason, .. }
-        | Command::Release { reason, .. }
-        | Command::Cancel { reason, .. }
-        | Command::SetStanding { reason, .. }
-        | Command::Pause { reason, .. }
-        | Command::RevokeToken { reason, .. } => reason.len(),
-        Command::EndRun { summary, .. } => summary.len(),
-        Command::Hook(command) => weight_of_hook(command),
-        Command::Budget(BudgetCommand::RateLimited { reason, .. }) => reason.len(),
-        Command::Budget(_) => 4 * REST,
-        Command::RegionRefused { why, .. } | Command::RefuseOffered { why, .. } => why.len(),
-        Command::RegisterAgent { spec } => {
-            spec.metadata.as_ref().map_or(0, |metadata| metadata.len()) + 4 * REST
-        }
-        Command::PutPool { .. }
-        | Command::Fabric(_)
-        | Command::Heartbeat { .. }
-        | Command::PutToken { .. }
-        | Command::StartNode { .. }
-        | Command::PutRegionToken { .. }
-        | Command::AdmitRegion { .. }
-        | Command::AdmitRegionAs { .. }
-        | Command::SeeRegion { .. }
-        | Command::ShareRing { .. }
-        | Command::AdmitNode { .. } => 4 * REST,
-        Command::KnowRegion { addresses, .. } => addresses.iter().map(|address| address.len() + REST).sum(),
-        Command::MarkNode { reason, .. }
-        | Command::DrainNode { reason, .. }
-        | Command::RemoveRegion { reason, .. }
-        | Command::LoseRegion { reason, .. }
-        | Command::RemoveNode { reason, .. } => reason.len(),
-        Command::Claim { offered, .. } | Command::ClaimOnce { offered, .. } => {
-            offered.as_ref().map_or(0, |offered| offered.len() * REST)
-        }
-        Command::SetLimits { .. }
-        | Command::SetWeight { .. }
-        | Command::SetNodeRole { .. }
-        | Command::PutJoinToken { .. }
-        | Command::RevokeJoinToken { .. }
-        | Command::InstallGossipKey { .. }
-        | Command::UseGossipKey { .. }
-        | Command::RemoveGossipKey { .. }
-        | Command::BeginTerm { .. }
-        | Command::OfferToRegion { .. }
-        | Command::ForwardedTo { .. }
-        | Command::TakeHere { .. }
-        | Command::ScalePool { .. }
-        | Command::RemovePool { .. }
-        | Command::RemoveAgent { .. }
-        | Command::Start { .. }
-        | Command::Redrive { .. }
-        | Command::Purge { .. }
-        | Command::SetLane { .. }
-        | Command::RetireAgent { .. }
-        | Command::RetirePool { .. }
-        | Command::Resume { .. }
-        | Command::Audit(_)
-        | Command::RotateToken { .. } => 0,
     }
 }

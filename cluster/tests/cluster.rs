@@ -19,6 +19,7 @@ mod cluster {
     mod governing_formats;
     mod group;
     mod history;
+    mod limiting_formats;
     mod membership;
     mod mirror;
     mod pipeline;
@@ -26,6 +27,7 @@ mod cluster {
     mod restart;
     mod snapshots;
     mod suite;
+    mod tending_formats;
     mod transfer;
     mod transport;
 }

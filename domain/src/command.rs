@@ -11,19 +11,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::{AgentSpec, PoolSpec, Standing};
 use crate::audit::{Actor, AuditCommand};
+use crate::breaker::BreakerCommand;
 use crate::budget::command::BudgetCommand;
 use crate::capability::Capabilities;
 use crate::fabric::FabricCommand;
 use crate::federation::RegionToken;
 use crate::hook::HookCommand;
 use crate::id::{AgentId, NodeId, RequestId, RunId, TaskId, TokenId};
+use crate::limit_set::LimitSetCommand;
 use crate::limits::Limits;
 use crate::name::Name;
 use crate::node::{GossipSecret, JoinToken, Keyring, NodeRole, NodeSpec, NodeStanding};
 use crate::pause::Pausable;
 use crate::payload::Payload;
+use crate::policy::PolicyCommand;
 use crate::region::Route;
+use crate::resource::ResourceCommand;
 use crate::task::{Lane, Progress, TaskSpec, Usage};
+use crate::tending::PoolCommand;
 use crate::terms::Terms;
 use crate::time::Timestamp;
 use crate::token::{TokenHash, TokenSpec};
@@ -486,6 +491,12 @@ pub enum Command {
     Fabric(FabricCommand),
     /// Changes something about budgets.
     Budget(BudgetCommand),
+    /// Changes a circuit breaker.
+    Breaker(BreakerCommand),
+    /// Changes a limit set.
+    LimitSet(LimitSetCommand),
+    /// Asks something of resources.
+    Resource(ResourceCommand),
     /// Says who asks for the command in it, for the audit log and for what they are bound to. Never nested.
     By {
         /// Who asks.
@@ -495,6 +506,10 @@ pub enum Command {
     },
     /// Changes how the audit log is kept.
     Audit(AuditCommand),
+    /// Changes how a pool is tended: scaled, rolled, assigned to.
+    Pool(PoolCommand),
+    /// Changes a policy, says what becomes of a violation, or says something to an approval.
+    Policy(PolicyCommand),
 }
 
 impl Command {

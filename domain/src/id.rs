@@ -147,6 +147,10 @@ ids! {
     TokenId = "token";
     /// Names a hook for ever.
     HookId = "hook";
+    /// Names an approval.
+    ApprovalId = "approval";
+    /// Names a violation of a policy.
+    ViolationId = "violation";
 }
 
 #[cfg(test)]

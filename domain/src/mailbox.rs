@@ -214,6 +214,11 @@ impl Mailbox {
         firsts.min().map(|since| since.after(ageing))
     }
 
+    /// Returns since when the task waits that has been in its lane for longest. O(1) in the backlog.
+    pub fn longest_waiting(&self) -> Option<Timestamp> {
+        self.lanes.iter().filter_map(Queues::longest_in_lane).min()
+    }
+
     /// Returns how many tasks wait.
     pub fn depth(&self) -> usize {
         self.lanes.iter().map(Queues::depth).sum()

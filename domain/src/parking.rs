@@ -36,6 +36,8 @@ pub enum ParkedOn {
     Resource(Name),
     /// Its workspace has as much in hand as its quota allows.
     Quota(Name),
+    /// A policy does not let the agent have it whose turn it was.
+    Policy(Name),
 }
 
 /// What a circuit breaker stands before.
@@ -70,6 +72,7 @@ impl ParkedOn {
             Self::Limit { .. } => "limit",
             Self::Resource(_) => "resource",
             Self::Quota(_) => "quota",
+            Self::Policy(_) => "policy",
         }
     }
 }
@@ -85,6 +88,7 @@ impl fmt::Display for ParkedOn {
             Self::Limit { set, key } => write!(f, "limit {set} for key {key:?}"),
             Self::Resource(resource) => write!(f, "resource {resource}"),
             Self::Quota(workspace) => write!(f, "the quota of workspace {workspace}"),
+            Self::Policy(policy) => write!(f, "policy {policy}"),
         }
     }
 }

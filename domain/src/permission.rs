@@ -67,23 +67,53 @@ pub enum Permission {
     /// Fetch everything that is agreed, the hashes of tokens and all payloads among it.
     #[serde(rename = "cluster:backup")]
     ClusterBackup,
-    /// See the audit log, and check it.
-    #[serde(rename = "audit:read")]
-    AuditRead,
-    /// Say how long the audit log is kept.
-    #[serde(rename = "audit:write")]
-    AuditWrite,
+    /// See circuit breakers and limit sets.
+    #[serde(rename = "limits:read")]
+    LimitsRead,
+    /// Change circuit breakers and limit sets.
+    #[serde(rename = "limits:write")]
+    LimitsWrite,
     /// See hooks, with their work and results.
     #[serde(rename = "hooks:read")]
     HooksRead,
     /// Make, end, reassign and remove hooks: runs git in any repository that the node's user may read.
     #[serde(rename = "hooks:write")]
     HooksWrite,
+    /// See resources, who has them and who waits for them.
+    #[serde(rename = "resources:read")]
+    ResourcesRead,
+    /// Make, change and remove resources.
+    #[serde(rename = "resources:write")]
+    ResourcesWrite,
+    /// See the audit log, and check it.
+    #[serde(rename = "audit:read")]
+    AuditRead,
+    /// Say how long the audit log is kept.
+    #[serde(rename = "audit:write")]
+    AuditWrite,
+    /// See policies, and ask what they say.
+    #[serde(rename = "policies:read")]
+    PoliciesRead,
+    /// Make, change and remove policies, and say what becomes of violations.
+    #[serde(rename = "policies:write")]
+    PoliciesWrite,
+    /// See approvals.
+    #[serde(rename = "approvals:read")]
+    ApprovalsRead,
+    /// Say yes or no to approvals.
+    #[serde(rename = "approvals:write")]
+    ApprovalsWrite,
+    /// See budgets and what was used.
+    #[serde(rename = "budgets:read")]
+    BudgetsRead,
+    /// Make, change, raise, reset and remove budgets.
+    #[serde(rename = "budgets:write")]
+    BudgetsWrite,
 }
 
 impl Permission {
     /// All permissions, in order of their declaration.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 32] = [
         Self::AgentsRead,
         Self::AgentsWrite,
         Self::PoolsRead,
@@ -102,10 +132,20 @@ impl Permission {
         Self::ClusterRead,
         Self::ClusterWrite,
         Self::ClusterBackup,
-        Self::AuditRead,
-        Self::AuditWrite,
+        Self::LimitsRead,
+        Self::LimitsWrite,
         Self::HooksRead,
         Self::HooksWrite,
+        Self::ResourcesRead,
+        Self::ResourcesWrite,
+        Self::AuditRead,
+        Self::AuditWrite,
+        Self::PoliciesRead,
+        Self::PoliciesWrite,
+        Self::ApprovalsRead,
+        Self::ApprovalsWrite,
+        Self::BudgetsRead,
+        Self::BudgetsWrite,
     ];
 
     /// Returns the permission's name.
@@ -129,10 +169,20 @@ impl Permission {
             Self::ClusterRead => "cluster:read",
             Self::ClusterWrite => "cluster:write",
             Self::ClusterBackup => "cluster:backup",
-            Self::AuditRead => "audit:read",
-            Self::AuditWrite => "audit:write",
+            Self::LimitsRead => "limits:read",
+            Self::LimitsWrite => "limits:write",
             Self::HooksRead => "hooks:read",
             Self::HooksWrite => "hooks:write",
+            Self::ResourcesRead => "resources:read",
+            Self::ResourcesWrite => "resources:write",
+            Self::AuditRead => "audit:read",
+            Self::AuditWrite => "audit:write",
+            Self::PoliciesRead => "policies:read",
+            Self::PoliciesWrite => "policies:write",
+            Self::ApprovalsRead => "approvals:read",
+            Self::ApprovalsWrite => "approvals:write",
+            Self::BudgetsRead => "budgets:read",
+            Self::BudgetsWrite => "budgets:write",
         }
     }
 
@@ -148,9 +198,14 @@ impl Permission {
                 | Self::ClusterRead
                 | Self::ClusterWrite
                 | Self::ClusterBackup
-                | Self::AuditWrite
+                | Self::LimitsWrite
                 | Self::HooksRead
                 | Self::HooksWrite
+                | Self::ResourcesRead
+                | Self::ResourcesWrite
+                | Self::AuditWrite
+                | Self::ApprovalsWrite
+                | Self::BudgetsWrite
         )
     }
 }

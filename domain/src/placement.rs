@@ -79,6 +79,8 @@ pub struct Problem<'a> {
     pub candidates: Vec<Candidate<'a>>,
     /// How to choose.
     pub strategy: Strategy,
+    /// Whether agents that hold work are filled before others get any, whatever the strategy.
+    pub consolidate: bool,
     /// The agent served last; round robin goes on after it, whether or not it is still there.
     pub cursor: Option<AgentId>,
     /// Where chance comes from; only [`Strategy::Random`] uses it.
@@ -100,8 +102,10 @@ pub struct Plan {
 pub fn place(problem: &Problem<'_>) -> Plan {
     let mut desk = Desk::new(problem);
     match problem.strategy {
-        Strategy::Random => desk.serve_by_lot(&mut Chance::new(problem.seed)),
-        Strategy::RoundRobin | Strategy::LeastBusy | Strategy::CapabilityAware => desk.serve_by_rank(),
+        Strategy::Random if !problem.consolidate => desk.serve_by_lot(&mut Chance::new(problem.seed)),
+        Strategy::RoundRobin | Strategy::LeastBusy | Strategy::Random | Strategy::CapabilityAware => {
+            desk.serve_by_rank();
+        }
     }
     desk.plan
 }
@@ -163,6 +167,10 @@ impl<'a> Desk<'a> {
     fn rank(&self, index: usize) -> Rank {
         let candidate = &self.problem.candidates[index];
         let busy = u64::from(candidate.held) + u64::from(self.granted[index]);
+        if self.problem.consolidate {
+            // The fullest first; of equals whoever has done the most, who is the least new.
+            return (u64::MAX - busy, u64::MAX - candidate.completed, 0, index);
+        }
         match self.problem.strategy {
             // Those after the cursor come first, then those up to it.
             Strategy::RoundRobin => {
@@ -236,7 +244,14 @@ mod tests {
         let candidates = staff.iter().enumerate().map(|(number, (free, held, completed, capabilities))| {
             Candidate { agent: agent(number), capabilities, free: *free, held: *held, completed: *completed }
         });
-        Problem { waiting, candidates: candidates.collect(), strategy, cursor: None, seed: 5 }
+        Problem {
+            waiting,
+            candidates: candidates.collect(),
+            strategy,
+            consolidate: false,
+            cursor: None,
+            seed: 5,
+        }
     }
 
     fn granted(plan: &Plan, number: usize) -> u32 {
@@ -369,6 +384,20 @@ mod tests {
         for strategy in STRATEGIES {
             let plan = place(&problem(strategy, vec![work("a", 1), work("a b", 1)], &staff));
             assert_eq!((granted(&plan, 0), granted(&plan, 1)), (1, 1), "{strategy}");
+        }
+    }
+
+    #[test]
+    fn consolidated_work_fills_who_is_busy_before_others_whatever_the_strategy() {
+        let staff: Staff = vec![(3, 0, 0, set("")), (2, 1, 0, set("")), (1, 2, 0, set(""))];
+        for strategy in STRATEGIES {
+            let plan = |count| {
+                let problem = problem(strategy, vec![work("", count)], &staff);
+                place(&Problem { consolidate: true, ..problem })
+            };
+            assert_eq!(plan(1).grants, [(agent(2), 1)], "{strategy}");
+            assert_eq!(plan(3).grants, [(agent(2), 1), (agent(1), 2)], "{strategy}");
+            assert_eq!(plan(9).grants, [(agent(2), 1), (agent(1), 2), (agent(0), 3)], "{strategy}");
         }
     }
 

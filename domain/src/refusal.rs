@@ -7,10 +7,13 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::approval::ApprovalStatus;
+use crate::breaker::Guarded;
 use crate::hook::HookRefusal;
-use crate::id::{AgentId, NodeId, RunId, TaskId, TokenId};
+use crate::id::{AgentId, ApprovalId, NodeId, RunId, TaskId, TokenId, ViolationId};
 use crate::name::Name;
 use crate::node::NodeStanding;
+use crate::policy::{Decider, Enforcement};
 use crate::task::Phase;
 
 /// Which bound was reached.
@@ -48,6 +51,16 @@ pub enum Bound {
     FabricAgents,
     /// Budgets in all, or of one scope.
     Budgets,
+    /// Breakers in all.
+    Breakers,
+    /// Limit sets in all.
+    LimitSets,
+    /// Resources in all.
+    Resources,
+    /// Policies in all.
+    Policies,
+    /// Approvals that are pending.
+    Approvals,
 }
 
 /// Why a command was refused; the state is as it was.
@@ -236,6 +249,73 @@ pub enum Refusal {
     /// There is no such budget.
     #[error("there is no budget {0}")]
     BudgetUnknown(Name),
+    /// There is no such breaker.
+    #[error("{0} has no breaker")]
+    BreakerUnknown(Guarded),
+    /// There is no such limit set.
+    #[error("there is no limit set {0}")]
+    LimitSetUnknown(Name),
+    /// There is no such resource.
+    #[error("there is no resource {0}")]
+    ResourceUnknown(Name),
+    /// Tasks have something of the resource, or wait for it.
+    #[error("of resource {resource} {held} are in use, and {waiting} tasks wait for it")]
+    ResourceInUse {
+        /// Which resource.
+        resource: Name,
+        /// How much of it tasks have.
+        held: u64,
+        /// How many tasks wait for it.
+        waiting: u64,
+    },
+    /// The pool lets no work wait, and no agent of it is free.
+    #[error(
+        "no agent of pool {0} is free for it, and the pool lets no work wait: its assignment is immediate"
+    )]
+    NobodyFree(Name),
+    /// The rollout cannot be begun or changed like that.
+    #[error("no such rollout of pool {pool}: {why}")]
+    RolloutRefused {
+        /// Which pool.
+        pool: Name,
+        /// Why.
+        why: String,
+    },
+    /// A policy does not allow it.
+    #[error("{action} is denied{}: {why}", by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default())]
+    PolicyDenied {
+        /// What was to be done.
+        action: String,
+        /// The rule that does not allow it; none when a default does not.
+        by: Option<Decider>,
+        /// Why.
+        why: String,
+    },
+    /// There is no such policy.
+    #[error("there is no policy {0}")]
+    PolicyUnknown(Name),
+    /// There is no such approval.
+    #[error("there is no approval {0}")]
+    ApprovalUnknown(ApprovalId),
+    /// The approval is decided, or the voter has said something else already.
+    #[error("nothing more can be said to {approval}: it is {status}")]
+    ApprovalClosed {
+        /// Which one.
+        approval: ApprovalId,
+        /// What came of it.
+        status: ApprovalStatus,
+    },
+    /// The approval is for others to give.
+    #[error("{name} is not among those who may say anything to {approval}")]
+    NotAnApprover {
+        /// Which one.
+        approval: ApprovalId,
+        /// Who wanted to.
+        name: Name,
+    },
+    /// There is no such violation.
+    #[error("there is no violation {0}")]
+    ViolationUnknown(ViolationId),
 }
 
 impl Refusal {
@@ -275,6 +355,18 @@ impl Refusal {
             Self::Hook(refusal) => refusal.code(),
             Self::PrerequisiteUnknown(_) => "prerequisite_unknown",
             Self::BudgetUnknown(_) => "budget_unknown",
+            Self::BreakerUnknown(_) => "breaker_unknown",
+            Self::LimitSetUnknown(_) => "limit_unknown",
+            Self::ResourceUnknown(_) => "resource_unknown",
+            Self::ResourceInUse { .. } => "resource_in_use",
+            Self::NobodyFree(_) => "nobody_free",
+            Self::RolloutRefused { .. } => "rollout_refused",
+            Self::PolicyDenied { .. } => "policy_denied",
+            Self::PolicyUnknown(_) => "policy_unknown",
+            Self::ApprovalUnknown(_) => "approval_unknown",
+            Self::ApprovalClosed { .. } => "approval_closed",
+            Self::NotAnApprover { .. } => "not_an_approver",
+            Self::ViolationUnknown(_) => "violation_unknown",
         }
     }
 
@@ -301,7 +393,12 @@ impl Refusal {
             Self::Full { bound: Bound::Budgets, .. } => {
                 "remove budgets that nobody needs, or join some in one"
             }
+            Self::Full { bound: Bound::Resources, .. } => "remove resources that nobody needs any more",
+            Self::Full { bound: Bound::Policies, .. } => "remove policies that nobody needs any more",
+            Self::Full { bound: Bound::Approvals, .. } => "say yes or no to some that are pending",
             Self::Full { bound: Bound::Pauses, .. } => "resume what need not stand still",
+            Self::Full { bound: Bound::Breakers, .. } => "remove breakers that nobody needs any more",
+            Self::Full { bound: Bound::LimitSets, .. } => "remove limit sets that nobody needs any more",
             Self::Full { .. } => "wait and submit again, or raise the limit",
             Self::IdempotencyConflict { .. } => "use a new key for new work, or send the same content",
             Self::TaskExists(_) => "make a new id for new work",
@@ -338,6 +435,21 @@ impl Refusal {
                 "submit it first, in the same workspace; one that has completed need not be waited for"
             }
             Self::BudgetUnknown(_) => "list the budgets with `synod budget list`",
+            Self::LimitSetUnknown(_) => "list the limit sets, or make one with `synod limit put`",
+            Self::BreakerUnknown(_) => "list the breakers, or make one with `synod breaker set`",
+            Self::ResourceUnknown(_) => "make the resource first, or correct its name",
+            Self::ResourceInUse { .. } => "wait until nobody has it or waits for it, or cancel those tasks",
+            Self::NobodyFree(_) => "submit again when an agent is free, or let the pool queue its work",
+            Self::RolloutRefused { .. } => "look at it with `synod pool rollout status`",
+            Self::PolicyDenied { by: Some(Decider { enforcement: Enforcement::Soft, .. }), .. } => {
+                "whoever may write policies can override the violation; see `synod policy violations`"
+            }
+            Self::PolicyDenied { .. } => "ask for something else, or have the policy changed",
+            Self::PolicyUnknown(_) => "list the policies with `synod policy list`",
+            Self::ApprovalUnknown(_) => "list the approvals; one that was decided long ago is forgotten",
+            Self::ApprovalClosed { .. } => "nothing is left to do; show the approval to see what came of it",
+            Self::NotAnApprover { .. } => "show the approval to see who may",
+            Self::ViolationUnknown(_) => "list the violations; those that are settled are forgotten first",
         }
     }
 
@@ -348,7 +460,9 @@ impl Refusal {
             Self::Full { .. }
                 | Self::AgentUnavailable { .. }
                 | Self::PoolInUse { .. }
+                | Self::ResourceInUse { .. }
                 | Self::NodeAway { .. }
+                | Self::NobodyFree(_)
         )
     }
 }
@@ -372,6 +486,11 @@ impl fmt::Display for Bound {
             Self::Hooks => f.write_str("the list of hooks"),
             Self::FabricAgents => f.write_str("the fabric"),
             Self::Budgets => f.write_str("the list of budgets"),
+            Self::Breakers => f.write_str("the list of breakers"),
+            Self::LimitSets => f.write_str("the list of limit sets"),
+            Self::Resources => f.write_str("the list of resources"),
+            Self::Policies => f.write_str("the list of policies"),
+            Self::Approvals => f.write_str("the list of pending approvals"),
         }
     }
 }

@@ -307,7 +307,8 @@ pub fn outcome(task: TaskId, answer: &Answer) -> Outcome {
             | Reply::Claimed(_)
             | Reply::Ended { .. }
             | Reply::WillRetry { .. }
-            | Reply::Admitted { .. },
+            | Reply::Admitted { .. }
+            | Reply::Ruled(_),
         ) => Outcome::Taken { known_as: task },
     }
 }

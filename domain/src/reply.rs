@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{AgentId, TaskId};
+use crate::policy::Ruled;
 use crate::refusal::Refusal;
 use crate::task::{Phase, TaskSpec};
 use crate::time::Timestamp;
@@ -41,6 +42,8 @@ pub enum Reply {
         /// What it is called in the Raft group.
         number: u64,
     },
+    /// What policies say to a question.
+    Ruled(Box<Ruled>),
 }
 
 /// One leased task in the hands of its agent.
@@ -73,4 +76,6 @@ pub enum Applied {
     Duplicate(TaskId),
     /// It admitted a node under this number.
     Admitted(u64),
+    /// Policies said this to it.
+    Ruled(Box<Ruled>),
 }

@@ -10,25 +10,32 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::{Agent, Pool};
+use crate::approval::Approval;
 use crate::audit::{AuditHead, AuditMark, AuditRecord};
+use crate::breaker::{Breaker, Guarded};
 use crate::budget::row::{BudgetKey, BudgetRow};
 use crate::fabric::{FabricKey, FabricRow};
 use crate::federation::{Federation, Identified};
 use crate::hook::Hook;
-use crate::id::{AgentId, HookId, NodeId, RequestId, RunId, TaskId, TokenId};
+use crate::id::{AgentId, ApprovalId, HookId, NodeId, RequestId, RunId, TaskId, TokenId, ViolationId};
+use crate::limit_set::{Flows, KeyOf, LimitSet};
 use crate::limits::Limits;
 use crate::mailbox::Turns;
 use crate::name::Name;
 use crate::node::{JoinToken, Keyring, Node};
 use crate::pause::{Pausable, Pause};
+use crate::policy::{Defaults, Policy};
 use crate::region::{Arrival, Declined, Pointer, Route};
 use crate::reply::Applied;
+use crate::resource::{ResourceKey, ResourceRow};
 use crate::run::Run;
 use crate::task::{MailboxId, Phase, Task};
+use crate::tending::{TendingKey, TendingRow};
 use crate::terms::Terms;
 use crate::time::Timestamp;
 use crate::token::Token;
 use crate::totals::{Today, Totals};
+use crate::violation::Violation;
 
 /// Names one row.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,12 +94,32 @@ pub enum RowKey {
     Fabric(FabricKey),
     /// Something about budgets.
     Budget(BudgetKey),
+    /// A breaker.
+    Breaker(Guarded),
+    /// A limit set.
+    LimitSet(Name),
+    /// The keys that limit sets made of a task.
+    LimitKeys(TaskId),
+    /// What went through a key of a limit set.
+    LimitFlows(Name, Arc<str>),
+    /// Something about resources.
+    Resource(ResourceKey),
     /// The ends of the audit log.
     AuditHead,
     /// A mark on the audit log, by the number of its record.
     AuditMark(u64),
     /// A record of the audit log, kept like history; never part of the state.
     Audit(u64),
+    /// How a pool is tended, and the lives of agents.
+    Tending(TendingKey),
+    /// A policy.
+    Policy(Name),
+    /// What holds where no rule of a policy matches.
+    PolicyDefaults,
+    /// An approval.
+    Approval(ApprovalId),
+    /// A violation of a policy.
+    Violation(ViolationId),
 }
 
 /// Everything but history and the audit log sorts below this byte; a start reads the keys up to it.
@@ -103,7 +130,7 @@ pub const AUDIT_PREFIX: u8 = b'i';
 
 /// The first bytes of all other keys. A start reads and checks the rows behind them and leaves history,
 /// which may be large, to whoever asks for it.
-pub const LIVE_PREFIXES: [u8; 22] = *b"ABCDEFGHIJKLMNOPRTUWXY";
+pub const LIVE_PREFIXES: [u8; 23] = *b"ABCDEFGHIJKLMNOPQRTUWXY";
 
 /// The first byte of all rows about what governs; the second says which kind it is.
 const GOVERNING_PREFIX: u8 = b'X';
@@ -163,9 +190,27 @@ impl RowKey {
             Self::Fabric(FabricKey::Bounds) => governing(b'f', b""),
             Self::Fabric(FabricKey::Profile(pool)) => governing(b'f', pool.as_str().as_bytes()),
             Self::Budget(key) => governing(b'b', &key.to_bytes()),
+            Self::Breaker(of) => governing(b'c', of.path().as_bytes()),
+            Self::LimitSet(set) => governing(b'l', set.as_str().as_bytes()),
+            Self::LimitKeys(task) => governing(b'k', &task.raw().to_be_bytes()),
+            // A name holds no zero byte, so it ends where the key begins.
+            Self::LimitFlows(set, key) => governing(b'u', format!("{set}\0{key}").as_bytes()),
+            Self::Resource(ResourceKey::Resource(name)) => governing(b'r', name.as_str().as_bytes()),
+            // Its turn.
+            Self::Resource(ResourceKey::Wait(task)) => governing(b'w', &task.raw().to_be_bytes()),
             Self::AuditHead => governing(b'1', &[]),
             Self::AuditMark(seq) => governing(b'2', &seq.to_be_bytes()),
             Self::Audit(seq) => [&[AUDIT_PREFIX][..], &seq.to_be_bytes()].concat(),
+            // Quantity and quality of agents.
+            Self::Tending(key) => {
+                let mut bytes = vec![b'Q'];
+                key.extend(&mut bytes);
+                bytes
+            }
+            Self::Policy(policy) => governing(b'p', policy.as_str().as_bytes()),
+            Self::PolicyDefaults => governing(b'd', &[]),
+            Self::Approval(approval) => governing(b'y', &approval.raw().to_be_bytes()),
+            Self::Violation(violation) => governing(b'v', &violation.raw().to_be_bytes()),
         }
     }
 }
@@ -272,12 +317,32 @@ pub enum Row {
     Fabric(FabricRow),
     /// Something about budgets.
     Budget(BudgetRow),
+    /// A breaker.
+    Breaker(Breaker),
+    /// A limit set.
+    LimitSet(Arc<LimitSet>),
+    /// The keys that limit sets made of a task.
+    LimitKeys(TaskId, Arc<Vec<KeyOf>>),
+    /// What went through a key of a limit set.
+    LimitFlows(Name, Arc<str>, Flows),
+    /// Something about resources.
+    Resource(ResourceRow),
     /// The ends of the audit log.
     AuditHead(AuditHead),
     /// A mark on the audit log.
     AuditMark(AuditMark),
     /// A record of the audit log.
     Audit(Arc<AuditRecord>),
+    /// How a pool is tended, and the lives of agents.
+    Tending(TendingRow),
+    /// A policy.
+    Policy(Arc<Policy>),
+    /// What holds where no rule of a policy matches.
+    PolicyDefaults(Defaults),
+    /// An approval.
+    Approval(Arc<Approval>),
+    /// A violation of a policy.
+    Violation(Arc<Violation>),
 }
 
 /// What changed since it was last asked.
@@ -317,13 +382,23 @@ mod tests {
             RowKey::Route(TaskId::from_raw(1)),
             RowKey::Clusters,
             RowKey::AuditHead,
+            RowKey::Tending(TendingKey::Life(AgentId::from_raw(1))),
             RowKey::Token(TokenId::from_raw(1)),
             RowKey::Pause(Pausable::Mailbox(MailboxId::Open)),
             RowKey::Terms(TaskId::from_raw(1)),
             RowKey::After(TaskId::from_raw(1)),
+            RowKey::Resource(ResourceKey::Wait(TaskId::from_raw(1))),
             RowKey::Fabric(FabricKey::Bounds),
             RowKey::Fabric(FabricKey::Profile(Name::default())),
             RowKey::Budget(BudgetKey::Common),
+            RowKey::Breaker(Guarded::Pool(Name::default())),
+            RowKey::LimitSet(Name::default()),
+            RowKey::LimitKeys(TaskId::from_raw(1)),
+            RowKey::LimitFlows(Name::default(), "key".into()),
+            RowKey::Policy(Name::default()),
+            RowKey::PolicyDefaults,
+            RowKey::Approval(ApprovalId::from_raw(1)),
+            RowKey::Violation(ViolationId::from_raw(1)),
         ];
         let mut first: Vec<u8> = live.iter().map(|key| key.to_bytes()[0]).collect();
         first.sort_unstable();

@@ -9,11 +9,13 @@
 
 mod laws {
     mod control;
+    mod governing;
     mod histories;
     mod hooks;
     mod nodes;
     mod regions;
     mod spending;
+    mod tending;
     mod world;
 
     mod life;
@@ -21,6 +23,7 @@ mod laws {
     mod mirror;
     mod order;
     mod pauses;
+    mod policies;
     mod replay;
     mod retiring;
     mod shapes;
@@ -32,13 +35,16 @@ mod laws {
     mod agents;
     mod arriving;
     mod audit;
+    mod breakers;
     mod budgets;
     mod cost;
     mod endings;
     mod fabrics;
     mod federation;
+    mod limit_sets;
     mod membership;
     mod removed;
+    mod resources;
     mod shares;
     mod submits;
     mod timeouts;

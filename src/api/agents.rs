@@ -118,4 +118,49 @@ pub struct Agent {
     /// How long its attempts took on average.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub average_ms: Option<u64>,
+    /// The version of its pool's blueprint that it was started from.
+    #[serde(default)]
+    pub version: u64,
+    /// Why it begins anew when it has finished what it has, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renewing: Option<String>,
+    /// How it does; with one agent only, not in lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<AgentHealth>,
+}
+
+/// How an agent does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct AgentHealth {
+    /// How many tasks it holds.
+    pub held: u64,
+    /// How many tasks wait for it alone.
+    pub queue_depth: u64,
+    /// How many of its last attempts are remembered, 32 at most.
+    pub recent_attempts: u32,
+    /// How many of those failed.
+    pub recent_failed: u32,
+    /// The same in percent; 0 without any.
+    #[schema(example = 6.3)]
+    pub error_percent: f64,
+    /// When its present life began: it was registered then.
+    pub began_at: String,
+    /// What its programs take of the machine; absent unless it has some at work on the node that is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub programs: Option<AgentPrograms>,
+    /// Why there is nothing about its programs, if there is nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unmeasured: Option<String>,
+}
+
+/// What the programs of an agent take of the machine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct AgentPrograms {
+    /// How many processes they are.
+    pub processes: u32,
+    /// How much memory they hold.
+    pub memory_bytes: u64,
+    /// How much of one processor they use: since they were looked at last, or since they were started.
+    #[schema(example = 87.5)]
+    pub cpu_percent: f64,
 }

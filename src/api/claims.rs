@@ -50,6 +50,9 @@ pub struct Lease {
     pub expires_at: Option<String>,
     /// The last heartbeat, or the grant.
     pub heard_at: String,
+    /// When the attempt is stopped unless it ends before, because it used more than a budget leaves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over_budget_at: Option<String>,
 }
 
 /// A task in the hands of its claimer.
@@ -88,6 +91,12 @@ pub struct HeartbeatTask {
     /// How far it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
+    /// What it has used since it began. Budgets count it at once; the end of the attempt need not say it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+    /// With which model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
 }
 
 /// Ends a task with its result.
@@ -168,6 +177,10 @@ pub struct Fail {
     /// What the attempt used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
+    /// Says that the provider refused for now, and how long it wants to be left alone: no failure is counted, the task
+    /// is tried again, and nothing of its account is given out meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limited_for_ms: Option<u64>,
 }
 
 /// What a failure answers.

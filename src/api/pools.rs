@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::HostedSpec;
+use super::{Assignment, Autoscale, HostedSpec, RestartAfter, RolloutPolicy, Scaled};
 
 /// Who runs the agents of a pool.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -53,6 +53,20 @@ pub struct NewPool {
     /// When and how often a broken agent is restarted that a node runs; five times in a minute if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart: Option<Restart>,
+    /// How it scales between `min` and `max` by itself. If left out, a pool whose agents a node runs grows as far as its
+    /// work asks for, and does not shrink.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autoscale: Option<Autoscale>,
+    /// What becomes of tasks that are submitted to it; they are `queued` if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assignment: Option<Assignment>,
+    /// After what its agents begin anew; not by themselves if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart_after: Option<RestartAfter>,
+    /// How new agents replace old ones when what they are made from changes; all at once if left out, and then what
+    /// they have in hand is redelivered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<RolloutPolicy>,
 }
 
 /// When and how often a broken agent is restarted. What is left out gets its default.
@@ -194,6 +208,28 @@ pub struct Pool {
     /// Why it is paused, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<String>,
+    /// How its circuit breaker stands, if it has one: `closed`, `open` or `half_open`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breaker: Option<String>,
+    /// How it scales by itself, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autoscale: Option<Autoscale>,
+    /// The last time that it was scaled by its rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scaled: Option<Scaled>,
+    /// What becomes of tasks that are submitted to it.
+    #[serde(default)]
+    pub assignment: Assignment,
+    /// After what its agents begin anew, if they do by themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart_after: Option<RestartAfter>,
+    /// How new agents replace old ones when what they are made from changes; all at once without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<RolloutPolicy>,
+    /// How far its rollout is, if one is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "rolling")]
+    pub rolling: Option<String>,
     /// When it was created.
     pub created_at: String,
 }

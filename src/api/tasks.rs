@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Json, Lease};
+use super::{Estimate, Json, Lease, OverBudget};
 
 /// How urgent a task is; one lane of the mailbox each.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -190,6 +190,27 @@ pub struct NewTask {
     /// How much its region matters; `preferred` if left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub routing: Option<Routing>,
+    /// The tasks that have to complete first; when one of them does not, this one fails with its reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<String>,
+    /// How much of which resource it needs while an agent has it; all of it at once, or it waits.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub resources: BTreeMap<String, u64>,
+    /// How long it may wait for its resources; for ever if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resources_timeout_ms: Option<u64>,
+    /// What one attempt is expected to use; reserved in its budgets before it is given out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<Estimate>,
+    /// The account of a provider that it is charged to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// The model that it uses, for reports of usage.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// What becomes of it when a budget has too little left for it; `wait` if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub over_budget: Option<OverBudget>,
 }
 
 /// What a submit takes: one task, or up to 1000 of them. A batch is answered in order, each task for itself.

@@ -37,7 +37,8 @@ enum AgentCommand {
         #[command(flatten)]
         list: ListArgs,
     },
-    /// Show one agent.
+    /// Show one agent, with how it does.
+    #[command(visible_alias = "show")]
     Get {
         /// Its id or name.
         agent: String,

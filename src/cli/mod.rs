@@ -23,17 +23,23 @@ mod pages;
 mod remote;
 
 mod agent;
+mod approval;
 mod audit;
+mod breaker;
+mod budget;
 mod cluster;
 mod completions;
 mod context;
 mod dead_letter;
 mod event;
 mod hook;
+mod limit;
 mod mailbox;
 mod man;
 mod node;
+mod policy;
 mod pool;
+mod resource;
 mod task;
 mod token;
 mod top;
@@ -82,13 +88,21 @@ enum Command {
     /// Look at agents, register and remove them.
     Agent(agent::AgentArgs),
     /// Look at pools, create and scale them.
-    Pool(pool::PoolArgs),
+    Pool(Box<pool::PoolArgs>),
+    /// Make budgets, see how they stand and what was used.
+    Budget(budget::BudgetArgs),
     /// Look at tasks that failed for good, try them again or forget them.
     DeadLetter(dead_letter::DeadLetterArgs),
     /// Look at what waits where, pause and resume it.
     Mailbox(mailbox::MailboxArgs),
+    /// Limit how many tasks of a key run at once or begin in a while; see what each key uses.
+    Limit(limit::LimitArgs),
+    /// Look at circuit breakers, set, reset and trip them.
+    Breaker(breaker::BreakerArgs),
     /// Pin work to agents and keep it in git.
     Hook(hook::HookArgs),
+    /// Say of what there is so much, such as GPUs or licences; see who has it and who is next.
+    Resource(resource::ResourceArgs),
     /// Be a remote worker: claim tasks and run a command for each.
     #[cfg(unix)]
     Worker(worker::WorkerArgs),
@@ -100,6 +114,10 @@ enum Command {
     Token(token::TokenArgs),
     /// Look at who changed what, and check that nobody changed that.
     Audit(audit::AuditArgs),
+    /// Say what may be done, look at what was denied.
+    Policy(policy::PolicyArgs),
+    /// Say yes or no to what waits for it.
+    Approval(approval::ApprovalArgs),
     /// Look at nodes, figures and health; drain nodes.
     Node(node::NodeArgs),
     /// Form a cluster, look at it, let nodes in and out, back it up.
@@ -153,15 +171,21 @@ pub fn main() -> std::process::ExitCode {
         Command::Task(args) => task::main(&cli.common, &args),
         Command::Agent(args) => agent::main(&cli.common, &args),
         Command::Pool(args) => pool::main(&cli.common, &args),
+        Command::Budget(args) => budget::main(&cli.common, &args),
         Command::DeadLetter(args) => dead_letter::main(&cli.common, &args),
         Command::Mailbox(args) => mailbox::main(&cli.common, &args),
+        Command::Limit(args) => limit::main(&cli.common, &args),
+        Command::Breaker(args) => breaker::main(&cli.common, &args),
         Command::Hook(args) => hook::main(&cli.common, &args),
+        Command::Resource(args) => resource::main(&cli.common, &args),
         #[cfg(unix)]
         Command::Worker(args) => worker::main(&cli.common, &args),
         Command::Event(args) => event::main(&cli.common, &args),
         Command::Top(args) => top::main(&cli.common, &args),
         Command::Token(args) => token::main(&cli.common, &args),
         Command::Audit(args) => audit::main(&cli.common, &args),
+        Command::Policy(args) => policy::main(&cli.common, &args),
+        Command::Approval(args) => approval::main(&cli.common, &args),
         Command::Node(args) => node::main(&cli.common, &args),
         Command::Cluster(args) => cluster::main(&cli.common, &args),
         Command::Context(args) => context::main(&args),

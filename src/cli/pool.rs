@@ -1,5 +1,8 @@
 //! `synod pool`
 
+mod rollout;
+mod tending;
+
 use clap::{Args, Subcommand};
 use synod_domain::time::Timestamp;
 
@@ -11,6 +14,8 @@ use super::pages::{self, ListArgs};
 use super::remote::{self, ClientArgs, Failure, Session};
 use super::task::SubmitArgs;
 use crate::api::{HostedSpec, NewPool, Pool, PoolRuntime, Recovery, Share, Spread};
+use rollout::RolloutCommand;
+use tending::TendingArgs;
 
 #[derive(Debug, Args)]
 pub(super) struct PoolArgs {
@@ -52,6 +57,11 @@ enum PoolCommand {
         #[command(flatten)]
         confirm: ConfirmArgs,
     },
+    /// Bring a new version to a pool's agents, a few at a time.
+    Rollout {
+        #[command(subcommand)]
+        command: RolloutCommand,
+    },
     /// Submit a task to a pool.
     Submit {
         /// Its name.
@@ -83,6 +93,8 @@ struct CreateArgs {
     strategy: Option<String>,
     #[command(flatten)]
     spread: SpreadArgs,
+    #[command(flatten)]
+    tending: TendingArgs,
     /// The folder in which the node runs the command; absolute.
     #[arg(long, value_name = "DIR", requires = "command")]
     cwd: Option<String>,
@@ -159,6 +171,7 @@ async fn run(session: &Session, command: &PoolCommand) -> Result<u8, Failure> {
             client.delete_pool(&pool.name, *force).await?;
             Ok(output.done("pool_removal", &pool.name, &format!("being removed: {what}")))
         }
+        PoolCommand::Rollout { command } => rollout::run(session, command).await,
         PoolCommand::Submit { to, submit } => submit.run(session, Some(to)).await,
     }
 }
@@ -182,6 +195,10 @@ impl CreateArgs {
             spread: self.spread.spread(),
             recovery: self.spread.recovery(),
             restart: None,
+            autoscale: self.tending.autoscale(),
+            assignment: self.tending.assignment(),
+            restart_after: self.tending.restart_after(),
+            rollout: self.tending.rollout.policy(),
         }
     }
 }
@@ -203,7 +220,14 @@ impl Row for Pool {
         };
         let state = match &self.paused {
             Some(reason) => Cell::toned(format!("paused: {reason}"), Tone::Bad),
+            None if self.breaker.as_deref().is_some_and(|state| state != "closed") => {
+                Cell::toned("its breaker is open", Tone::Bad)
+            }
             None if self.retiring => Cell::toned("retiring", Tone::Busy),
+            None if self.rolling.is_some() && self.shortfall.is_none() => {
+                let stage = self.rolling.as_deref().unwrap_or_default();
+                Cell::toned(format!("rollout: {stage}"), Tone::Busy)
+            }
             None => match &self.shortfall {
                 Some(short) => {
                     Cell::toned(format!("degraded, {} missing: {}", short.missing, short.reason), Tone::Bad)

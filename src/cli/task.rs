@@ -35,7 +35,7 @@ pub(super) struct TaskArgs {
 #[derive(Debug, Subcommand)]
 enum TaskCommand {
     /// Submit a task; done once it is durable.
-    Submit(SubmitArgs),
+    Submit(Box<SubmitArgs>),
     /// List tasks.
     List {
         #[command(flatten)]

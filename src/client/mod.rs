@@ -19,6 +19,7 @@
 //! Leaves to others: where the address and the token come from, and what to do about an [`Error`].
 
 mod ask;
+mod budgets;
 mod certificates;
 mod connection;
 mod error;
@@ -27,14 +28,18 @@ mod stale;
 
 mod agents;
 mod audit;
+mod breakers;
 mod claims;
 mod cluster;
 mod events;
 mod hooks;
 mod letters;
+mod limits;
 mod mailboxes;
 mod nodes;
+mod policies;
 mod pools;
+mod resources;
 mod runs;
 mod sse;
 mod tasks;

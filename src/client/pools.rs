@@ -2,7 +2,10 @@
 
 use super::ask::Ask;
 use super::{Client, Error};
-use crate::api::{NewPool, NewTask, Page, PageQuery, Pool, RemoveQuery, ScalePool, Submitted};
+use crate::api::{
+    NewPool, NewRollout, NewTask, Page, PageQuery, Pool, RemoveQuery, Rollout, RolloutReason, ScalePool,
+    Submitted,
+};
 
 impl Client {
     /// Lists pools, a page at a time.
@@ -43,6 +46,46 @@ impl Client {
     /// When there is none, or the node cannot be asked or refuses.
     pub async fn delete_pool(&self, pool: &str, force: bool) -> Result<(), Error> {
         self.tell(self.delete(["pools", pool]).with_fields(&RemoveQuery { force })?).await
+    }
+
+    /// Looks at the rollout of a pool that is under way, or at the last one.
+    ///
+    /// # Errors
+    /// When there is none, or the node cannot be asked or refuses.
+    pub async fn rollout(&self, pool: &str) -> Result<Rollout, Error> {
+        self.send(Ask::get(["pools", pool, "rollout"])).await
+    }
+
+    /// Brings a new version to the agents of a pool.
+    ///
+    /// # Errors
+    /// When there is no such pool, one is under way, or the node cannot be asked or refuses.
+    pub async fn begin_rollout(&self, pool: &str, rollout: &NewRollout) -> Result<Rollout, Error> {
+        self.send(self.post(["pools", pool, "rollout"]).body(rollout)?).await
+    }
+
+    /// Takes a rollout back.
+    ///
+    /// # Errors
+    /// When none is under way, or the node cannot be asked or refuses.
+    pub async fn abort_rollout(&self, pool: &str) -> Result<Rollout, Error> {
+        self.send(self.delete(["pools", pool, "rollout"])).await
+    }
+
+    /// Lets a rollout stand still.
+    ///
+    /// # Errors
+    /// When none is under way, or the node cannot be asked or refuses.
+    pub async fn pause_rollout(&self, pool: &str, reason: Option<String>) -> Result<Rollout, Error> {
+        self.send(self.post(["pools", pool, "rollout", "pause"]).body(&RolloutReason { reason })?).await
+    }
+
+    /// Lets a paused rollout go on.
+    ///
+    /// # Errors
+    /// When none is under way, or the node cannot be asked or refuses.
+    pub async fn resume_rollout(&self, pool: &str) -> Result<Rollout, Error> {
+        self.send(self.post(["pools", pool, "rollout", "resume"])).await
     }
 
     /// Submits a task to a pool; a key is made if the task has none, so that it counts once.

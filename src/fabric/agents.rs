@@ -13,6 +13,7 @@ use synod_domain::refusal::Refusal;
 use synod_domain::state::State;
 
 use crate::fabric::agent_config::native_name;
+use crate::fabric::budgets::name_of;
 use crate::fabric::shown::pending;
 use crate::fabric::until::until;
 use crate::fabric::{AgentConfig, AgentInfo, Error, Fabric};
@@ -117,9 +118,10 @@ impl Fabric {
     }
 
     /// Waits until a pool has as many agents in service as it should have. One that failed before this is tried once
-    /// more; one that fails then is told of.
+    /// more; one that fails in a start of its own after that is told of.
     pub(super) async fn in_service(&self, pool: &Name) -> Result<(), Error> {
-        let mut tried: Vec<AgentId> = Vec::new();
+        // By the number of the start that failed: what is agreed of it stays until the next one says something.
+        let mut tried: BTreeMap<AgentId, u64> = BTreeMap::new();
         loop {
             let failed = until(&self.node, |state| {
                 let Some(known) = state.pool(pool) else { return Some(None) };
@@ -127,15 +129,18 @@ impl Fabric {
                 if state.agents_of(pool).filter(serves).count() >= known.target as usize {
                     return Some(None);
                 }
-                let failed = state.agents_of(pool).find(|agent| agent.standing == Standing::Failed)?;
-                Some(Some((failed.spec.id, failed.reason.to_string())))
+                let anew = |agent: &&Arc<Agent>| {
+                    let before = tried.get(&agent.spec.id);
+                    agent.standing == Standing::Failed && before.is_none_or(|start| agent.restarts > *start)
+                };
+                state.agents_of(pool).find(anew).cloned().map(Some)
             });
-            let Some((agent, why)) = failed.await? else { return Ok(()) };
-            if tried.contains(&agent) {
+            let Some(agent) = failed.await? else { return Ok(()) };
+            let (id, why) = (agent.spec.id, agent.reason.to_string());
+            if tried.insert(id, agent.restarts).is_some() {
                 return Err(Error::NotStarted { pool: pool.clone(), why });
             }
-            tried.push(agent);
-            self.node.restart_agent(agent).await?;
+            self.node.start_afresh(id).await?;
         }
     }
 
@@ -176,6 +181,10 @@ impl Fabric {
             unless_gone(self.node.retire_pool(&own.spec.name, false).await)?;
         }
         until(&self.node, |state| state.agent(id).is_none().then_some(())).await?;
+        let budget = name_of(id)?;
+        if self.node.read(|state| state.budget(&budget).is_some()) {
+            self.budgets().remove_budget(id).await?;
+        }
         Ok(())
     }
 

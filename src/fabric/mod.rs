@@ -35,6 +35,7 @@
 
 mod agent_config;
 mod agents;
+mod budgets;
 mod config;
 mod error;
 mod pools;
@@ -46,6 +47,7 @@ mod until;
 mod words;
 
 pub use agent_config::{AgentConfig, Isolation};
+pub use budgets::{BudgetConfig, BudgetStatus, Budgets};
 pub use config::Config;
 pub use error::Error;
 pub use pools::PoolConfig;

@@ -1,6 +1,6 @@
 //! Work as it is being scheduled: what is said of it, until it is awaited.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -108,6 +108,15 @@ impl Schedule {
         let read = |text: W| text.as_ref().parse::<Capability>().map_err(Error::from);
         let demand: Result<Capabilities, Error> = capabilities.into_iter().map(read).collect();
         self.task = self.task.and_then(|task| Ok(task.demand(demand?)));
+        self
+    }
+
+    /// Sets how much of which resource it needs while an agent has it, such as `[("gpu", 2)]`. It gets all of it at once,
+    /// or waits.
+    pub fn resources<W: AsRef<str>>(mut self, needs: impl IntoIterator<Item = (W, u64)>) -> Self {
+        let read = |(name, amount): (W, u64)| Ok((Name::new(name.as_ref())?, amount));
+        let needs: Result<BTreeMap<Name, u64>, Error> = needs.into_iter().map(read).collect();
+        self.task = self.task.and_then(|task| Ok(task.resources(needs?, None)));
         self
     }
 

@@ -77,7 +77,9 @@ impl Check<'_> {
 
     fn pools(&mut self) {
         for (name, pool) in &self.shape.pools {
-            self.pool(&Place::top("pools").key(name.as_str()), pool);
+            let place = Place::top("pools").key(name.as_str());
+            self.pool(&place, pool);
+            self.tending(name, &place, pool);
         }
     }
 

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use serde::de::value::StrDeserializer;
+use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{
     self, Deserialize as _, DeserializeSeed, Deserializer, Expected, IntoDeserializer, MapAccess, SeqAccess,
     Unexpected, Visitor,
@@ -149,6 +149,12 @@ impl<'de> Deserializer<'de> for &'de Node {
             Value::Text(text) => {
                 let word: StrDeserializer<'_, Refused> = text.as_str().into_deserializer();
                 visitor.visit_enum(word).map_err(|refused| refused.at(&self.span))
+            }
+            Value::Map(fields) => {
+                let fields = Fields { rest: fields.iter(), value: None };
+                visitor
+                    .visit_enum(MapAccessDeserializer::new(fields))
+                    .map_err(|refused| refused.at(&self.span))
             }
             // Asking for a text makes the refusal name what stands there.
             _ => Err(match String::deserialize(self) {

@@ -19,7 +19,8 @@ use super::read::Fleet;
 use super::source::Fault;
 use super::template::{self, Item, Scope};
 use super::tree::Place;
-use super::{graph, items, pools};
+use super::{graph, items, pools, tending};
+use crate::node::PoolTending;
 
 /// The most tasks of one plan. A plan is held in memory and stored in one piece, at some hundred bytes a
 /// task; more work than this is better split into several runs, which can be watched and stopped apart.
@@ -43,6 +44,7 @@ impl Fleet {
             name: self.shape.name.clone(),
             digest: String::new(),
             pools: Vec::new(),
+            tending: self.tending(),
             entries: Vec::new(),
         };
         for (name, shape) in &self.shape.pools {
@@ -59,6 +61,11 @@ impl Fleet {
         }
         plan.digest = digest(&plan).map_err(|source| Error::Encode { file: self.source.name(), source })?;
         Ok(plan)
+    }
+
+    fn tending(&self) -> BTreeMap<Name, PoolTending> {
+        let pools = self.shape.pools.iter();
+        pools.filter_map(|(name, pool)| Some((name.clone(), tending::tending(pool)?))).collect()
     }
 
     /// Returns the entries in the order of `after`. The checks have shown that there is one.

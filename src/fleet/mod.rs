@@ -23,6 +23,7 @@ mod yaml;
 mod file;
 mod schema;
 mod template;
+mod tending;
 
 mod check;
 mod check_pool;

@@ -11,6 +11,8 @@ use synod_domain::name::Name;
 use synod_domain::retry::RetryPolicy;
 use synod_domain::task::{Lane, Timeouts};
 
+use crate::node::PoolTending;
+
 /// What one run does. Stored when the run begins, so that a continued run does what it began even when the
 /// fleet file or the folders it looks into have changed.
 ///
@@ -25,6 +27,9 @@ pub struct Plan {
     pub digest: String,
     /// The pools, in order of name.
     pub pools: Vec<PoolSpec>,
+    /// How those of them look after themselves that do.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tending: BTreeMap<Name, PoolTending>,
     /// The entries, each after those it waits for.
     pub entries: Vec<EntryPlan>,
 }

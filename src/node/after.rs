@@ -1,4 +1,4 @@
-//! A node's verb for work that begins after other work.
+//! How a task of this region is submitted: alone, on terms of its own, or after other work.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,24 +8,36 @@ use synod_domain::id::TaskId;
 use synod_domain::refusal::Refusal;
 use synod_domain::reply::Reply;
 use synod_domain::task::{Phase, TaskSpec};
+use synod_domain::terms::Terms;
 
 use crate::node::{Error, Node};
 
 impl Node {
-    /// Submits a task that begins when others have completed. What the agreed state has forgotten of those that ended
-    /// long ago is looked up in history; an end is final, so that look cannot be overtaken.
-    pub(super) async fn submit_after(
+    /// Submits a task of this region. What the agreed state has forgotten of prerequisites that ended long ago is looked
+    /// up in history; an end is final, so that look cannot be overtaken.
+    pub(super) async fn submit_here(
         &self,
         spec: Arc<TaskSpec>,
         mut after: BTreeSet<TaskId>,
+        terms: Option<Terms>,
     ) -> Result<Reply, Error> {
+        let terms = terms.map(Arc::new);
+        match &terms {
+            None if after.is_empty() => return self.propose(Command::Submit { spec }).await,
+            Some(terms) if after.is_empty() => {
+                return self.propose(Command::SubmitWith { spec, terms: terms.clone() }).await;
+            }
+            Some(_) | None => {}
+        }
         loop {
-            let command = Command::SubmitAfter { spec: spec.clone(), after: after.clone(), terms: None };
+            let (spec, terms) = (spec.clone(), terms.clone());
+            let asked = spec.clone();
+            let command = Command::SubmitAfter { spec, after: after.clone(), terms };
             let unknown = match self.propose(command).await {
                 Err(Error::Refused(Refusal::PrerequisiteUnknown(unknown))) => unknown,
                 other => return other,
             };
-            if !self.has_completed(&spec, unknown)? || !after.remove(&unknown) {
+            if !self.has_completed(&asked, unknown)? || !after.remove(&unknown) {
                 return Err(Refusal::PrerequisiteUnknown(unknown).into());
             }
         }

@@ -1,8 +1,10 @@
 //! A node's verbs about single agents.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use synod_actors::runtimes::process::Vitals;
 use synod_domain::agent::{AgentSpec, Host, Standing};
 use synod_domain::command::Command;
 use synod_domain::id::{AgentId, RequestId};
@@ -46,6 +48,15 @@ impl Node {
     /// this node listens.
     pub fn heard_ago(&self, agent: AgentId) -> Option<Duration> {
         self.liveness.heard_ago(agent)
+    }
+
+    /// Returns what the programs of each agent with work in hand on this node take of the machine, as of a second ago
+    /// at most.
+    pub async fn vitals(&self) -> BTreeMap<AgentId, Vitals> {
+        match &self.processes {
+            Some(processes) => processes.vitals().await,
+            None => BTreeMap::new(),
+        }
     }
 
     /// Lets an agent finish what it has and take nothing new. It is in service again when it is

@@ -310,8 +310,8 @@ async fn put_together(
         courier,
         elsewhere,
         handed,
-        itself: Arc::new(Actor::local()),
         hooks,
+        itself: Arc::new(Actor::local()),
     })
 }
 

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use synod_actors::desk::Ask;
+use synod_domain::budget::command::BudgetCommand;
 use synod_domain::command::Command;
 use synod_domain::id::{AgentId, RequestId, TaskId};
 use synod_domain::reply::{Assignment, Reply};
@@ -97,6 +98,7 @@ impl Node {
             | Reply::Submitted { .. }
             | Reply::Claimed(_)
             | Reply::WillRetry { .. }
+            | Reply::Ruled(_)
             | Reply::Admitted { .. } => Ok(Phase::Completed),
         }
     }
@@ -131,7 +133,10 @@ impl Node {
         | Command::Heartbeat { task, attempt, .. }
         | Command::Complete { task, attempt, .. }
         | Command::Fail { task, attempt, .. }
-        | Command::Release { task, attempt, .. } = command
+        | Command::Release { task, attempt, .. }
+        | Command::Budget(
+            BudgetCommand::Report { task, attempt, .. } | BudgetCommand::RateLimited { task, attempt, .. },
+        ) = command
         {
             let holder = self.read(|state| {
                 let lease = state.task(*task)?.lease().filter(|lease| lease.attempt == *attempt)?;

@@ -17,6 +17,7 @@ mod begin;
 mod builder;
 mod closed;
 pub mod cluster;
+mod denied;
 mod drive;
 pub mod elsewhere;
 mod error;
@@ -31,6 +32,7 @@ mod payloads;
 mod pools;
 mod regions;
 mod tasks;
+mod tending;
 mod wiring;
 
 pub use asking::asking;
@@ -50,6 +52,7 @@ pub use synod_cluster::records::LogRecord;
 pub use synod_cluster::transport;
 pub use synod_domain as domain;
 pub use synod_storage as storage;
+pub use tending::PoolTending;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -119,10 +122,10 @@ pub struct Node {
     /// The way of requests to other regions, and who serves those that come from them.
     elsewhere: Arc<dyn Elsewhere>,
     handed: Handed,
-    /// In whose name is proposed what nobody else asks for.
-    itself: Arc<Actor>,
     /// What hooks need; `None` on a node that keeps none.
     hooks: Option<hooks::Keeping>,
+    /// In whose name is proposed what nobody else asks for.
+    itself: Arc<Actor>,
 }
 
 /// What runs.

@@ -14,6 +14,7 @@ use synod_actors::runtimes::native::{NativeAgent, NativeRuntime};
 use synod_domain::agent::{Host, RuntimeSpec, Standing};
 use synod_domain::id::AgentId;
 use synod_domain::name::Name;
+use synod_domain::refusal::Refusal;
 
 use crate::node::{Error, Node};
 
@@ -74,7 +75,7 @@ impl Node {
     /// A type is known to this process alone and is registered again by each start of it.
     ///
     /// # Errors
-    /// When the name is not a name, or an agent that failed does not start.
+    /// When the name is not a name.
     pub async fn register_native<A: NativeAgent>(&self, name: &str, agent: A) -> Result<(), Error> {
         self.register_runtime(Name::new(name)?, Arc::new(NativeRuntime::new(agent))).await
     }
@@ -94,8 +95,17 @@ impl Node {
             failed.map(|agent| agent.spec.id).collect()
         });
         for agent in failed {
-            self.restart_agent(agent).await?;
+            self.start_afresh(agent).await?;
         }
         Ok(())
+    }
+
+    /// Starts an agent afresh, unless its pool is about to do so itself.
+    pub(crate) async fn start_afresh(&self, agent: AgentId) -> Result<(), Error> {
+        match self.restart_agent(agent).await {
+            // Its pool is being started, and starts whoever belongs to it; or it is gone, and its pool sees to that.
+            Err(Error::Restart(_) | Error::Refused(Refusal::AgentUnknown(_))) => Ok(()),
+            other => other,
+        }
     }
 }

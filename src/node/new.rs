@@ -15,6 +15,7 @@ use synod_domain::restart::RestartPolicy;
 use synod_domain::retry::RetryPolicy;
 use synod_domain::spread::{Recovery, SpreadSpec};
 use synod_domain::task::{Lane, MailboxId, Timeouts};
+use synod_domain::terms::Terms;
 
 use crate::node::Error;
 
@@ -39,6 +40,7 @@ pub struct NewTask {
     pub(super) metadata: Option<Arc<str>>,
     pub(super) route: Option<Route>,
     pub(super) after: BTreeSet<TaskId>,
+    pub(super) terms: Option<Terms>,
 }
 
 impl NewTask {
@@ -60,6 +62,7 @@ impl NewTask {
             metadata: None,
             route: None,
             after: BTreeSet::new(),
+            terms: None,
         })
     }
 
@@ -175,6 +178,22 @@ impl NewTask {
     #[must_use]
     pub fn after(mut self, tasks: impl IntoIterator<Item = TaskId>) -> Self {
         self.after.extend(tasks);
+        self
+    }
+
+    /// Sets how much of which resource it needs while an agent has it, and how long it may wait for that.
+    #[must_use]
+    pub fn resources(mut self, needs: BTreeMap<Name, u64>, within: Option<Duration>) -> Self {
+        let terms = self.terms.get_or_insert_default();
+        terms.resources = needs;
+        terms.resources_within = within;
+        self
+    }
+
+    /// Sets on which terms it is given out: what it may cost, who pays, what it needs besides an agent.
+    #[must_use]
+    pub fn terms(mut self, terms: Terms) -> Self {
+        self.terms = Some(terms);
         self
     }
 

@@ -36,7 +36,9 @@ impl Node {
     /// As [`Node::submit`]; when its region cannot be reached and it may not be kept here; or when it is not known
     /// whether that region took it, so that it should be sent again under the same idempotency key.
     pub async fn submit_task(&self, task: NewTask) -> Result<Submission, Error> {
-        let (route, after) = (task.route.clone(), task.after.clone());
+        let (route, after, terms) = (task.route.clone(), task.after.clone(), task.terms.clone());
+        // What has to do with other work of this region, or with its resources.
+        let is_bound = !after.is_empty() || terms.is_some();
         let regions = &self.world.regions;
         let way = match &route {
             None => Way::Here,
@@ -48,15 +50,15 @@ impl Node {
                 Err(NoWay::Unreachable(region).into())
             }
             (Way::Refuse(why), _) => Err(why.into()),
-            (Way::Direct(_) | Way::Offer(_) | Way::Wait, Some(_)) if !after.is_empty() => {
+            (Way::Direct(_) | Way::Offer(_) | Way::Wait, Some(_)) if is_bound => {
                 let why =
-                    "what begins after other tasks stays in their region; leave the region out".to_owned();
-                Err(Refusal::Invalid { field: "after".to_owned(), why }.into())
+                    "what begins after other tasks, or on terms of its own, stays in their region".to_owned();
+                Err(Refusal::Invalid { field: "region".to_owned(), why }.into())
             }
             (Way::Direct(region), _) => self.submit_elsewhere(task, region).await,
             // Where it prefers another region, this one is a fallback that may refuse it as any other.
             (Way::Here | Way::Offer(_) | Way::Wait, Some(route))
-                if route.is_kept(regions.here()) && after.is_empty() =>
+                if route.is_kept(regions.here()) && !is_bound =>
             {
                 let spec = Arc::new(self.spec_of(task).await?);
                 let made = spec.id;
@@ -66,12 +68,11 @@ impl Node {
             (Way::Here | Way::Offer(_) | Way::Wait, _) => {
                 let spec = Arc::new(self.spec_of(task).await?);
                 let made = spec.id;
-                let reply = if after.is_empty() {
-                    self.propose(Command::Submit { spec }).await?
-                } else {
-                    self.submit_after(spec, after).await?
-                };
-                Ok(submission(&reply, made, None))
+                let answer = self.submit_here(spec.clone(), after, terms).await;
+                if let Err(error) = &answer {
+                    self.note_denied(&spec, error).await;
+                }
+                Ok(submission(&answer?, made, None))
             }
         }
     }
@@ -216,6 +217,7 @@ fn submission(reply: &Reply, made: TaskId, region: Option<Name>) -> Submission {
         | Reply::Claimed(_)
         | Reply::Ended { .. }
         | Reply::WillRetry { .. }
+        | Reply::Ruled(_)
         | Reply::Admitted { .. } => Submission { task: made, duplicate: false, region },
     }
 }

@@ -11,7 +11,7 @@ use synod_domain::state::State;
 
 use crate::fleet::Plan;
 use crate::node::{self, Node};
-use crate::run::scope::{fleet_of, pool_name, scoped_pool};
+use crate::run::scope::{fleet_of, pool_name, scoped_pool, scoped_tending};
 use crate::run::{Error, Run};
 
 impl Run {
@@ -24,7 +24,14 @@ impl Run {
         check_pools(node, &self.plan).await?;
         self.remove_others(node).await?;
         for pool in &self.plan.pools {
-            put_unless_equal(node, scoped_pool(&self.plan.name, pool)?).await?;
+            let spec = scoped_pool(&self.plan.name, pool)?;
+            node.tend_pool_before(&spec.name, &scoped_tending(&self.plan, &pool.name)?).await?;
+            put_unless_equal(node, spec).await?;
+        }
+        // When all are there, because one may delegate to another.
+        for pool in &self.plan.pools {
+            let name = pool_name(&self.plan.name, &pool.name)?;
+            node.tend_pool(&name, &scoped_tending(&self.plan, &pool.name)?).await?;
         }
         Ok(())
     }

@@ -16,6 +16,7 @@ use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt, future::BoxFuture};
 use serde_json::{Map, Value, json};
 use synod_domain::agent::{PoolSpec, RuntimeSpec};
+use synod_domain::assignment::Assignment;
 use synod_domain::id::{AgentId, RunId, TaskId};
 use synod_domain::spread::Recovery;
 use synod_domain::task::{Lane, Phase};
@@ -23,10 +24,12 @@ use synod_domain::task::{Lane, Phase};
 use crate::api::{self, Priority, TaskStatus};
 use crate::client::Client;
 use crate::fleet::{EntryPlan, ItemPlan, Plan, Target};
+use crate::http::native::shown::tending as shown;
+use crate::node::PoolTending;
 use crate::run::drive::{Readiness, readiness};
 use crate::run::entry::{Entry, Stage, key, payload};
 use crate::run::outcome::{AttemptOutcome, EntryOutcome, Outcome, TaskOutcome};
-use crate::run::scope::{marked, pool_name, scoped_pool};
+use crate::run::scope::{marked, pool_name, scoped_pool, scoped_tending};
 use crate::run::{Continued, Error, Progress};
 
 /// How many tasks are waited for at a time. More holds more connections open and learns of ends no earlier.
@@ -85,9 +88,17 @@ impl RemoteRun {
     /// # Errors
     /// When a pool cannot work on the nodes, or no node takes it.
     pub async fn set_up_pools(&self) -> Result<(), Error> {
-        for pool in &self.plan.pools {
+        let delegates = |pool: &&PoolSpec| {
+            let tending = self.plan.tending.get(&pool.name);
+            tending.is_some_and(|tending| matches!(tending.assignment, Assignment::Delegated { .. }))
+        };
+        // Those that delegate come once more when all are there, for one that they delegate to may come later.
+        let again = self.plan.pools.iter().filter(delegates).map(|pool| (pool, true));
+        for (pool, complete) in self.plan.pools.iter().map(|pool| (pool, !delegates(&pool))).chain(again) {
             let scoped = scoped_pool(&self.plan.name, pool)?;
-            match self.client.put_pool(&new_pool(&scoped)).await {
+            let mut wanted = new_pool(&scoped, &scoped_tending(&self.plan, &pool.name)?);
+            wanted.assignment = wanted.assignment.filter(|_| complete);
+            match self.client.put_pool(&wanted).await {
                 Ok(_) => {}
                 Err(crate::client::Error::Refused(problem)) if problem.status == 400 => {
                     return Err(Error::Pool { pool: pool.name.clone(), reason: problem.detail });
@@ -303,7 +314,7 @@ fn task_outcome(item: &ItemPlan, task: &api::Task) -> Result<TaskOutcome, Error>
     })
 }
 
-fn new_pool(spec: &PoolSpec) -> api::NewPool {
+fn new_pool(spec: &PoolSpec, tending: &PoolTending) -> api::NewPool {
     let runtime = match &spec.runtime {
         RuntimeSpec::Process(process) => api::PoolRuntime::Process(api::HostedSpec {
             command: process.command.clone(),
@@ -340,6 +351,10 @@ fn new_pool(spec: &PoolSpec) -> api::NewPool {
             backoff_ms: Some(millis(restart.backoff_initial)),
             backoff_max_ms: Some(millis(restart.backoff_max)),
         }),
+        autoscale: tending.autoscale.as_ref().map(shown::autoscale),
+        assignment: Some(shown::assignment(&tending.assignment)),
+        restart_after: tending.restart_after.as_ref().map(shown::restart_after),
+        rollout: tending.rolling.as_ref().map(shown::policy),
     }
 }
 

@@ -5,9 +5,12 @@
 //! agents offer: no fleet's agents ever get another fleet's work.
 
 use synod_domain::agent::PoolSpec;
+use synod_domain::assignment::Assignment;
 use synod_domain::capability::{Capabilities, Capability};
 use synod_domain::name::{NAME_BYTES_MAX, Name};
 
+use crate::fleet::Plan;
+use crate::node::PoolTending;
 use crate::run::Error;
 
 /// What the number of an agent adds to the name of its pool, at most.
@@ -33,6 +36,15 @@ pub(super) fn fleet_of(pool: &Name) -> Option<Name> {
 pub(super) fn scoped_pool(fleet: &Name, pool: &PoolSpec) -> Result<PoolSpec, Error> {
     let name = pool_name(fleet, &pool.name)?;
     Ok(PoolSpec { name, capabilities: marked(fleet, &pool.capabilities), ..pool.clone() })
+}
+
+/// Returns how a pool of a plan is to be tended, with the pools it names as the node knows them.
+pub(super) fn scoped_tending(plan: &Plan, pool: &Name) -> Result<PoolTending, Error> {
+    let mut tending = plan.tending.get(pool).cloned().unwrap_or_default();
+    if let Assignment::Delegated { to } = &mut tending.assignment {
+        *to = pool_name(&plan.name, to)?;
+    }
+    Ok(tending)
 }
 
 /// Adds the mark of a fleet to what its agents offer, or to what its work asks for.

@@ -71,6 +71,20 @@ async fn every_command_prints_one_envelope_of_its_kind_and_nothing_else() {
     assert_eq!(items(&pauses, "pause_list")[0]["reason"], "repairs");
     item(&served.json(&["mailbox", "resume", "--pool", "builders"]).await, "pause");
 
+    let made = served.json(&["resource", "put", "gpu", "--capacity", "2", "--about", "cards"]).await;
+    assert_eq!(
+        (&item(&made, "resource")["capacity"], &item(&made, "resource")["in_use"]),
+        (&2.into(), &0.into())
+    );
+    assert_eq!(items(&served.json(&["resource", "list"]).await, "resource_list")[0]["name"], "gpu");
+    let needs = ["task", "submit", "--type", "train", "--resource", "gpu=1", "--after", &task, "--dry-run"];
+    let dry = served.json(&needs).await;
+    assert_eq!(item(&dry, "new_task")["resources"]["gpu"], 1);
+    assert_eq!(item(&dry, "new_task")["after"][0], task.as_str());
+    assert_eq!(items(&served.json(&["resource", "show", "gpu"]).await, "resource_share_list").len(), 0);
+    assert_eq!(items(&served.json(&["resource", "line", "gpu"]).await, "resource_share_list").len(), 0);
+    item(&served.json(&["resource", "remove", "gpu"]).await, "resource");
+
     item(&served.json(&["task", "cancel", &task]).await, "cancelled");
     let dry = served.json(&["task", "cancel", "--type", "build", "--dry-run"]).await;
     assert_eq!(item(&dry, "bulk_dry_run")["done"], "would be cancelled: 1 task");
@@ -114,7 +128,13 @@ async fn a_dead_letter_is_redriven_retried_and_purged() {
         };
         let leased = client.claim(&claim, &client.new_key()).await.unwrap().tasks.remove(0);
         let reason = "no\u{1b}[31m luck".to_owned();
-        let fail = synod::api::Fail { attempt: leased.attempt, reason, retryable: true, usage: None };
+        let fail = synod::api::Fail {
+            attempt: leased.attempt,
+            reason,
+            retryable: true,
+            usage: None,
+            rate_limited_for_ms: None,
+        };
         client.fail(&leased.task.id, &fail).await.unwrap();
         leased.task.id
     };

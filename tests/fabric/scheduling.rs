@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use synod::fabric::{AgentConfig, Fabric, Priority, TaskStatus};
+use synod::node::domain::command::Command;
 use synod::node::domain::id::{AgentId, TaskId};
+use synod::node::domain::resource::ResourceCommand;
 use synod::node::domain::retry::RetryPolicy;
 use synod::node::domain::task::Usage;
 
@@ -170,5 +172,34 @@ async fn work_of_another_workspace_cannot_be_depended_on() {
     assert_eq!(refused.refusal().unwrap().code(), "prerequisite_unknown");
     held.release(1);
     result(&fabric, ours).await;
+    fabric.node().stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_needs_a_resource_waits_until_all_of_it_is_there() {
+    let folder = folder();
+    let fabric = fabric(&folder).await;
+    let put = ResourceCommand::Put { name: "gpu".parse().unwrap(), capacity: 2, about: "cards".into() };
+    fabric.node().propose(Command::Resource(put)).await.unwrap();
+    let held = Held::new();
+    let agent = fabric.spawn(held.agent("trainer")).await.unwrap().id;
+    let large = fabric.schedule(agent, "train", &"large").resources([("gpu", 2)]).await.unwrap();
+    held.begun(1).await;
+    let small = fabric.schedule(agent, "train", &"small").resources([("gpu", 1)]).await.unwrap();
+    let needless = fabric.schedule(agent, "train", &"needless").await.unwrap();
+    held.begun(2).await;
+    eventually("it is held back", || {
+        fabric
+            .node()
+            .read(|state| state.lacks_resource(small.id))
+            .map(|lacks| assert_eq!(lacks.as_str(), "gpu"))
+    })
+    .await;
+    held.release(3);
+    for task in [large.id, needless.id, small.id] {
+        result(&fabric, task).await;
+    }
+    let refused = fabric.schedule(agent, "train", &1).resources([("gpu", 3)]).await.unwrap_err().to_string();
+    assert!(refused.contains("there are 2"), "{refused}");
     fabric.node().stop().await;
 }

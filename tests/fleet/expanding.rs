@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use synod::fleet::{Error, Fleet, Inputs, Plan, TASKS_MAX, Target};
 use synod_domain::agent::RuntimeSpec;
+use synod_domain::assignment::Assignment;
 use synod_domain::task::Lane;
 
 fn full() -> Fleet {
@@ -47,6 +48,17 @@ fn every_field_reaches_the_plan() {
     assert_eq!(process.env.get("DEPTH").map(String::as_str), Some("9"));
     assert_eq!((shell.min, shell.max, shell.concurrency), (1, 4, 2));
     assert_eq!(shell.restart.backoff_initial, Duration::from_millis(50));
+
+    let tending = plan.tending.get(&shell.name).expect("it looks after itself");
+    let rule = tending.autoscale.as_ref().expect("a rule");
+    assert_eq!((rule.waiting_per_agent, rule.step_up, rule.step_down), (2, 3, 2));
+    assert_eq!((rule.age, rule.cooldown), (Some(Duration::from_secs(60)), Duration::from_secs(5)));
+    assert_eq!(tending.assignment, Assignment::Delegated { to: rusty.name.clone() });
+    assert_eq!(tending.restart_after.as_ref().and_then(|after| after.tasks), Some(500));
+    let rolling = tending.rolling.as_ref().expect("a policy");
+    let canary = rolling.canary.as_ref().expect("a canary");
+    assert_eq!((rolling.batch, canary.agents, canary.tasks_min, canary.excess_percent), (2, 1, 9, 5));
+    assert!(!plan.tending.contains_key(&rusty.name));
 
     let each = plan.entry("each").expect("each");
     assert!(matches!(&each.target, Target::Capabilities(demand) if demand.len() == 1));

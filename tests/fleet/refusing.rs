@@ -47,6 +47,9 @@ const TABLE: &[(&str, &str, &str, &str)] = &[
     ("empty_command.yaml", "4:5", "`command` is empty", "name the program first"),
     ("sizes.yaml", "5:11", "`size` is 0; it must be from 1 to 10000", "from 1 to 10000"),
     ("sizes.yaml", "8:10", "`min` is 4, which is more than `max`, 2", "make `min` smaller"),
+    ("tending.yaml", "5:34", "there is no pool `wrk` to delegate to", "name a pool of this file"),
+    ("tending.yaml", "6:5", "`restart_after` names neither `age` nor `tasks`", "{age: 24h}"),
+    ("tending.yaml", "7:22", "`batch` is 0; it must be from 1 to 1000", "from 1 to 1000"),
     ("sizes.yaml", "12:18", "`concurrency` is 20000", "from 1 to 10000"),
     (
         "missing_lines_file.yaml",

@@ -90,7 +90,7 @@ async fn started(data: &Path, agents: u32) -> (Node, Vec<AgentId>) {
             let agents = state.agents_of(&pool).filter(|agent| agent.status() == AgentStatus::Ready);
             agents.map(|agent| agent.spec.id).collect()
         });
-        (ready.len() == agents as usize).then_some(ready)
+        (u32::try_from(ready.len()) == Ok(agents)).then_some(ready)
     });
     let ready = ready.await;
     (node, ready)

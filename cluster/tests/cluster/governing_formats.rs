@@ -19,6 +19,7 @@ use synod_domain::fabric::{Bounds, FabricCommand, FabricRow, Profile};
 use synod_domain::id::{AgentId, RunId, TaskId};
 use synod_domain::name::Name;
 use synod_domain::parking::{ParkedOn, Parking};
+use synod_domain::resource::{Resource, ResourceCommand, ResourceRow, Wait};
 use synod_domain::row::Row;
 use synod_domain::task::{TaskStatus, Usage};
 use synod_domain::terms::{Estimate, OverBudget, Terms};
@@ -26,7 +27,7 @@ use synod_domain::time::Timestamp;
 use synod_storage::{decode, encode};
 
 /// Returns a record's bytes as hexadecimal digits, behind the version and the checksum, after reading them back.
-fn body_of<T>(value: &T) -> String
+pub(super) fn body_of<T>(value: &T) -> String
 where
     T: std::fmt::Debug + PartialEq + serde::Serialize + serde::de::DeserializeOwned,
 {
@@ -193,4 +194,20 @@ fn budget_spec() -> BudgetSpec {
         warn_percent: 80,
         note: Some("n".into()),
     }
+}
+
+#[test]
+fn resources_keep_their_bytes() {
+    let gpu = Name::new("gpu").unwrap();
+    let at = Timestamp::from_millis(3);
+    let resource = Resource { name: gpu.clone(), capacity: 4, about: "a".into(), created_at: at };
+    assert_eq!(
+        body_of(&Row::Resource(ResourceRow::Resource(resource))),
+        "1f0003677075".to_owned() + "04016103"
+    );
+    let wait = Wait { since: at, turn: Timestamp::from_millis(5), sequence: 6 };
+    assert_eq!(body_of(&Row::Resource(ResourceRow::Wait(TaskId::from_raw(7), wait))), "1f0107030506");
+    let put = ResourceCommand::Put { name: gpu.clone(), capacity: 4, about: "a".into() };
+    assert_eq!(body_of(&Command::Resource(put)), "3f000367707504".to_owned() + "0161");
+    assert_eq!(body_of(&Command::Resource(ResourceCommand::Remove { name: gpu })), "3f0103677075");
 }

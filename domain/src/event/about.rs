@@ -305,6 +305,7 @@ impl Event {
             | Self::NodeDraining { reason, .. }
             | Self::NodeRemoved { reason, .. }
             | Self::TaskRefusedThere { reason, .. } => reason.len(),
+            Self::Governed { detail, .. } => detail.len(),
             Self::TaskEnded { reason, .. } => reason.as_deref().map_or(0, str::len),
             Self::TaskProgressed { progress, .. } => progress.message.as_deref().map_or(0, str::len),
             Self::TaskSubmitted { .. }
@@ -330,8 +331,7 @@ impl Event {
             | Self::TaskKept { .. }
             | Self::TaskOffered { .. }
             | Self::TaskForwarded { .. }
-            | Self::TaskParked { .. }
-            | Self::Governed { .. } => 0,
+            | Self::TaskParked { .. } => 0,
         }
     }
 

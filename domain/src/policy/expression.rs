@@ -293,7 +293,7 @@ mod tests {
             format!("{}true", "false?true:".repeat(OPERATORS_MAX)),
             format!("a{} == 1", ".a".repeat(DOTS_MAX)),
             format!("true{}", "&&true".repeat(160)),
-            "((((1+1+1)+1+1+1)+1+1+1)+1+1+1)+1+1+1 == 16".to_owned(),
+            "((((1+1+1)+1+1+1)+1+1+1)+1+1+1)+1+1+1 == 15".to_owned(),
             "1+1+1+(1+1+1+(1+1+1+(1+1+1+(1)))) == 13".to_owned(),
             "[1].exists(a, [1].exists(b, (a == b)))".to_owned(),
         ];

@@ -12,6 +12,7 @@
 //!
 //! What becomes of a decision (a refusal, a violation, an approval that is waited for) is in [`crate::state`].
 
+pub mod command;
 pub mod condition;
 pub mod effect;
 pub mod expression;
@@ -27,6 +28,7 @@ pub mod verdict;
 #[cfg(test)]
 mod laws;
 
+pub use command::{Ask, PolicyCommand, Ruled};
 pub use condition::{Comparison, Condition, Test};
 pub use effect::{ApprovalDemand, Effect};
 pub use expression::{Expression, ExpressionError};

@@ -74,7 +74,7 @@ pub struct Policy {
 pub struct Defaults {
     /// For `tool.*`: whether it is allowed.
     pub tools: bool,
-    /// For `task.*`.
+    /// For `task.*`, but for `task.dispatch`: what was accepted is given out unless a rule says otherwise.
     pub tasks: bool,
     /// For everything else.
     pub others: bool,
@@ -90,6 +90,10 @@ impl Default for Defaults {
 impl Defaults {
     /// Tells whether an action is allowed that no rule matches.
     pub fn allow(&self, action: &str) -> bool {
+        if action == super::set::DISPATCH {
+            // What was taken in is given out unless a rule says otherwise.
+            return true;
+        }
         match action.split('.').next() {
             Some("tool") => self.tools,
             Some("task") => self.tasks,

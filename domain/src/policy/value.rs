@@ -38,7 +38,7 @@ pub type Attributes = BTreeMap<Arc<str>, Value>;
 
 impl Value {
     /// Returns how many bytes it takes, about.
-    fn weight(&self) -> usize {
+    pub fn weight(&self) -> usize {
         match self {
             Self::Text(text) => text.len(),
             Self::Whole(_) | Self::Number(_) => 8,

@@ -32,14 +32,14 @@ impl State {
             self.leave_pool(step, known);
             self.leave_name(known);
         }
-        let agent = match known {
+        let agent = match &known {
             Some(known) => Agent {
                 spec: spec.clone(),
                 standing: Standing::Starting,
                 reason: "registered again".into(),
                 since: step.now,
                 restarts: known.restarts + 1,
-                ..Agent::clone(&known)
+                ..Agent::clone(known)
             },
             None => Agent {
                 spec: spec.clone(),
@@ -60,6 +60,7 @@ impl State {
             self.pool_agents.entry(pool.clone()).or_default().insert(id);
         }
         self.names_of(&spec.host).insert(spec.name.clone(), id);
+        self.begin_life(step, known.as_deref(), &agent);
         self.agents.insert(id, Arc::new(agent));
         self.changes.touch(RowKey::Agent(id));
         step.events.push(Event::AgentRegistered {
@@ -224,6 +225,7 @@ impl State {
         for task in self.groups.of_agent(id) {
             self.stop(step, task, Outcome::Cancelled { reason: reason.clone() });
         }
+        self.end_life(&agent);
         self.leave_pool(step, &agent);
         self.leave_name(&agent);
         self.forget_pauses(step, &MailboxId::Agent(id));

@@ -17,6 +17,7 @@ impl Applied {
             Reply::Ended { phase } => Self::Ended(*phase),
             Reply::WillRetry { until } => Self::WillRetry(*until),
             Reply::Admitted { number } => Self::Admitted(*number),
+            Reply::Ruled(ruled) => Self::Ruled(ruled.clone()),
         }
     }
 }
@@ -52,6 +53,7 @@ impl State {
             Applied::Ended(phase) => Reply::Ended { phase },
             Applied::WillRetry(until) => Reply::WillRetry { until },
             Applied::Admitted(number) => Reply::Admitted { number },
+            Applied::Ruled(ruled) => Reply::Ruled(ruled),
         }
     }
 }

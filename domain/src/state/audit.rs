@@ -15,18 +15,23 @@ use crate::audit::{
     Actor, ActorKind, AuditCommand, AuditHead, AuditKeep, AuditMark, AuditRecord, AuditVerdict, Audited,
     Hash, MARK_RECORDS, digest_of,
 };
+use crate::breaker::BreakerCommand;
 use crate::budget::command::BudgetCommand;
 use crate::budget::row::BudgetKey;
 use crate::command::Command;
 use crate::fabric::{FabricCommand, FabricKey};
 use crate::hook::HookCommand;
-use crate::id::{RequestId, TaskId};
+use crate::id::{ApprovalId, RequestId, TaskId, ViolationId};
+use crate::limit_set::LimitSetCommand;
 use crate::name::Name;
+use crate::policy::PolicyCommand;
 use crate::refusal::Refusal;
 use crate::reply::{Answer, Reply};
+use crate::resource::{ResourceCommand, ResourceKey};
 use crate::row::{Row, RowKey};
 use crate::state::{State, Step};
 use crate::task::TaskSpec;
+use crate::tending::{PoolCommand, TendingKey};
 
 /// The ends of the chain and the marks on it.
 #[derive(Debug, Clone, Default)]
@@ -253,6 +258,11 @@ impl State {
                 bare("fabric.bounds", "fabric", Touched::Row(RowKey::Fabric(FabricKey::Bounds)))
             }
             Command::Fabric(FabricCommand::PutPool { spec, .. }) => pool("pool.put", &spec.name),
+            Command::Pool(PoolCommand::RegisterAgent { spec, .. }) => agent("agent.register", spec.id),
+            Command::Pool(command) => {
+                let (action, pool, key) = of_pool(command)?;
+                row(action, ("pool", pool.to_string()), RowKey::Tending(key))
+            }
             Command::Budget(command) => {
                 let (action, name) = match command {
                     BudgetCommand::Put { spec } => ("budget.put", &spec.name),
@@ -283,6 +293,30 @@ impl State {
                     | HookCommand::Fail { .. } => return None,
                 };
                 row(action, ("hook", id.to_string()), RowKey::Hook(id))
+            }
+            Command::Breaker(command) => {
+                let (action, of) = match command {
+                    BreakerCommand::Put { spec } => ("breaker.put", &spec.of),
+                    BreakerCommand::Remove { of } => ("breaker.remove", of),
+                    BreakerCommand::Reset { of } => ("breaker.reset", of),
+                    BreakerCommand::Trip { of, .. } => ("breaker.trip", of),
+                };
+                row(action, ("breaker", of.path()), RowKey::Breaker(of.clone()))
+            }
+            Command::LimitSet(command) => {
+                let (action, set) = match command {
+                    LimitSetCommand::Put { spec } => ("limit.put", &spec.name),
+                    LimitSetCommand::Remove { set } => ("limit.remove", set),
+                };
+                row(action, ("limit", set.to_string()), RowKey::LimitSet(set.clone()))
+            }
+            Command::Resource(command) => {
+                let (action, name) = match command {
+                    ResourceCommand::Put { name, .. } => ("resource.put", name),
+                    ResourceCommand::Remove { name } => ("resource.remove", name),
+                };
+                let key = RowKey::Resource(ResourceKey::Resource(name.clone()));
+                row(action, ("resource", name.to_string()), key)
             }
             Command::Submit { spec }
             | Command::SubmitWith { spec, .. }
@@ -323,6 +357,61 @@ impl State {
             Command::LoseRegion { region: name, .. } => region("region.lose", name),
             Command::ShareRing { .. } => bare("region.ring", "ring", Touched::Row(RowKey::Federation)),
             Command::Audit(AuditCommand::Keep(_)) => bare("audit.keep", "audit", Touched::Keep),
+            Command::Policy(command) => {
+                let policy = |action, name: &Name| {
+                    row(action, ("policy", name.to_string()), RowKey::Policy(name.clone()))
+                };
+                let violation = |action, id: ViolationId| {
+                    row(action, ("violation", id.to_string()), RowKey::Violation(id))
+                };
+                let approval =
+                    |action, id: ApprovalId| row(action, ("approval", id.to_string()), RowKey::Approval(id));
+                match command {
+                    PolicyCommand::Put { spec } => policy("policy.put", &spec.name),
+                    PolicyCommand::Enable { policy: name, .. } => policy("policy.toggle", name),
+                    PolicyCommand::Remove { policy: name } => policy("policy.remove", name),
+                    PolicyCommand::SetDefaults { .. } => {
+                        bare("policy.defaults", "policy", Touched::Row(RowKey::PolicyDefaults))
+                    }
+                    PolicyCommand::Ask { id, .. } => approval("policy.ask", *id),
+                    PolicyCommand::Note { id, .. } => violation("policy.deny", *id),
+                    PolicyCommand::Settle { violation: id, .. } => violation("violation.settle", *id),
+                    PolicyCommand::Vote { approval: id, approve: true, .. } => {
+                        approval("approval.approve", *id)
+                    }
+                    PolicyCommand::Vote { approval: id, approve: false, .. } => {
+                        approval("approval.deny", *id)
+                    }
+                }
+            }
         })
     }
+}
+
+/// Returns what a change of how a pool is tended is called, which pool it is about, and the row that it changes.
+fn of_pool(command: &PoolCommand) -> Option<(&'static str, &Name, TendingKey)> {
+    let versions = |action, pool: &Name| (action, TendingKey::Versions(pool.clone()));
+    let (pool, (action, key)) = match command {
+        PoolCommand::SetAutoscale { pool, .. } => {
+            (pool, ("pool.autoscale", TendingKey::Autoscaling(pool.clone())))
+        }
+        PoolCommand::Autoscale { pool, .. } => {
+            (pool, ("pool.scale_by_rule", TendingKey::Autoscaling(pool.clone())))
+        }
+        PoolCommand::SetRestartAfter { pool, .. } => {
+            (pool, ("pool.restart_after", TendingKey::RestartAfter(pool.clone())))
+        }
+        PoolCommand::SetAssignment { pool, .. } => {
+            (pool, ("pool.assignment", TendingKey::Assignment(pool.clone())))
+        }
+        PoolCommand::SetRolling { pool, .. } => (pool, ("pool.rolling", TendingKey::Rolling(pool.clone()))),
+        PoolCommand::RenewAgents { pool, .. } => (pool, versions("pool.renew_agents", pool)),
+        PoolCommand::BeginRollout { pool, .. } => (pool, versions("rollout.begin", pool)),
+        PoolCommand::MoveRollout { pool, .. } => (pool, versions("rollout.move", pool)),
+        PoolCommand::PauseRollout { pool, .. } => (pool, versions("rollout.pause", pool)),
+        PoolCommand::ResumeRollout { pool } => (pool, versions("rollout.resume", pool)),
+        PoolCommand::AbortRollout { pool, .. } => (pool, versions("rollout.abort", pool)),
+        PoolCommand::RegisterAgent { .. } => return None,
+    };
+    Some((action, pool, key))
 }

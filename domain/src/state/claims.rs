@@ -40,7 +40,12 @@ impl State {
             self.age(step, source);
         }
         let mut assignments = Vec::new();
+        let pool = claimant.spec.pool.as_ref();
         for _ in 0..max.min(claimant.free()) {
+            // Each probe that is given out leaves less.
+            if self.left_by_breaker(pool) == Some(0) {
+                break;
+            }
             let Some(task) = self.take_next(step, &claimant, &sources, offered) else { break };
             assignments.push(self.grant(step, task, &claimant, start));
         }
@@ -108,7 +113,13 @@ impl State {
             let gate = self.tasks.get(&next).map_or(Gate::Open, |task| self.gate(step, task, claimant));
             match gate {
                 Gate::Open => return self.take_from(source, offered),
-                Gate::Shut(on) => self.park(step, next, on),
+                Gate::Shut(on) => {
+                    if let Some(task) = self.tasks.get(&next).cloned() {
+                        self.request_on_dispatch(step, &task, claimant, &on);
+                    }
+                    self.park(step, next, on.clone());
+                    self.passed_over(step, next, &on);
+                }
                 Gate::End(outcome) => self.stop(step, next, outcome),
                 Gate::NotThisClaimant(budget) => {
                     self.withhold(&budget);
@@ -229,10 +240,10 @@ impl State {
         mailboxes.any(|mailbox| mailbox.best(offered, paused).is_some())
     }
 
-    /// Returns the mailboxes that give something to an agent, nearest first; none while its pool is paused or a budget
-    /// withholds.
+    /// Returns the mailboxes that give something to an agent, nearest first; none while its pool is paused, the breaker
+    /// of its pool lets nothing through, or a budget withholds.
     fn giving(&self, claimant: &Agent) -> Vec<MailboxId> {
-        if self.pauses.of_pool(claimant.spec.pool.as_ref()).is_some() || !self.may_spend(claimant) {
+        if !self.may_give(claimant) {
             return Vec::new();
         }
         let mut sources = sources(claimant);

@@ -195,6 +195,9 @@ impl State {
             }
             self.changes.touch(RowKey::Agent(agent));
         }
+        if completed + failed > 0 {
+            self.note_attempt(agent, failed > 0);
+        }
         self.count(|totals| totals.worked = totals.worked.saturating_add(worked));
         Some(agent)
     }

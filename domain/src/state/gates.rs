@@ -17,6 +17,7 @@ use crate::agent::Agent;
 use crate::id::{AgentId, TaskId};
 use crate::name::Name;
 use crate::parking::{ParkedOn, Parking};
+use crate::state::policies::{OFFERED_AGAIN, OFFERED_AT_ONCE};
 use crate::state::wakes::Wake;
 use crate::state::{State, Step};
 use crate::task::{AttemptEnd, Outcome, Task, Usage};
@@ -56,12 +57,24 @@ impl State {
     /// Asks everything that governs whether the next task may go to a claimant.
     pub(super) fn gate(&self, step: &Step, task: &Task, claimant: &Agent) -> Gate {
         // Each gate returns early unless it is open.
-        if let Some(on) = self.held_by_another(task.spec.id) {
+        let shut = self
+            .held_by_another(task.spec.id)
+            .or_else(|| self.breaker_gate(task))
+            .or_else(|| self.limit_gate(task));
+        if let Some(on) = shut {
             return Gate::Shut(on);
+        }
+        match self.policy_gate(task, claimant) {
+            Gate::Open => {}
+            shut => return shut,
         }
         match self.budget_gate(step, task, claimant) {
             Gate::Open => {}
             shut => return shut,
+        }
+        // The last of all: what is set aside for a task is there for it when nothing else holds it back.
+        if let Some(on) = self.held_by_resources(task) {
+            return Gate::Shut(on);
         }
         Gate::Open
     }
@@ -69,35 +82,49 @@ impl State {
     /// Tells everything that governs that a task was given out.
     pub(super) fn granted(&mut self, step: &mut Step, task: &Arc<Task>) {
         self.reserve_budgets(step, task);
+        self.breaker_granted(step, task);
+        self.limit_granted(step, task);
+        self.take_resources(task.spec.id);
     }
 
     /// Tells everything that governs that an attempt is over, before its lease is taken away.
     pub(super) fn attempt_closed(&mut self, step: &mut Step, closed: &Closed<'_>) {
         self.settle_budgets(step, closed);
+        self.breaker_closed(step, closed);
+        self.limit_closed(step, closed);
+        self.give_resources_back(step, closed.task.spec.id);
     }
 
     /// Tells everything that governs that a task has ended.
     pub(super) fn task_over(&mut self, step: &mut Step, task: &Task) {
         self.note_over(step, task);
+        self.breaker_passed(step, task);
+        self.limit_over(step, task);
+        self.leave_resources(step, task.spec.id);
+        self.withdraw_approvals(step, task.spec.id);
     }
 
     /// Tells everything that governs that a task was accepted; it is not in its mailbox yet. What is returned holds it
     /// back from the start.
-    pub(super) fn submitted(&mut self, _step: &mut Step, task: &Task) -> Option<ParkedOn> {
-        self.held_by_another(task.spec.id)
+    pub(super) fn submitted(&mut self, step: &mut Step, task: &Task) -> Option<ParkedOn> {
+        let limit = self.limit_submitted(task);
+        // Approvals are asked for once, here; what else holds a task back is asked again by its gate.
+        self.policies_on_submit(step, task).or_else(|| self.held_by_another(task.spec.id)).or(limit)
     }
 
     /// Returns when something that holds tasks back is looked at by itself; `None` when an event wakes it.
     pub(super) fn opens_at(&self, on: &ParkedOn) -> Option<Timestamp> {
         match on {
-            ParkedOn::Task(_)
-            | ParkedOn::Approval(_)
-            | ParkedOn::Breaker(_)
-            | ParkedOn::Limit { .. }
-            | ParkedOn::Resource(_)
-            | ParkedOn::Quota(_) => None,
+            ParkedOn::Task(_) | ParkedOn::Approval(_) | ParkedOn::Resource(_) | ParkedOn::Quota(_) => None,
             ParkedOn::Budget(budget) => self.budget_opens_at(budget),
             ParkedOn::Account(account) => self.account_opens_at(account),
+            ParkedOn::Breaker(of) => self.breaker_opens_at(of),
+            ParkedOn::Limit { set, key } => self.limit_opens_at(set, key),
+            // The next whole second: it follows from the time of the log alone.
+            ParkedOn::Policy(_) => {
+                let every = u64::try_from(OFFERED_AGAIN.as_millis()).unwrap_or(u64::MAX);
+                Some(Timestamp::from_millis((self.meta.now.as_millis() / every + 1).saturating_mul(every)))
+            }
         }
     }
 
@@ -105,9 +132,21 @@ impl State {
     pub(super) fn wake(&mut self, step: &mut Step, what: &Wake) {
         match what {
             Wake::Parked(on) => self.look_at_parked(step, on),
+            Wake::Resources(task) => self.wait_is_over(step, *task),
             Wake::Hook(hook) => self.look_at_hook(step, *hook),
             Wake::Budget(what) => self.wake_budget(step, what),
+            Wake::Breaker(of) => self.breaker_elapsed(step, of),
+            Wake::Approvals => self.expire_approvals(step),
         }
+    }
+
+    /// Tells those for whom a task was about to go that something else holds it back: others may go in its place.
+    pub(super) fn passed_over(&mut self, step: &mut Step, task: TaskId, on: &ParkedOn) {
+        let Some(task) = self.tasks.get(&task).cloned() else { return };
+        if !matches!(on, ParkedOn::Breaker(_)) {
+            self.breaker_passed(step, &task);
+        }
+        self.limit_passed(step, &task, on);
     }
 
     /// Lets go what may go, of what something holds back.
@@ -117,6 +156,12 @@ impl State {
             && self.budget(budget).is_some()
         {
             return self.review_budget(step, budget, true);
+        }
+        if let ParkedOn::Breaker(of) = on {
+            return self.look_behind_breaker(step, of);
+        }
+        if let ParkedOn::Limit { set, key } = on {
+            return self.look_behind_limit(step, set, key);
         }
         let room = self.room_for(on);
         self.let_go(step, on, room);
@@ -129,10 +174,10 @@ impl State {
             | ParkedOn::Approval(_)
             | ParkedOn::Budget(_)
             | ParkedOn::Account(_)
-            | ParkedOn::Breaker(_)
-            | ParkedOn::Limit { .. }
             | ParkedOn::Resource(_)
             | ParkedOn::Quota(_) => usize::MAX,
+            ParkedOn::Breaker(_) | ParkedOn::Limit { .. } => 0,
+            ParkedOn::Policy(_) => OFFERED_AT_ONCE,
         }
     }
 
@@ -144,15 +189,29 @@ impl State {
             let hint = format!("{short}; raise the budget, or wait until something comes free").into();
             return Why::HeldBack { on: parking.on.clone(), since: parking.at, until: short.turns_at, hint };
         }
+        let lacking;
         let hint = match &parking.on {
+            ParkedOn::Breaker(of) => return self.why_of_breaker(of, parking.at),
+            ParkedOn::Limit { set, key } => return self.why_of_limit(set, key, parking),
             ParkedOn::Task(_) => "it completes first; wait, or cancel one of them",
-            ParkedOn::Approval(_) => "somebody has to approve it",
+            ParkedOn::Approval(approval) => {
+                return Why::HeldBack {
+                    on: parking.on.clone(),
+                    since: parking.at,
+                    until: self.approval_ends(approval),
+                    hint: self.approval_hint(approval),
+                };
+            }
             ParkedOn::Budget(_) => "nothing is left for it; raise the budget, or wait until its window turns",
             ParkedOn::Account(_) => "its provider takes nothing for a while; wait",
-            ParkedOn::Breaker(_) => "too many attempts failed; mend the cause, then reset it, or wait",
-            ParkedOn::Limit { .. } => "as much is in hand as it allows; wait, or raise the limit",
-            ParkedOn::Resource(_) => "others have it; wait, or add to its capacity",
+            ParkedOn::Resource(name) => {
+                lacking = self.why_lacking(task, name);
+                &lacking
+            }
             ParkedOn::Quota(_) => "as much is in hand as it allows; wait, or raise the quota",
+            ParkedOn::Policy(_) => {
+                "no agent that had its turn may have it; start one that may, or change the policy"
+            }
         };
         Why::HeldBack {
             on: parking.on.clone(),

@@ -116,7 +116,8 @@ impl State {
         let fits = self
             .check_mailbox(&spec.mailbox)
             .and_then(|()| self.check_open(&spec.mailbox))
-            .and_then(|()| self.check_depth(&spec.mailbox));
+            .and_then(|()| self.check_depth(&spec.mailbox))
+            .and_then(|()| self.check_policies(&spec, step.now));
         match fits {
             Err(refusal) if refusal.is_temporary() => Err(refusal),
             Err(refusal) => self.note_refused(step, id, &mut forwarding, here, &refusal.to_string()),
@@ -127,8 +128,12 @@ impl State {
                 let task = Task { status: TaskStatus::Waiting { since: step.now }, ..Task::clone(&task) };
                 let workspace = spec.workspace.clone();
                 step.events.push(Event::TaskReady { task: id, workspace, mailbox: spec.mailbox.clone() });
+                let held_back = self.policies_on_submit(step, &task);
                 self.put_in(step, task);
                 self.changes.task_changed(id);
+                if let Some(on) = held_back {
+                    self.park(step, id, on);
+                }
                 Ok(Reply::Done)
             }
         }

@@ -11,8 +11,11 @@
 mod after;
 mod agents;
 mod answers;
+mod approvals;
 mod arriving;
+mod assigning;
 mod audit;
+mod breakers;
 mod budgets;
 mod changes;
 mod claims;
@@ -29,21 +32,28 @@ mod kept;
 mod keyring;
 mod keys;
 mod letters;
+mod limit_sets;
 mod limits;
+mod lives;
 mod nodes;
 mod parking;
 mod passages;
 mod pauses;
 mod persist;
+mod policies;
 mod pools;
+mod resources;
 mod retiring;
+mod rollouts;
 mod runs;
 mod shares;
 mod submit;
+mod tending;
 mod timers;
 mod tokens;
 mod totals;
 mod view;
+mod violations;
 mod wakes;
 mod why;
 mod window;
@@ -119,11 +129,18 @@ pub struct State {
     terms: BTreeMap<TaskId, Arc<Terms>>,
     after: after::After,
     fabric: fabric::Fabric,
+    resources: resources::Resources,
+    policies: policies::Policies,
+    approvals: approvals::Approvals,
+    violations: violations::Violations,
     parked: parking::Parked,
     budgets: budgets::Budgets,
     wakes: wakes::Wakes,
     hooks: hooks::Hooks,
+    breakers: breakers::Breakers,
+    limit_sets: limit_sets::LimitSets,
     trail: audit::Trail,
+    tending: tending::Tending,
     changes: changes::ChangeLog,
 }
 
@@ -257,6 +274,7 @@ impl State {
             }
             Command::SeeRegion { region, cluster } => self.see_region(step, region, cluster),
             Command::LoseRegion { region, reason } => self.remove_region(step, region, Some(reason)),
+            Command::Policy(command) => self.judge_policy(step, command),
             Command::SubmitWith { spec, terms } => self.submit_with(step, spec, terms),
             Command::Hook(command) => self.judge_hook(step, command),
             Command::SubmitAfter { spec, after, terms } => {
@@ -264,10 +282,14 @@ impl State {
             }
             Command::Fabric(command) => self.fabric_command(step, command),
             Command::Budget(command) => self.budget_command(step, command),
+            Command::Breaker(command) => self.breaker_command(step, command),
+            Command::LimitSet(command) => self.limit_set_command(step, command),
+            Command::Resource(command) => self.judge_resource(step, command),
             Command::By { .. } => {
                 Err(Refusal::Invalid { field: "command".to_owned(), why: "who asks is said once".to_owned() })
             }
             Command::Audit(command) => self.change_audit(command),
+            Command::Pool(command) => self.tend(step, command),
         }
     }
 }

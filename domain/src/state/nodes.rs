@@ -207,6 +207,7 @@ impl State {
                 agent.since = step.now;
             }
             self.changes.touch(RowKey::Agent(id));
+            self.forget_renewal(id);
             self.tell_standing(step, id);
         }
     }

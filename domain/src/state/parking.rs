@@ -5,10 +5,13 @@
 //! is given a look in vain.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
+use crate::capability::Capabilities;
 use crate::event::Event;
 use crate::id::TaskId;
+use crate::name::Name;
 use crate::parking::{ParkedOn, Parking};
 use crate::state::wakes::Wake;
 use crate::state::{State, Step, submit};
@@ -18,18 +21,30 @@ use crate::time::Timestamp;
 /// The place of a parked task among those that the same thing holds back.
 type Place = (Lane, Timestamp, u64, TaskId);
 
+/// Tasks that the same agents may take, and whose turn is of the same workspace. That one of them is let go helps those
+/// of another line little: nobody may be there to take it.
+pub(super) type Line = (MailboxId, Name, Capabilities);
+
+/// How many lines one look lets go of at most. More would let others wait for it.
+const LINES_AT_ONCE: usize = 64;
+
 /// The parked tasks.
 #[derive(Debug, Default)]
 pub(super) struct Parked {
     by_cause: BTreeMap<ParkedOn, BTreeSet<Place>>,
     by_mailbox: BTreeMap<MailboxId, u64>,
+    /// Of what lets go as room comes and goes; the others let go of all that they hold back.
+    by_line: BTreeMap<ParkedOn, BTreeMap<Line, BTreeSet<Place>>>,
 }
 
 impl Parked {
     pub(super) fn add(&mut self, task: &Task) {
-        if let Some(parking) = task.parking() {
-            self.by_cause.entry(parking.on.clone()).or_default().insert(place(task));
-            *self.by_mailbox.entry(task.spec.mailbox.clone()).or_default() += 1;
+        let Some(parking) = task.parking() else { return };
+        self.by_cause.entry(parking.on.clone()).or_default().insert(place(task));
+        *self.by_mailbox.entry(task.spec.mailbox.clone()).or_default() += 1;
+        if has_lines(&parking.on) {
+            let lines = self.by_line.entry(parking.on.clone()).or_default();
+            lines.entry(line(task)).or_default().insert(place(task));
         }
     }
 
@@ -46,6 +61,17 @@ impl Parked {
             if *count == 0 {
                 self.by_mailbox.remove(&task.spec.mailbox);
             }
+        }
+        let Some(lines) = self.by_line.get_mut(&parking.on) else { return };
+        let line = line(task);
+        if let Some(places) = lines.get_mut(&line) {
+            places.remove(&place(task));
+            if places.is_empty() {
+                lines.remove(&line);
+            }
+        }
+        if lines.is_empty() {
+            self.by_line.remove(&parking.on);
         }
     }
 
@@ -67,9 +93,52 @@ impl Parked {
         self.by_cause.get(on).into_iter().flatten().map(|(_, _, _, task)| *task)
     }
 
-    fn causes(&self) -> impl Iterator<Item = &ParkedOn> {
+    pub(super) fn causes(&self) -> impl Iterator<Item = &ParkedOn> {
         self.by_cause.keys()
     }
+
+    /// Returns the keys of a limit set that hold tasks back, from one on.
+    pub(super) fn keys_of_set(
+        &self,
+        set: &Name,
+        after: Option<&Arc<str>>,
+    ) -> impl Iterator<Item = &Arc<str>> {
+        let on = |key: Arc<str>| ParkedOn::Limit { set: set.clone(), key };
+        let begin =
+            after.map_or_else(|| Bound::Included(on("".into())), |after| Bound::Excluded(on(after.clone())));
+        self.by_cause.range((begin, Bound::Unbounded)).map_while(move |(on, _)| match on {
+            ParkedOn::Limit { set: other, key } if other == set => Some(key),
+            _ => None,
+        })
+    }
+
+    /// Returns the first tasks of the lines that come after one, `count` of each, and begins again behind the last.
+    fn heads(&self, on: &ParkedOn, after: Option<&Line>, count: usize) -> Vec<TaskId> {
+        let Some(lines) = self.by_line.get(on) else { return Vec::new() };
+        let behind = lines.range((after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded));
+        let before = lines.iter().take_while(|(line, _)| after.is_some_and(|after| *line <= after));
+        let lines = behind.chain(before).take(LINES_AT_ONCE);
+        lines.flat_map(|(_, places)| places.iter().take(count)).map(|(_, _, _, task)| *task).collect()
+    }
+}
+
+/// Tells whether something lets a few go at a time, for as long as there is room.
+const fn has_lines(on: &ParkedOn) -> bool {
+    match on {
+        ParkedOn::Breaker(_) | ParkedOn::Limit { .. } => true,
+        ParkedOn::Task(_)
+        | ParkedOn::Approval(_)
+        | ParkedOn::Budget(_)
+        | ParkedOn::Account(_)
+        | ParkedOn::Resource(_)
+        | ParkedOn::Quota(_)
+        | ParkedOn::Policy(_) => false,
+    }
+}
+
+pub(super) fn line(task: &Task) -> Line {
+    let spec = &task.spec;
+    (spec.mailbox.clone(), spec.workspace.clone(), spec.demand.clone())
 }
 
 fn place(task: &Task) -> Place {
@@ -96,6 +165,7 @@ impl State {
         self.parked.add(task);
         self.changes.task_changed(id);
         step.events.push(Event::TaskParked { task: id, workspace, on: word, what });
+        self.note_parked(step, id, &on);
         self.rearm(&on);
     }
 
@@ -113,6 +183,24 @@ impl State {
         for _ in 0..count {
             let Some(id) = self.parked.first(on) else { break };
             self.unpark(step, id);
+        }
+        self.rearm(on);
+    }
+
+    /// Lets the first tasks of each line go, `count` of each at most, beginning behind the line that room came from: so
+    /// all lines get their turn, and one whose agents are away holds none of the others up. Whoever comes too late for
+    /// the room is held back again when it is asked.
+    pub(super) fn let_heads_go(
+        &mut self,
+        step: &mut Step,
+        on: &ParkedOn,
+        after: Option<&Line>,
+        count: usize,
+    ) {
+        if count > 0 {
+            for id in self.parked.heads(on, after, count) {
+                self.unpark(step, id);
+            }
         }
         self.rearm(on);
     }

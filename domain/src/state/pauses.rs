@@ -96,6 +96,7 @@ impl State {
         self.pauses.insert(Pause { what: what.clone(), reason: reason.clone(), since });
         self.changes.touch(RowKey::Pause(what.clone()));
         step.events.push(Event::Paused { what: what.clone(), reason });
+        self.note_pause(step);
         Ok(Reply::Done)
     }
 
@@ -137,15 +138,21 @@ impl State {
     /// empty, and the next would as well.
     pub fn claimable(&self, mailbox: &MailboxId) -> Vec<WaitingWork> {
         let Some(found) = self.mailboxes.get(mailbox) else { return Vec::new() };
-        if self.pauses.of_mailbox(mailbox).is_some() {
+        if self.pauses.of_mailbox(mailbox).is_some() || self.is_behind_breaker(mailbox) {
             return Vec::new();
         }
         let demands = found.claimable(self.pauses.workspaces()).into_iter();
         demands.map(|(demand, count)| WaitingWork { demand, count }).collect()
     }
 
+    /// Tells whether nothing holds an agent back from all work: a pause of its pool, its pool's breaker, a budget.
+    pub(super) fn may_give(&self, agent: &Agent) -> bool {
+        let pool = agent.spec.pool.as_ref();
+        self.pauses.of_pool(pool).is_none() && self.left_by_breaker(pool) != Some(0) && self.may_spend(agent)
+    }
+
     /// Tells whether a claim for an agent may be given something now, if there is something for it.
     pub fn may_claim(&self, agent: &Agent) -> bool {
-        agent.takes_work() && self.pauses.of_pool(agent.spec.pool.as_ref()).is_none() && self.may_spend(agent)
+        agent.takes_work() && self.may_give(agent)
     }
 }

@@ -33,6 +33,9 @@ pub enum RestoreError {
     /// There are rows, but not the one that every state has.
     #[error("the row of counters is missing")]
     NoMeta,
+    /// Policies cannot be asked that were asked before.
+    #[error("the policies cannot be read: {0}")]
+    Policies(String),
 }
 
 impl State {
@@ -106,8 +109,16 @@ impl State {
         keys.extend(self.after.tasks().map(RowKey::After));
         keys.extend(self.fabric.keys());
         keys.extend(self.budgets.keys().map(RowKey::Budget));
+        keys.extend(self.breakers.iter().map(|breaker| RowKey::Breaker(breaker.spec.of.clone())));
+        keys.extend(self.limit_sets.row_keys());
+        keys.extend(self.resources.keys());
         keys.extend((self.trail.head != AuditHead::default()).then_some(RowKey::AuditHead));
         keys.extend(self.trail.marks.keys().copied().map(RowKey::AuditMark));
+        keys.extend(self.tending.keys());
+        keys.extend(self.policies.names().cloned().map(RowKey::Policy));
+        keys.extend(self.policies.defaults().map(|_| RowKey::PolicyDefaults));
+        keys.extend(self.approvals.ids().map(RowKey::Approval));
+        keys.extend(self.violations.ids().map(RowKey::Violation));
         keys.sort();
         keys.into_iter().filter_map(|key| Some((key.clone(), self.row(&key)?))).collect()
     }
@@ -144,13 +155,21 @@ impl State {
                 Verdict::Declined(declined) => Row::Declined(*task, declined),
             }),
             RowKey::Route(task) => Some(Row::Route(*task, self.routes.get(task)?.clone())),
+            RowKey::Policy(policy) => self.policies.get(policy).cloned().map(Row::Policy),
+            RowKey::PolicyDefaults => self.policies.defaults().map(Row::PolicyDefaults),
+            RowKey::Approval(approval) => self.approvals.get(*approval).cloned().map(Row::Approval),
+            RowKey::Violation(violation) => self.violations.get(*violation).cloned().map(Row::Violation),
             RowKey::Terms(task) => Some(Row::Terms(*task, self.terms.get(task)?.clone())),
             RowKey::Hook(hook) => self.hooks.get(*hook).cloned().map(Row::Hook),
             RowKey::After(task) => Some(Row::After(*task, self.after.get(*task)?.clone())),
             RowKey::Fabric(key) => self.fabric.row(key).map(Row::Fabric),
             RowKey::Budget(key) => self.budgets.row(key).map(Row::Budget),
+            RowKey::Breaker(of) => self.breakers.get(of).cloned().map(Row::Breaker),
+            RowKey::LimitSet(_) | RowKey::LimitKeys(_) | RowKey::LimitFlows(..) => self.limit_sets.row(key),
+            RowKey::Resource(key) => self.resources.row(key).map(Row::Resource),
             RowKey::AuditHead => Some(Row::AuditHead(self.trail.head)),
             RowKey::AuditMark(seq) => self.trail.marks.get(seq).copied().map(Row::AuditMark),
+            RowKey::Tending(key) => self.tending.row(key).map(Row::Tending),
             RowKey::History(_) | RowKey::Audit(_) => None,
         }
     }
@@ -217,6 +236,10 @@ impl State {
                 Row::Route(task, route) => {
                     state.routes.insert(task, route);
                 }
+                Row::Policy(policy) => state.policies.restore(policy),
+                Row::PolicyDefaults(defaults) => state.policies.restore_defaults(defaults),
+                Row::Approval(approval) => state.approvals.insert(approval),
+                Row::Violation(violation) => state.violations.insert(violation),
                 Row::Terms(task, terms) => {
                     state.terms.insert(task, terms);
                 }
@@ -224,11 +247,17 @@ impl State {
                 Row::After(task, left) => state.after.insert(task, left),
                 Row::Fabric(row) => state.fabric.restore(row),
                 Row::Budget(row) => state.budgets.restore(row),
+                Row::Breaker(breaker) => state.breakers.insert(breaker),
+                Row::LimitSet(set) => state.limit_sets.restore_set(set),
+                Row::LimitKeys(task, keys) => state.limit_sets.restore_keys(task, keys),
+                Row::LimitFlows(set, key, flows) => state.limit_sets.restore_flows(set, key, flows),
+                Row::Resource(row) => state.resources.restore(row),
                 Row::AuditHead(head) => state.trail.head = head,
                 Row::AuditMark(mark) => {
                     state.trail.marks.insert(mark.link.seq, mark);
                 }
                 Row::Audit(record) => return Err(RestoreError::Audited(record.seq)),
+                Row::Tending(row) => state.tending.restore(row),
             }
         }
         state.meta = match meta {
@@ -236,11 +265,16 @@ impl State {
             None if empty => Meta::default(),
             None => return Err(RestoreError::NoMeta),
         };
+        state.policies.rebuild().map_err(|error| RestoreError::Policies(error.to_string()))?;
+        state.set_approvals_wake();
         for (mailbox, turns) in turns {
             if let Some(mailbox) = state.mailboxes.get_mut(&mailbox) {
                 mailbox.set_turns(&turns);
             }
         }
+        state.rearm_breakers();
+        state.recount_limits();
+        state.restore_resources();
         state.rearm_all();
         state.rearm_hooks();
         state.rearm_budgets();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::agent::{CONCURRENCY_MAX, POOL_SIZE_MAX, POOLS_MAX, Pool, PoolSpec, RuntimeSpec};
+use crate::breaker::Guarded;
 use crate::event::Event;
 use crate::name::Name;
 use crate::refusal::{Bound, Refusal};
@@ -27,6 +28,12 @@ impl State {
         if spec.runtime != RuntimeSpec::External {
             self.check_fabric_size(&spec.name, u64::from(target))?;
         }
+        // Nothing is refused from here on.
+        let spec = &match known.cloned() {
+            Some(known) => self.roll_definition(step, &known, spec),
+            None => spec.clone(),
+        };
+        let known = self.pools.get(&spec.name);
         let created_at = known.map_or(step.now, |pool| pool.created_at);
         let (shares, standbys) =
             known.map(|pool| (pool.shares.clone(), pool.standbys.clone())).unwrap_or_default();
@@ -88,6 +95,8 @@ impl State {
     pub(super) fn forget_pool(&mut self, step: &mut Step, name: &Name) {
         let mailbox = MailboxId::Pool(name.clone());
         self.forget_pauses(step, &mailbox);
+        self.remove_breaker(step, &Guarded::Pool(name.clone()));
+        self.forget_tending(name);
         self.drop_pool(name);
         self.forget_profile(step, name);
         self.mailboxes.remove(&mailbox);
@@ -96,7 +105,7 @@ impl State {
     }
 }
 
-fn check_pool(spec: &PoolSpec) -> Result<(), Refusal> {
+pub(super) fn check_pool(spec: &PoolSpec) -> Result<(), Refusal> {
     let refuse = |field: &str, why: String| Err(Refusal::Invalid { field: field.to_owned(), why });
     if spec.max == 0 || spec.max > POOL_SIZE_MAX || spec.min > spec.max {
         return refuse("size", format!("min may not pass max, and max must be from 1 to {POOL_SIZE_MAX}"));

@@ -3,6 +3,7 @@
 //! Whatever may have been the last thing that an agent or a pool waited for notes it in the step; when the command
 //! is done, [`State::settle`] removes what has nothing left. So nothing is removed from under a rule at work.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::agent::{Agent, Host, Pool, Standing};
@@ -37,6 +38,8 @@ pub(super) enum Idle {
     },
     /// The fabric may have room for more agents.
     Room,
+    /// Something of these resources came back, or is not set aside any more.
+    Freed(BTreeSet<Name>),
 }
 
 impl State {
@@ -112,6 +115,7 @@ impl State {
                 Idle::Dependents { of, phase, reason } => {
                     self.settle_dependents(step, of, phase, reason.as_deref());
                 }
+                Idle::Freed(names) => self.settle_resources(step, &names),
                 Idle::Room => {
                     // However often it was noted, it is told once.
                     step.idle.retain(|idle| !matches!(idle, Idle::Room));

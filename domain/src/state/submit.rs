@@ -45,6 +45,7 @@ impl State {
         if let Some(answer) = self.earlier_submit(spec) {
             return answer;
         }
+        self.check_resources(terms)?;
         self.keep_terms(spec.id, terms.clone());
         let answer = self.submit_new(step, spec);
         if answer.is_err() {
@@ -70,9 +71,13 @@ impl State {
         self.check_mailbox(&spec.mailbox)?;
         self.check_open(&spec.mailbox)?;
         self.check_run(spec.run)?;
-        self.check_depth(&spec.mailbox)?;
+        let taken = self.assign(spec)?;
+        self.check_depth(&taken.mailbox)?;
         self.check_totals(spec)?;
-        self.accept(step, spec.clone(), TaskStatus::Waiting { since: step.now });
+        self.check_policies(spec, step.now)?;
+        // Whoever submits it again says what was asked for and not where it came to.
+        let digest = keys::digest(spec);
+        self.accept_as(step, taken, TaskStatus::Waiting { since: step.now }, digest);
         Ok(Reply::Submitted { task: spec.id, duplicate: false })
     }
 
@@ -163,6 +168,12 @@ impl State {
 
     /// Makes a task, in its mailbox or kept for another region.
     pub(super) fn accept(&mut self, step: &mut Step, spec: Arc<TaskSpec>, status: TaskStatus) {
+        let digest = keys::digest(&spec);
+        self.accept_as(step, spec, status, digest);
+    }
+
+    /// Makes a task whose content is known to its submitter by this digest.
+    fn accept_as(&mut self, step: &mut Step, spec: Arc<TaskSpec>, status: TaskStatus, digest: u64) {
         self.meta.sequence += 1;
         let task = Task {
             submitted_at: step.now,
@@ -180,7 +191,7 @@ impl State {
         };
         let spec = &task.spec;
         if let Some(key) = &spec.idempotency_key {
-            let usage = KeyUse { task: spec.id, digest: keys::digest(spec), at: step.now, run: spec.run };
+            let usage = KeyUse { task: spec.id, digest, at: step.now, run: spec.run };
             self.keys.insert(spec.workspace.clone(), key.clone(), usage);
             self.changes.touch(RowKey::Key(spec.workspace.clone(), key.clone()));
         }
@@ -251,7 +262,7 @@ impl State {
         if matches!(task.status, TaskStatus::Waiting { .. }) {
             self.dequeue(&task);
         }
-        // A parked one keeps its place among others: that goes by its lane and its sequence.
+        // A parked one keeps its place, in the line of its new mailbox.
         self.parked.remove(&task);
         self.groups.remove(&task);
         self.counts.remove(&task);
@@ -295,6 +306,7 @@ impl State {
         self.tasks.insert(task, Arc::new(changed));
         self.changes.task_changed(task);
         step.events.push(Event::TaskRose { task, workspace, lane });
+        self.turn_in_lane(step, task);
         Ok(Reply::Done)
     }
 

@@ -83,6 +83,7 @@ impl State {
             }
         }
         self.forget_ended_hooks(step);
+        self.forget_limit_flows(step.now);
         self.forget_keys(step.now);
         self.forget_tokens(step.now);
         self.forget_passages(step.now);

@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::id::HookId;
-use crate::parking::ParkedOn;
+use crate::id::{HookId, TaskId};
+use crate::parking::{Guarded, ParkedOn};
 use crate::state::budgets::BudgetWake;
 use crate::time::Timestamp;
 
@@ -15,10 +15,16 @@ use crate::time::Timestamp;
 pub(super) enum Wake {
     /// Something that holds tasks back may let some go.
     Parked(ParkedOn),
+    /// A task may have waited too long for its resources.
+    Resources(TaskId),
     /// A hook may be silent for too long.
     Hook(HookId),
     /// Something about budgets.
     Budget(BudgetWake),
+    /// A breaker has been open for as long as it should.
+    Breaker(Guarded),
+    /// An approval may have expired.
+    Approvals,
 }
 
 /// The times at which something is looked at.

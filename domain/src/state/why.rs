@@ -62,8 +62,8 @@ impl State {
     }
 
     fn why_waiting(&self, task: &Task, since: Timestamp) -> Why {
-        if let Some(paused) = self.why_paused(task) {
-            return paused;
+        if let Some(held_back) = self.why_paused(task).or_else(|| self.why_behind_breaker(task)) {
+            return held_back;
         }
         let mailbox = &task.spec.mailbox;
         let serving: Vec<&Arc<Agent>> = match mailbox {
@@ -91,18 +91,20 @@ impl State {
         let pause_of = |agent: &Arc<Agent>| self.pauses.of_pool(agent.spec.pool.as_ref());
         let paused = ready.iter().filter_map(|agent| pause_of(agent)).next();
         let withheld = ready.iter().find_map(|agent| self.withholding(agent));
-        let taking = ready.iter().filter(|agent| pause_of(agent).is_none() && self.may_spend(agent));
+        let shut = ready.iter().find_map(|agent| self.why_of_shut_pool(agent.spec.pool.as_ref()?));
+        let taking = ready.iter().filter(|agent| self.may_give(agent));
         let (taking, free) =
             taking.fold((0, 0), |(all, free), agent| (all + 1, free + usize::from(agent.free() > 0)));
-        match (paused, withheld) {
-            (Some(pause), _) if taking == 0 => paused_by(pause),
-            (_, Some(budget)) if taking == 0 => self.why_withheld(budget, since),
+        match (paused, shut, withheld) {
+            (Some(pause), _, _) if taking == 0 => paused_by(pause),
+            (_, Some(shut), _) if taking == 0 => shut,
+            (_, _, Some(budget)) if taking == 0 => self.why_withheld(budget, since),
             _ => self.why_behind(task, since, taking, free),
         }
     }
 
     /// Returns the pause that holds a waiting task back from everybody.
-    fn why_paused(&self, task: &Task) -> Option<Why> {
+    pub(super) fn why_paused(&self, task: &Task) -> Option<Why> {
         let workspace = crate::pause::Pausable::Workspace(task.spec.workspace.clone());
         let of_agent = match &task.spec.mailbox {
             MailboxId::Agent(agent) => self.agents.get(agent).and_then(|agent| agent.spec.pool.as_ref()),

@@ -8,12 +8,20 @@ use synod_domain::task::MailboxId;
 use synod_domain::token::{TokenKind, TokenSpec};
 
 use super::histories::{Draw, spec_of};
+use super::tending;
 use super::world::{agent, at, hash, name, register as registration, token};
+use super::{breakers, limit_sets};
 
 /// Draws a command; an agent that is gone mostly comes back, or there would soon be none.
 pub(super) fn command(state: &State, now: u64, draw: &mut Draw, who: u128) -> Command {
     if state.agent(agent(who)).is_none() && !draw.one_in(3) {
         return register(draw, who);
+    }
+    if draw.one_in(6) {
+        return if draw.one_in(2) { breakers::command(draw) } else { limit_sets::command(draw) };
+    }
+    if draw.one_in(4) {
+        return tending::command(state, draw);
     }
     match draw.below(18) {
         0..4 => Command::Pause { what: pausable(draw), reason: draw.pick(&["moving", "broken"]).into() },

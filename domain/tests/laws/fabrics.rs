@@ -47,7 +47,7 @@ pub(super) fn command(draw: &mut Draw) -> Command {
     match draw.below(9) {
         0 => bounds(draw.below(7) as u32, draw.below(4), 2 + draw.below(3) as u32),
         1 | 2 => put(native(pool, min, min + draw.below(4) as u32)),
-        3 => put(PoolSpec { min: 0, ..pool_spec(draw.pick(&["g", "x"])) }),
+        3 => put(PoolSpec { min: 0, max: 1 + min, ..pool_spec(draw.pick(&["g", "x"])) }),
         4 | 5 => scale(pool, draw.below(8) as u32),
         6 => Command::RetirePool { pool: name(draw.pick(&["f", "g"])) },
         7 => {

@@ -21,7 +21,7 @@ use super::world::{
     agent, agent_spec, at, capabilities, complete, fail, millis, name, node, pool_spec, register, run, spec,
     standing, submit, task,
 };
-use super::{after, control, fabrics, hooks, nodes, regions, spending};
+use super::{after, control, fabrics, governing, hooks, nodes, regions, resources, spending};
 
 /// When histories begin.
 pub(crate) const BEGIN: u64 = 1_000_000;
@@ -47,9 +47,20 @@ pub(crate) fn config(cases: u32) -> ProptestConfig {
 }
 
 /// Entries of one to three commands each, some of none.
+///
+/// Nothing holds a task back in them whose turn has come, so a claim gives what waits.
 pub(crate) fn histories() -> impl Strategy<Value = Vec<Entry>> {
-    prop::collection::vec((any::<u64>(), 0_usize..4), 1..70).prop_map(|draws| {
-        let mut writer = Writer::begin();
+    drawn(false)
+}
+
+/// Histories in which gates hold tasks back when they would be given out, and more is about what governs.
+pub(crate) fn governed_histories() -> impl Strategy<Value = Vec<Entry>> {
+    drawn(true)
+}
+
+fn drawn(gates: bool) -> impl Strategy<Value = Vec<Entry>> {
+    prop::collection::vec((any::<u64>(), 0_usize..4), 1..70).prop_map(move |draws| {
+        let mut writer = Writer { gates, ..Writer::begin() };
         for (seed, commands) in draws {
             writer.entry(seed, commands);
         }
@@ -76,6 +87,7 @@ struct Writer {
     requests: u128,
     tasks: u128,
     sent: Vec<Request>,
+    gates: bool,
 }
 
 impl Writer {
@@ -88,11 +100,13 @@ impl Writer {
             requests: 0,
             tasks: 0,
             sent: Vec::new(),
+            gates: false,
         };
         let mut commands = vec![Command::SetLimits { limits: small_limits() }];
         commands.extend(["a", "b"].map(|pool| Command::PutPool { spec: pool_spec(pool).into() }));
         commands.push(Command::SetWeight { workspace: name("w1"), weight: 2 });
         commands.push(spending::begin());
+        commands.extend([("gpu", 3), ("web", 2)].map(|(name, capacity)| resources::put(name, capacity)));
         commands.extend(nodes::founding(BEGIN));
         commands.extend((1..=5).map(register_one));
         commands.extend((1..=4).map(|number| standing(number, Standing::Ready)));
@@ -145,6 +159,9 @@ impl Writer {
         if draw.one_in(14) {
             return nodes::command(&self.state, self.now, draw);
         }
+        if draw.one_in(if self.gates { 4 } else { 40 }) {
+            return governing::command(&self.state, draw, self.gates);
+        }
         if draw.one_in(8) {
             return control::command(&self.state, self.now, draw, who);
         }
@@ -166,6 +183,11 @@ impl Writer {
         }
         if draw.one_in(12) {
             return self.about(draw, |task, attempt, draw| spending::command(draw, now, (task, attempt)));
+        }
+        if draw.one_in(10)
+            && let Command::Submit { spec } = self.submit(draw)
+        {
+            return resources::command(draw, &spec);
         }
         match draw.below(100) {
             0..30 => {
@@ -329,6 +351,10 @@ pub(super) fn spec_of(number: u128) -> AgentSpec {
 pub(super) struct Draw(Chance);
 
 impl Draw {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(Chance::new(seed))
+    }
+
     pub(super) fn below(&mut self, bound: u64) -> u64 {
         self.0.below(bound)
     }

@@ -139,7 +139,7 @@ proptest! {
 fn histories_reach_every_event_every_refusal_and_every_reply() {
     let mut seen: BTreeMap<String, u32> = BTreeMap::new();
     let mut runner = TestRunner::deterministic();
-    for _ in 0..2_500 {
+    for _ in 0..3_500 {
         let mut state = State::default();
         for entry in histories().new_tree(&mut runner).unwrap().current() {
             let effects = state.apply(&entry);
@@ -204,6 +204,11 @@ fn histories_reach_every_event_every_refusal_and_every_reply() {
         "NodeRoleChanged",
         "NodeRemoved",
         "TermBegun",
+        "TaskParked",
+        "Governed",
+        "accepted Breaker",
+        "accepted LimitSet",
+        "breaker_unknown",
         "Done",
         "Admitted",
         "Submitted",
@@ -218,7 +223,6 @@ fn histories_reach_every_event_every_refusal_and_every_reply() {
         "full Workspace",
         "full Node",
         "full PayloadBytes",
-        "full Pool",
         "idempotency_conflict",
         "task_exists",
         "agent_unknown",
@@ -326,6 +330,20 @@ fn histories_reach_every_event_every_refusal_and_every_reply() {
         "attempt_over_budget",
         "accepted Budget",
         "refused Budget",
+        "accepted Resource",
+        "refused Resource",
+        "refused SubmitWith",
+        "resource_unknown",
+        "resource_in_use",
+        "accepted Pool",
+        "refused Pool",
+        "nobody_free",
+        "rollout_refused",
+        "accepted Policy",
+        "refused Policy",
+        "Governed",
+        "Ruled",
+        "policy_denied",
     ];
     let missing: Vec<_> = expected.iter().filter(|word| !seen.contains_key(**word)).collect();
     assert!(missing.is_empty(), "never seen: {missing:?}; seen: {seen:?}");

@@ -7,7 +7,7 @@ use synod_domain::id::TaskId;
 use synod_domain::row::{Changes, Row, RowKey};
 use synod_domain::state::State;
 
-use super::histories::{config, histories};
+use super::histories::{config, governed_histories, histories};
 
 /// Rows by their bytes, as a disk keeps them.
 #[derive(Default)]
@@ -56,6 +56,24 @@ proptest! {
         prop_assert_eq!(restored.payload_bytes(), state.payload_bytes());
         for entry in &history[cut..] {
             prop_assert_eq!(restored.apply(entry), state.apply(entry));
+        }
+        prop_assert_eq!(restored.rows(), state.rows());
+    }
+
+    #[test]
+    fn a_restored_state_has_the_same_future_whatever_governs(
+        history in governed_histories(),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let cut = cut.index(history.len());
+        let mut state = State::default();
+        for entry in &history[..cut] {
+            state.apply(entry);
+        }
+        let mut restored = State::restore(state.rows().into_iter().map(|(_, row)| row)).unwrap();
+        for entry in &history[cut..] {
+            prop_assert_eq!(restored.apply(entry), state.apply(entry));
+            prop_assert_eq!(restored.next_due(), state.next_due());
         }
         prop_assert_eq!(restored.rows(), state.rows());
     }

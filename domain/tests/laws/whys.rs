@@ -64,6 +64,10 @@ proptest! {
                     TaskStatus::Parked { .. } => &["held_back"],
                     TaskStatus::Ended(_) => &["ended"],
                     TaskStatus::Waiting { .. } if is_held_back(&state, task) => &["paused"],
+                    // The breakers of the pools of all who could do it may be open.
+                    TaskStatus::Waiting { .. } if state.breakers().any(|breaker| !breaker.admits()) => {
+                        &[&["paused", "held_back"], WAITING].concat()
+                    }
                     // The pools of all who could do it may be paused, or budgets may give them nothing.
                     TaskStatus::Waiting { .. } if state.pauses().count() > 0 => {
                         &[&["paused", "held_back"], WAITING].concat()

@@ -6,8 +6,9 @@ use std::io::Read;
 use clap::Args;
 use serde::Serialize;
 
-use crate::api::{Json, NewTask, Priority, Retry, Routing, Submitted};
+use crate::api::{Estimate, Json, NewTask, OverBudget, Priority, Retry, Routing, Submitted};
 use crate::cli::agent::{json, pair};
+use crate::cli::budget::micros;
 use crate::cli::exit;
 use crate::cli::filter::priority;
 use crate::cli::remote::{Failure, Session};
@@ -66,6 +67,30 @@ pub(in crate::cli) struct SubmitArgs {
     /// How much its region matters: any, preferred or strict; preferred unless told.
     #[arg(long, value_name = "ROUTING", value_parser = routing, requires = "region")]
     routing: Option<Routing>,
+    /// A task that has to complete first; may be given several times.
+    #[arg(long, value_name = "TASK")]
+    after: Vec<String>,
+    /// How much of which resource it needs while an agent has it; may be given several times.
+    #[arg(long = "resource", value_name = "NAME=AMOUNT", value_parser = need)]
+    resources: Vec<(String, u64)>,
+    /// How long it may wait for its resources.
+    #[arg(long, value_name = "PERIOD", requires = "resources")]
+    resources_timeout: Option<Period>,
+    /// How many tokens one attempt is expected to use; reserved in its budgets.
+    #[arg(long, value_name = "N")]
+    estimate_tokens: Option<u64>,
+    /// What one attempt is expected to cost, in dollars; reserved in its budgets.
+    #[arg(long, value_name = "DOLLARS", value_parser = micros)]
+    estimate_cost: Option<u64>,
+    /// The account of a provider that it is charged to.
+    #[arg(long, value_name = "ACCOUNT")]
+    account: Option<String>,
+    /// The model that it uses, for reports of usage.
+    #[arg(long, value_name = "MODEL")]
+    model: Option<String>,
+    /// What becomes of it when a budget has too little left: wait or fail; wait unless told.
+    #[arg(long, value_name = "WHAT", value_parser = over_budget)]
+    over_budget: Option<OverBudget>,
     /// How many attempts in all.
     #[arg(long, value_name = "N")]
     attempts: Option<u32>,
@@ -135,7 +160,34 @@ impl SubmitArgs {
             region: self.region.clone(),
             fallback_regions: self.fallback_regions.clone(),
             routing: self.routing,
+            after: self.after.clone(),
+            resources: self.resources.iter().cloned().collect(),
+            resources_timeout_ms: millis(self.resources_timeout),
+            estimate: (self.estimate_tokens.is_some() || self.estimate_cost.is_some()).then(|| Estimate {
+                tokens: self.estimate_tokens.unwrap_or_default(),
+                cost_microusd: self.estimate_cost.unwrap_or_default(),
+                compute_ms: 0,
+            }),
+            account: self.account.clone(),
+            model: self.model.clone(),
+            over_budget: self.over_budget,
         })
+    }
+}
+
+/// Reads how much of which resource is needed.
+fn need(text: &str) -> Result<(String, u64), String> {
+    let wrong = || format!("{text:?} names no resource and amount; write it as gpu=2");
+    let (name, amount) = text.split_once('=').ok_or_else(wrong)?;
+    Ok((name.to_owned(), amount.parse().map_err(|_| wrong())?))
+}
+
+/// Reads what becomes of a task that a budget has too little left for.
+fn over_budget(text: &str) -> Result<OverBudget, String> {
+    match text {
+        "wait" => Ok(OverBudget::Wait),
+        "fail" => Ok(OverBudget::Fail),
+        _ => Err(format!("{text:?} is neither wait nor fail")),
     }
 }
 

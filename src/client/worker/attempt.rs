@@ -127,6 +127,10 @@ struct Teller {
     alive: bool,
     progress: Option<Progress>,
     usage: Usage,
+    /// With which model, as it said last.
+    model: Option<String>,
+    /// Whether it used something since that was told.
+    used: bool,
 }
 
 impl Teller {
@@ -145,6 +149,8 @@ impl Teller {
             alive: false,
             progress: None,
             usage: Usage::default(),
+            model: None,
+            used: false,
         }
     }
 
@@ -152,7 +158,9 @@ impl Teller {
         match report {
             Report::Heartbeat => {}
             Report::Progress { percent, message } => self.progress = Some(Progress { percent, message }),
-            Report::Usage { usage, model: _ } => {
+            Report::Usage { usage, model } => {
+                self.model = model.or_else(|| self.model.take());
+                self.used = true;
                 self.usage.tokens_in = self.usage.tokens_in.saturating_add(usage.tokens_in);
                 self.usage.tokens_out = self.usage.tokens_out.saturating_add(usage.tokens_out);
                 self.usage.cost_microusd = self.usage.cost_microusd.saturating_add(usage.cost_microusd);
@@ -164,20 +172,22 @@ impl Teller {
     /// Tells what there is to tell when it is time for it; waits for ever when there is nothing. What was being
     /// told when the future is dropped is told again.
     async fn tell_when_due(&mut self) {
-        if !(self.alive && self.renews) && self.progress.is_none() {
+        if !(self.alive && self.renews) && self.progress.is_none() && !self.used {
             std::future::pending::<()>().await;
         }
         tokio::time::sleep_until(self.next).await;
-        let heartbeat = HeartbeatTask { attempt: self.attempt, progress: self.progress.clone() };
+        let usage = Some(self.usage.clone()).filter(|usage| *usage != Usage::default());
+        let (attempt, progress, model) = (self.attempt, self.progress.clone(), self.model.clone());
+        let heartbeat = HeartbeatTask { attempt, progress, usage, model };
         let told = self.client.heartbeat(&self.task, &heartbeat).await;
         self.next = Instant::now() + self.every;
         self.alive = false;
         match told {
-            Ok(()) => self.progress = None,
+            Ok(()) => (self.progress, self.used) = (None, false),
             Err(error) if error.is_passing() => self.alive = true,
             Err(error) => {
                 tracing::info!(task = self.task, attempt = self.attempt, %error, "a heartbeat was refused");
-                self.progress = None;
+                (self.progress, self.used) = (None, false);
                 if matches!(error.status(), Some(404 | 409)) {
                     self.stop.cancel();
                 }

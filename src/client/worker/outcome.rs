@@ -41,9 +41,13 @@ impl Worker {
             Finish::Completed { result } => {
                 Outcome::Complete(Complete { attempt, result: Some(Json::from_bytes(result)), usage })
             }
-            Finish::Failed { reason, retryable } => {
-                Outcome::Fail(Fail { attempt, reason: reason.clone(), retryable: *retryable, usage })
-            }
+            Finish::Failed { reason, retryable } => Outcome::Fail(Fail {
+                attempt,
+                reason: reason.clone(),
+                retryable: *retryable,
+                usage,
+                rate_limited_for_ms: None,
+            }),
             Finish::Stopped if self.0.hands.is_giving_back() => {
                 Outcome::Release(Release { attempt, reason: Some(LEAVING.to_owned()) })
             }
@@ -54,6 +58,7 @@ impl Worker {
                 reason: "it stopped without being told to".to_owned(),
                 retryable: true,
                 usage,
+                rate_limited_for_ms: None,
             }),
         };
         let mut tries = 0;
@@ -85,7 +90,13 @@ impl Worker {
                 (Some(400 | 413 | 422), Outcome::Complete(complete)) => {
                     let reason = format!("its result was refused: {error}");
                     let usage = complete.usage.clone();
-                    outcome = Outcome::Fail(Fail { attempt, reason, retryable: false, usage });
+                    outcome = Outcome::Fail(Fail {
+                        attempt,
+                        reason,
+                        retryable: false,
+                        usage,
+                        rate_limited_for_ms: None,
+                    });
                 }
                 _ => return Err(error),
             }

@@ -9,6 +9,7 @@ mod input;
 mod pool;
 mod simulation;
 mod task;
+mod tending;
 
 use std::collections::BTreeMap;
 
@@ -22,6 +23,7 @@ pub(super) use input::Input;
 pub(super) use pool::{PoolShape, Restart, RuntimeKind, Spread};
 pub(super) use simulation::{BehaviourShape, DurationShape, SimulationShape, SpreadForm};
 pub(super) use task::{Retry, TaskShape};
+pub(super) use tending::{AssignmentShape, AutoscaleShape, RestartAfterShape, RolloutShape};
 
 /// A fleet file: agents and the work for them.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]

@@ -10,7 +10,7 @@ use synod_domain::placement::Strategy;
 use synod_domain::restart::RestartKind;
 use synod_domain::spread::{Manner, Recovery};
 
-use super::Period;
+use super::{AssignmentShape, AutoscaleShape, Period, RestartAfterShape, RolloutShape};
 
 /// Agents of one kind.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -60,6 +60,14 @@ pub(in super::super) struct PoolShape {
     pub(in super::super) spread: Option<Spread>,
     /// What becomes of agents whose node goes down. Default `replacement`.
     pub(in super::super) recovery: Option<RecoveryShape>,
+    /// How the pool scales between `min` and `max` by itself. Default: it grows as far as its work asks for.
+    pub(in super::super) autoscale: Option<AutoscaleShape>,
+    /// What becomes of tasks that are submitted to the pool. Default `queued`.
+    pub(in super::super) assignment: Option<AssignmentShape>,
+    /// After what agents begin anew. Default: not by themselves.
+    pub(in super::super) restart_after: Option<RestartAfterShape>,
+    /// How new agents replace old ones when a run finds the pool changed. Default: all at once.
+    pub(in super::super) rollout: Option<RolloutShape>,
 }
 
 /// On which nodes the agents of a pool are, and how many on each.

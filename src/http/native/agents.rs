@@ -34,6 +34,7 @@ const HOSTED_PATIENCE: Duration = Duration::from_secs(10);
     register_agent,
     list_agents,
     get_agent,
+    get_agent_health,
     delete_agent,
     restart_agent,
     drain_agent,
@@ -48,6 +49,7 @@ pub(super) fn routes() -> Routes {
         .post("/api/v1/agents", write.once(), register_agent)
         .get("/api/v1/agents", read.gathered(), list_agents)
         .get("/api/v1/agents/{id}", read, get_agent)
+        .get("/api/v1/agents/{id}/health", read, get_agent_health)
         .delete("/api/v1/agents/{id}", write.once(), delete_agent)
         .post("/api/v1/agents/{id}/restart", write, restart_agent)
         .post("/api/v1/agents/{id}/drain", write.once(), drain_agent)
@@ -227,7 +229,31 @@ async fn get_agent(
     _: InQuery<Everything>,
 ) -> Result<Json<api::Agent>, Problem> {
     let node = context.node();
-    Ok(Json(shown::agent(node, &*read::agent(node, &id)?)))
+    let agent = read::agent(node, &id)?;
+    let health = shown::health(node, &agent, &node.vitals().await);
+    Ok(Json(api::Agent { health: Some(health), ..shown::agent(node, &agent) }))
+}
+
+/// Look at how an agent does
+#[utoipa::path(
+    get,
+    path = "/api/v1/agents/{id}/health",
+    tag = "agents",
+    description = "What its programs take of the machine is known to the node that runs them, and looked up when it is asked for.",
+    params(("id" = String, Path, description = "The agent's id or name.", example = json!(examples::AGENT))),
+    responses(
+        (status = 200, description = "How it does.", body = api::AgentHealth, example = json!(examples::agent_health())),
+        (status = 404, response = NotFound),
+    ),
+)]
+async fn get_agent_health(
+    State(context): State<Context>,
+    InPath(id): InPath<String>,
+    _: InQuery<Everything>,
+) -> Result<Json<api::AgentHealth>, Problem> {
+    let node = context.node();
+    let agent = read::agent(node, &id)?;
+    Ok(Json(shown::health(node, &agent, &node.vitals().await)))
 }
 
 /// Remove an agent

@@ -218,6 +218,7 @@ async fn redrive(node: &Node, request: RequestId, task: TaskId) -> Result<TaskId
         | Reply::Claimed(_)
         | Reply::Ended { .. }
         | Reply::WillRetry { .. }
+        | Reply::Ruled(_)
         | Reply::Admitted { .. } => Ok(new_task),
     }
 }

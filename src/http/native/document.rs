@@ -18,8 +18,8 @@ use super::problems::{
     Unavailable,
 };
 use super::{
-    agents, audit, cluster, dead_letters, events, examples, hooks, leases, mailboxes, nodes, pools, runs,
-    tasks, tokens,
+    agents, approvals, audit, breakers, budgets, cluster, dead_letters, events, examples, hooks, leases,
+    limits, mailboxes, nodes, policies, pools, resources, rollouts, runs, tasks, tokens,
 };
 use crate::api;
 use crate::http::{Again, Needs, Route, Routes};
@@ -111,8 +111,14 @@ pub(super) fn describe(table: &[Route]) -> Value {
         leases::Doc::openapi(),
         agents::Doc::openapi(),
         pools::Doc::openapi(),
+        rollouts::Doc::openapi(),
         dead_letters::Doc::openapi(),
         mailboxes::Doc::openapi(),
+        breakers::Doc::openapi(),
+        limits::Doc::openapi(),
+        resources::Doc::openapi(),
+        policies::Doc::openapi(),
+        approvals::Doc::openapi(),
         events::Doc::openapi(),
         runs::Doc::openapi(),
         hooks::Doc::openapi(),
@@ -120,6 +126,7 @@ pub(super) fn describe(table: &[Route]) -> Value {
         cluster::Doc::openapi(),
         tokens::Doc::openapi(),
         audit::Doc::openapi(),
+        budgets::Doc::openapi(),
     ];
     for part in parts {
         document.merge(part);

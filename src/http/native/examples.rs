@@ -3,15 +3,25 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use synod_domain::restart::RestartPolicy;
 
 mod audit;
+mod budgets;
 mod cluster;
-mod hooks;
+mod governing;
+pub(super) mod policies;
+mod pools;
 
 pub(super) use audit::*;
+pub(super) use budgets::*;
 pub(super) use cluster::*;
+pub(super) use governing::*;
+pub(super) use pools::*;
+mod hooks;
+
 pub(super) use hooks::*;
+mod resources;
+
+pub(super) use resources::*;
 
 use crate::api::{self, Priority, TaskStatus};
 
@@ -108,6 +118,7 @@ pub(super) fn lease() -> api::Lease {
         granted_at: LEASED.to_owned(),
         expires_at: Some(EXPIRES.to_owned()),
         heard_at: HEARD.to_owned(),
+        over_budget_at: None,
     }
 }
 
@@ -272,7 +283,7 @@ pub(super) fn start_task() -> api::StartTask {
 }
 
 pub(super) fn heartbeat_task() -> api::HeartbeatTask {
-    api::HeartbeatTask { attempt: 1, progress: Some(progress()) }
+    api::HeartbeatTask { attempt: 1, progress: Some(progress()), usage: Some(usage()), model: None }
 }
 
 pub(super) fn release() -> api::Release {
@@ -318,7 +329,13 @@ pub(super) fn completed_many() -> api::CompletedMany {
 }
 
 pub(super) fn fail() -> api::Fail {
-    api::Fail { attempt: 1, reason: "the tests did not pass".to_owned(), retryable: true, usage: None }
+    api::Fail {
+        attempt: 1,
+        reason: "the tests did not pass".to_owned(),
+        retryable: true,
+        usage: None,
+        rate_limited_for_ms: None,
+    }
 }
 
 pub(super) fn failed() -> api::Failed {
@@ -359,59 +376,27 @@ pub(super) fn agent() -> api::Agent {
         failed: 1,
         restarts: 0,
         average_ms: Some(41_200),
+        version: 0,
+        renewing: None,
+        health: Some(agent_health()),
+    }
+}
+
+pub(super) fn agent_health() -> api::AgentHealth {
+    api::AgentHealth {
+        held: 1,
+        queue_depth: 0,
+        recent_attempts: 18,
+        recent_failed: 1,
+        error_percent: 5.6,
+        began_at: REGISTERED.to_owned(),
+        programs: Some(api::AgentPrograms { processes: 2, memory_bytes: 48_000_000, cpu_percent: 87.5 }),
+        unmeasured: None,
     }
 }
 
 pub(super) fn draining() -> api::Agent {
     api::Agent { status: "DRAINING".to_owned(), reason: "drained by a client".to_owned(), ..agent() }
-}
-
-pub(super) fn new_pool() -> api::NewPool {
-    api::NewPool {
-        name: POOL.to_owned(),
-        runtime: api::PoolRuntime::External,
-        capabilities: words(&["rust"]),
-        min: None,
-        max: None,
-        concurrency: None,
-        strategy: None,
-        spread: Some(api::Spread { max_per_node: Some(8), ..api::Spread::default() }),
-        recovery: Some(api::Recovery { kind: "failover".to_owned(), standby: Some(1) }),
-        restart: Some(api::Restart { intensity: Some(3), ..api::Restart::default() }),
-    }
-}
-
-pub(super) fn pool() -> api::Pool {
-    api::Pool {
-        name: POOL.to_owned(),
-        runtime: api::PoolRuntime::External,
-        capabilities: words(&["rust"]),
-        min: 0,
-        max: 10_000,
-        target: 0,
-        concurrency: 1,
-        strategy: "least_busy".to_owned(),
-        spread: api::Spread { manner: Some("even".to_owned()), ..api::Spread::default() },
-        recovery: api::Recovery { kind: "replacement".to_owned(), standby: None },
-        restart: super::shown::restart(&RestartPolicy::default()),
-        shares: vec![api::Share { node: NODE.to_owned(), name: "node-a".to_owned(), agents: 3, standbys: 0 }],
-        shortfall: None,
-        agents: 3,
-        ready: 3,
-        waiting: 12,
-        unfinished: 14,
-        retiring: false,
-        paused: None,
-        created_at: REGISTERED.to_owned(),
-    }
-}
-
-pub(super) fn retiring() -> api::Pool {
-    api::Pool { retiring: true, ..pool() }
-}
-
-pub(super) fn scale() -> api::ScalePool {
-    api::ScalePool { target: 4 }
 }
 
 pub(super) fn mailbox() -> api::Mailbox {

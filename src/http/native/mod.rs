@@ -4,7 +4,10 @@
 //! the node, and show what came of it ([`shown`]).
 
 mod agents;
+mod approvals;
 pub(in crate::http) mod audit;
+mod breakers;
+mod budgets;
 mod cluster;
 mod dead_letters;
 mod document;
@@ -14,15 +17,20 @@ mod filter;
 mod health;
 mod hooks;
 mod leases;
+mod limits;
 mod listing;
 mod mailboxes;
 mod nodes;
+pub(crate) mod policies;
 mod pools;
 mod problems;
 mod read;
+mod resources;
+mod rollouts;
 mod runs;
 pub(crate) mod shown;
 mod tasks;
+mod tending;
 mod tokens;
 
 use std::time::Duration;
@@ -34,9 +42,9 @@ const LONG_POLL_MAX: Duration = Duration::from_secs(60);
 
 /// Returns all routes of the native API.
 pub fn routes() -> Routes {
-    let resources = resources();
-    let document = document::routes(&resources);
-    resources.merge(document)
+    let all = all();
+    let document = document::routes(&all);
+    all.merge(document)
 }
 
 /// Returns the document that describes the routes: OpenAPI 3.1.
@@ -44,18 +52,25 @@ pub fn document() -> serde_json::Value {
     document::describe(routes().table())
 }
 
-fn resources() -> Routes {
+fn all() -> Routes {
     agents::routes()
         .merge(pools::routes())
+        .merge(rollouts::routes())
         .merge(tasks::routes())
         .merge(leases::routes())
         .merge(dead_letters::routes())
         .merge(mailboxes::routes())
+        .merge(breakers::routes())
+        .merge(limits::routes())
+        .merge(resources::routes())
         .merge(events::routes())
         .merge(runs::routes())
         .merge(hooks::routes())
         .merge(nodes::routes())
         .merge(cluster::routes())
+        .merge(policies::routes())
+        .merge(approvals::routes())
         .merge(tokens::routes())
         .merge(audit::routes())
+        .merge(budgets::routes())
 }

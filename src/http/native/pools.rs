@@ -21,6 +21,7 @@ use utoipa::OpenApi;
 use super::listing::{Everything, Listing, page};
 use super::problems::{Conflict, NotFound};
 use super::tasks::submit_all;
+use super::tending::tending;
 use super::{examples, read, shown};
 use crate::api;
 use crate::http::extract::{Body, InPath, InQuery};
@@ -68,9 +69,12 @@ async fn put_pool(
 ) -> Result<Response, Problem> {
     let node = context.node();
     let spec = checked_pool(node, spec(&wanted)?).await?;
+    let tending = tending(&wanted, &spec)?;
     let name = spec.name.clone();
     let is_new = node.read(|state| state.pool(&name).is_none());
+    node.tend_pool_before(&name, &tending).await?;
     once.propose(node, Command::PutPool { spec: Arc::new(spec) }).await?;
+    node.tend_pool(&name, &tending).await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(look(node, &name)?)).into_response())
 }
@@ -82,11 +86,7 @@ pub(super) async fn checked_pool(node: &Node, spec: PoolSpec) -> Result<PoolSpec
 }
 
 fn spec(wanted: &api::NewPool) -> Result<PoolSpec, Problem> {
-    let runtime = match &wanted.runtime {
-        api::PoolRuntime::Process(hosted) => process(hosted)?,
-        api::PoolRuntime::Native(name) => RuntimeSpec::Native(read::name("runtime.native", name)?),
-        api::PoolRuntime::External => RuntimeSpec::External,
-    };
+    let runtime = runtime(&wanted.runtime)?;
     let is_external = runtime == RuntimeSpec::External;
     let min = wanted.min.unwrap_or(if is_external { 0 } else { 1 });
     Ok(PoolSpec {
@@ -101,6 +101,15 @@ fn spec(wanted: &api::NewPool) -> Result<PoolSpec, Problem> {
         spread: wanted.spread.as_ref().map_or(Ok(SpreadSpec::default()), read::spread)?,
         recovery: wanted.recovery.as_ref().map_or(Ok(Recovery::default()), read::recovery)?,
     })
+}
+
+/// Reads who runs the agents of a pool.
+pub(super) fn runtime(wanted: &api::PoolRuntime) -> Result<RuntimeSpec, Problem> {
+    match wanted {
+        api::PoolRuntime::Process(hosted) => process(hosted),
+        api::PoolRuntime::Native(name) => Ok(RuntimeSpec::Native(read::name("runtime.native", name)?)),
+        api::PoolRuntime::External => Ok(RuntimeSpec::External),
+    }
 }
 
 /// How many agents may register in an external pool that does not say.

@@ -29,6 +29,8 @@ impl From<Refusal> for Problem {
             | Refusal::PoolUnknown(_)
             | Refusal::RunUnknown(_)
             | Refusal::BudgetUnknown(_)
+            | Refusal::BreakerUnknown(_)
+            | Refusal::LimitSetUnknown(_)
             | Refusal::TokenUnknown(_) => (StatusCode::NOT_FOUND, "Not found"),
             Refusal::LeaseLost { .. } => (StatusCode::CONFLICT, "Lease lost"),
             Refusal::AlreadyEnded { .. } => (StatusCode::CONFLICT, "Already ended"),
@@ -41,6 +43,8 @@ impl From<Refusal> for Problem {
             Refusal::NodeUnknown(_) => (StatusCode::NOT_FOUND, "Node unknown"),
             Refusal::TaskElsewhere { .. } => (StatusCode::CONFLICT, "In another region"),
             Refusal::TaskNotKept { .. } => (StatusCode::CONFLICT, "Not kept here"),
+            Refusal::ResourceUnknown(_) => (StatusCode::NOT_FOUND, "Not found"),
+            Refusal::ResourceInUse { .. } => (StatusCode::CONFLICT, "Resource in use"),
             Refusal::PrerequisiteUnknown(_) => (StatusCode::BAD_REQUEST, "Prerequisite unknown"),
             Refusal::OfferDeclined { .. } => (StatusCode::CONFLICT, "Offer declined before"),
             Refusal::RegionNotKnown(_) => (StatusCode::NOT_FOUND, "Region unknown"),
@@ -53,6 +57,8 @@ impl From<Refusal> for Problem {
             Refusal::GossipKeyRefused { .. } => (StatusCode::CONFLICT, "Gossip key refused"),
             Refusal::AgentUnavailable { .. } => (StatusCode::CONFLICT, "Agent takes no work"),
             Refusal::PoolInUse { .. } => (StatusCode::CONFLICT, "Pool in use"),
+            Refusal::NobodyFree(_) => (StatusCode::CONFLICT, "Nobody is free"),
+            Refusal::RolloutRefused { .. } => (StatusCode::CONFLICT, "No such rollout"),
             Refusal::PoolRetiring(_) => (StatusCode::CONFLICT, "Pool is being removed"),
             Refusal::Full { .. } => (StatusCode::TOO_MANY_REQUESTS, "Full"),
             Refusal::Hook(HookRefusal::Unknown(_)) => (StatusCode::NOT_FOUND, "Not found"),
@@ -66,6 +72,12 @@ impl From<Refusal> for Problem {
             }
             Refusal::Hook(HookRefusal::Nobody(_)) => (StatusCode::CONFLICT, "No other agent"),
             Refusal::Invalid { .. } => (StatusCode::BAD_REQUEST, "Invalid request"),
+            Refusal::PolicyDenied { .. } => (StatusCode::FORBIDDEN, "Denied by a policy"),
+            Refusal::PolicyUnknown(_) | Refusal::ApprovalUnknown(_) | Refusal::ViolationUnknown(_) => {
+                (StatusCode::NOT_FOUND, "Not found")
+            }
+            Refusal::ApprovalClosed { .. } => (StatusCode::CONFLICT, "Approval decided"),
+            Refusal::NotAnApprover { .. } => (StatusCode::FORBIDDEN, "Not an approver"),
         };
         let elsewhere = if let Refusal::TaskElsewhere { task, region } = &refusal {
             Some(Box::new((*task, region.clone())))

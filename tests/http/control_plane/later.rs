@@ -34,7 +34,6 @@ async fn lists_of_what_does_not_exist_yet_are_empty_and_of_the_right_shape() {
 async fn making_what_does_not_exist_yet_is_refused_with_501_and_a_clear_text() {
     let plane = Plane::start().await;
     for (path, body, what) in [
-        ("/policies", json!({"name": "p"}), "Policies"),
         ("/schedules", json!({"cron": "* * * * *"}), "Schedules"),
         ("/deliberations", json!({"content": "Which?"}), "Deliberations"),
         ("/deliberations", json!({"content": "Which?", "async": true}), "Deliberations"),

@@ -97,6 +97,7 @@ async fn see_through(
     log: &mut Log,
 ) -> Finish {
     let Started { mut group, mut child } = started;
+    let _metered = node.meter().enter(work.agent, group.id());
     let (Some(stdin), Some(stdout), Some(stderr)) =
         (child.stdin.take(), child.stdout.take(), child.stderr.take())
     else {

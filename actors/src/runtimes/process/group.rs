@@ -42,6 +42,11 @@ impl Group {
         Self { id: leader, reaper, empty: false }
     }
 
+    /// Returns its number.
+    pub(super) const fn id(&self) -> Pid {
+        self.id
+    }
+
     /// Asks the group to end, and kills what is left after `grace`. Returns when it is gone.
     pub(super) async fn end(&mut self, leader: &mut Child, grace: Duration) {
         if !grace.is_zero() {

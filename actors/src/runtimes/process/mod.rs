@@ -32,9 +32,11 @@ mod kernel;
 mod leftovers;
 mod reaper;
 mod spawner;
+mod vitals;
 
 pub use environment::INHERITED;
 pub use log::{LOG_BYTES_MAX, LOG_TAIL_BYTES};
 pub use node::{GRACE, ProcessNode, ProcessSettings};
 pub use output::OUTPUT_BYTES_MAX;
 pub use runtime::ProcessRuntime;
+pub use vitals::Vitals;

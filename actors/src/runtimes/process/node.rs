@@ -1,12 +1,13 @@
 //! What all programs of a node share: where their logs go, who starts them, who kills them if the node cannot.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use synod_domain::id::TaskId;
+use synod_domain::id::{AgentId, TaskId};
 use tokio::sync::broadcast;
 use tracing::info;
 
@@ -14,6 +15,7 @@ use super::environment::{Environment, INHERITED, inherited};
 use super::leftovers::sweep;
 use super::log::{self, LOG_BYTES_MAX};
 use super::spawner::Spawner;
+use super::vitals::{Meter, Vitals};
 
 /// How long a program has between SIGTERM and SIGKILL unless settings say otherwise. Enough to save work; longer
 /// delays every cancel, timeout and shutdown by as much.
@@ -59,6 +61,7 @@ struct Inner {
     inherited: Environment,
     spawner: Spawner,
     growth: broadcast::Sender<log::Grown>,
+    meter: Meter,
 }
 
 impl ProcessNode {
@@ -78,7 +81,7 @@ impl ProcessNode {
         let inherited = inherited(std::env::vars_os(), &settings.inherit);
         let spawner = Spawner::start()?;
         let growth = broadcast::Sender::new(log::GROWN_BACKLOG);
-        Ok(Self(Arc::new(Inner { settings, inherited, spawner, growth })))
+        Ok(Self(Arc::new(Inner { settings, inherited, spawner, growth, meter: Meter::default() })))
     }
 
     /// Kills whatever still carries this node's mark. For the end of an orderly stop, after the last attempt: it
@@ -115,6 +118,16 @@ impl ProcessNode {
     /// When the disk does.
     pub async fn remove_logs(&self, task: TaskId) -> io::Result<()> {
         log::remove(&self.0.settings.logs, task).await
+    }
+
+    /// Returns what the programs of each agent with work in hand take of the machine. Looked up at most once a second;
+    /// nothing where there is no `/proc`.
+    pub async fn vitals(&self) -> BTreeMap<AgentId, Vitals> {
+        self.0.meter.look().await
+    }
+
+    pub(super) fn meter(&self) -> &Meter {
+        &self.0.meter
     }
 
     pub(super) fn settings(&self) -> &ProcessSettings {

@@ -6,7 +6,9 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use synod_actors::runtimes::process::Vitals;
 use synod_domain::agent::{Agent, AgentStatus};
+use synod_domain::id::AgentId;
 
 use crate::http::InPath;
 use crate::http::{Context, Problem};
@@ -39,9 +41,18 @@ const fn health(status: AgentStatus) -> &'static str {
     }
 }
 
-fn check(context: &Context, agent: &Agent) -> Check {
+fn check(context: &Context, agent: &Agent, vitals: &BTreeMap<AgentId, Vitals>) -> Check {
     let status = health(agent.status());
-    let metadata = Map::from_iter([("agent_status".to_owned(), shown::status(agent).into())]);
+    let does = crate::http::native::shown::health(context.node(), agent, vitals);
+    let mut metadata = Map::from_iter([
+        ("agent_status".to_owned(), shown::status(agent).into()),
+        ("task_queue_size".to_owned(), (does.held + does.queue_depth).into()),
+        ("error_rate".to_owned(), (does.error_percent / 100.0).into()),
+    ]);
+    if let Some(programs) = does.programs {
+        metadata.insert("cpu_usage".to_owned(), programs.cpu_percent.into());
+        metadata.insert("memory_usage".to_owned(), programs.memory_bytes.into());
+    }
     Check {
         agent_id: agent.spec.name.to_string(),
         status,
@@ -73,8 +84,9 @@ fn whole(context: &Context) -> &'static str {
 /// `GET /health`
 pub(super) async fn all(State(context): State<Context>) -> Json<Value> {
     let agents: Vec<_> = context.node().read(|state| state.agents().take(SHOWN_MAX).cloned().collect());
+    let vitals = context.node().vitals().await;
     let checks: BTreeMap<String, Check> =
-        agents.iter().map(|agent| (agent.spec.name.to_string(), check(&context, agent))).collect();
+        agents.iter().map(|agent| (agent.spec.name.to_string(), check(&context, agent, &vitals))).collect();
     Json(json!({ "status": whole(&context), "agents": checks }))
 }
 
@@ -85,7 +97,8 @@ pub(super) async fn of_agent(
 ) -> Result<Json<Check>, Problem> {
     let unknown = |_| missing("agent_unknown", format!("No health data for agent: {id}"));
     let agent = find::agent(&context, &id).map_err(unknown)?;
-    Ok(Json(check(&context, &agent)))
+    let vitals = context.node().vitals().await;
+    Ok(Json(check(&context, &agent, &vitals)))
 }
 
 /// `GET /health/detailed`

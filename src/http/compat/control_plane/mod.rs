@@ -31,7 +31,8 @@ mod times;
 
 use axum::http::StatusCode;
 use synod_domain::permission::Permission::{
-    AgentsRead, AgentsWrite, AuditRead, EventsRead, NodesRead, TasksDelete, TasksRead, TasksWork, TasksWrite,
+    AgentsRead, AgentsWrite, AuditRead, EventsRead, NodesRead, PoliciesRead, PoliciesWrite, TasksDelete,
+    TasksRead, TasksWork, TasksWrite,
 };
 
 use crate::http::{Needs, Problem, Routes};
@@ -86,22 +87,26 @@ macro_rules! under {
             )
             .get(concat!($prefix, "/audit-logs"), Needs::Permission(AuditRead), audit::logs)
             .get(concat!($prefix, "/audit-logs/{id}"), Needs::Permission(AuditRead), audit::log)
-            .get(concat!($prefix, "/policies"), Needs::Permission(NodesRead), policies::list)
-            .post(concat!($prefix, "/policies"), Needs::Permission(TasksWrite), policies::create)
-            .get(concat!($prefix, "/policies/violations"), Needs::Permission(NodesRead), policies::violations)
+            .get(concat!($prefix, "/policies"), Needs::Permission(PoliciesRead), policies::list)
+            .post(concat!($prefix, "/policies"), Needs::Permission(PoliciesWrite).once(), policies::create)
+            .get(
+                concat!($prefix, "/policies/violations"),
+                Needs::Permission(PoliciesRead),
+                policies::violations,
+            )
             .get(
                 concat!($prefix, "/policies/violations/stats"),
-                Needs::Permission(NodesRead),
+                Needs::Permission(PoliciesRead),
                 policies::stats,
             )
             .get(
                 concat!($prefix, "/policies/violations/{id}"),
-                Needs::Permission(NodesRead),
+                Needs::Permission(PoliciesRead),
                 policies::violation,
             )
             .patch(
                 concat!($prefix, "/policies/violations/{id}"),
-                Needs::Permission(TasksWrite),
+                Needs::Permission(PoliciesWrite).once(),
                 policies::update,
             )
             .get(concat!($prefix, "/schedules"), Needs::Permission(TasksRead), schedules::list)

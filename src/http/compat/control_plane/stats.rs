@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use serde_json::{Value, json};
 use synod_domain::agent::Agent;
+use synod_domain::breaker::{Breaker, Circuit};
 use synod_domain::state;
 use synod_domain::task::{Lane, Task};
 use synod_domain::time::Timestamp;
@@ -15,7 +16,7 @@ use crate::http::Context;
 use super::extra::{self, AgentExtra};
 use super::queue::LOOK_MAX;
 use super::tasks::TIMEOUT_DEFAULT;
-use super::times::mean_millis;
+use super::times::{self, mean_millis};
 use super::{priority, shown};
 
 /// Milliseconds of a day and of a minute.
@@ -149,7 +150,24 @@ pub(super) fn per_minute(completed: u64, now: Timestamp) -> f64 {
     whole(completed) / whole(minutes)
 }
 
-/// `GET /breakers`: there are none yet, so none is open.
-pub(super) async fn breakers() -> Json<Value> {
-    Json(json!({ "breakers": [] }))
+/// `GET /breakers`: those of pools and of types of tasks. A half-open one is told as such; `reset_timeout_ms` is how
+/// long one that is open stays so in all.
+pub(super) async fn breakers(State(context): State<Context>) -> Json<Value> {
+    let breakers = context.node().read(|state| state.breakers().map(breaker).collect::<Vec<_>>());
+    Json(json!({ "breakers": breakers }))
+}
+
+fn breaker(breaker: &Breaker) -> Value {
+    let times = match &breaker.circuit {
+        Circuit::Open { times, .. } | Circuit::HalfOpen { times, .. } => *times,
+        Circuit::Closed { .. } => 1,
+    };
+    json!({
+        "name": breaker.spec.of.path(),
+        "state": breaker.circuit.word(),
+        "failure_count": breaker.failed,
+        "success_count": breaker.succeeded,
+        "last_failure": breaker.last_failure.as_ref().map(|(at, _)| times::epoch(*at)),
+        "reset_timeout_ms": u64::try_from(breaker.spec.open_time(times).as_millis()).unwrap_or(u64::MAX),
+    })
 }

@@ -1,13 +1,17 @@
 //! How attempts end: with a result, alone or many at once, or without one.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
 use futures::future::join_all;
+use synod_domain::budget::command::BudgetCommand;
 use synod_domain::command::Command;
 use synod_domain::id::{RequestId, TaskId};
 use synod_domain::reply::Reply;
 use synod_domain::task::Usage;
 
+use super::hold::report;
 use crate::api;
 use crate::http::extract::{Body, InPath, InQuery};
 use crate::http::native::listing::Everything;
@@ -110,16 +114,24 @@ pub(super) async fn fail_task(
     let id = read::id::<TaskId>("the task's id", &id)?;
     let usage = used(fail.usage.as_ref());
     let (attempt, reason, retryable) = (fail.attempt, fail.reason.into(), fail.retryable);
-    let command = Command::Fail { task: id, attempt, reason, retryable, usage };
+    let command = match fail.rate_limited_for_ms.map(Duration::from_millis) {
+        Some(retry_after) => {
+            let limited = BudgetCommand::RateLimited { task: id, attempt, retry_after, reason, usage };
+            Command::Budget(limited)
+        }
+        None => Command::Fail { task: id, attempt, reason, retryable, usage },
+    };
     let reply = once.propose(context.node(), command).await?;
     Ok(Json(match reply {
         Reply::WillRetry { until } => {
             api::Failed { status: api::TaskStatus::Pending, retry_at: Some(time(until)) }
         }
         Reply::Ended { phase } => api::Failed { status: status(phase), retry_at: None },
-        Reply::Done | Reply::Submitted { .. } | Reply::Claimed(_) | Reply::Admitted { .. } => {
-            api::Failed { status: api::TaskStatus::Failed, retry_at: None }
-        }
+        Reply::Done
+        | Reply::Submitted { .. }
+        | Reply::Claimed(_)
+        | Reply::Ruled(_)
+        | Reply::Admitted { .. } => api::Failed { status: api::TaskStatus::Failed, retry_at: None },
     }))
 }
 
@@ -130,6 +142,13 @@ async fn end(
     result: Option<&api::Json>,
     usage: Option<&api::Usage>,
 ) -> Result<api::TaskStatus, Problem> {
+    // A usage of nothing that was said is another thing than none.
+    if let Some(nothing) = usage.filter(|usage| **usage == api::Usage::default()) {
+        match report(node, node.new_request_id(), (task, attempt), nothing, None).await {
+            // The end is judged for itself: it may have been said before.
+            Ok(()) | Err(_) => {}
+        }
+    }
     let result = result.map_or("null", api::Json::text);
     Ok(status(node.complete_as(request, task, attempt, result.as_bytes(), used(usage)).await?))
 }

@@ -5,8 +5,11 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use synod_domain::budget::amount::Report;
+use synod_domain::budget::command::BudgetCommand;
 use synod_domain::command::Command;
-use synod_domain::id::TaskId;
+use synod_domain::id::{RequestId, TaskId};
+use synod_domain::name::Name;
 use synod_domain::refusal::Refusal;
 use synod_domain::task::Progress;
 
@@ -14,7 +17,7 @@ use crate::api;
 use crate::http::extract::{Body, InPath, InQuery};
 use crate::http::native::listing::Everything;
 use crate::http::native::problems::{Conflict, NotFound};
-use crate::http::native::shown::{Detail, lease, task};
+use crate::http::native::shown::{Detail, lease, task, time};
 use crate::http::native::{examples, read};
 use crate::http::{Context, Once, Problem};
 use crate::node::Node;
@@ -53,7 +56,8 @@ pub(super) async fn start_task(
 /// Renew a lease
 ///
 /// Say how far the work is, if you know. A lease of a task without `silence_timeout_ms` does not end by silence of
-/// the attempt; its agent must be heard of all the same.
+/// the attempt; its agent must be heard of all the same. What it says that it used counts in its budgets; when that
+/// passes one, the answer says when the attempt is stopped.
 #[utoipa::path(
     post,
     path = "/api/v1/tasks/{id}/heartbeat",
@@ -116,10 +120,38 @@ async fn renew(
         return Err(Problem::bad_request("progress.percent", "it must be from 0 to 100"));
     }
     once.propose(node, Command::Heartbeat { task: id, attempt, progress }).await?;
+    if let Some(usage) = &heartbeat.usage {
+        let model = read::optional_name("model", heartbeat.model.as_deref())?;
+        report(node, once.part("usage"), (id, attempt), usage, model).await?;
+    }
     // It may have ended in the meantime.
     let found = node.task(id)?;
     let held = found.lease().filter(|lease| lease.attempt == attempt);
-    held.map(lease).ok_or_else(|| Refusal::LeaseLost { task: id, attempt }.into())
+    let stops = node.read(|state| state.hold_of(id)?.stop.as_ref().map(|stop| time(stop.at)));
+    let shown = held.map(|held| api::Lease { over_budget_at: stops, ..lease(held) });
+    shown.ok_or_else(|| Refusal::LeaseLost { task: id, attempt }.into())
+}
+
+/// Says what a running attempt has used so far, if budgets count it; otherwise its end says so.
+pub(super) async fn report(
+    node: &Node,
+    request: RequestId,
+    (task, attempt): (TaskId, u32),
+    usage: &api::Usage,
+    model: Option<Name>,
+) -> Result<(), Problem> {
+    if node.read(|state| state.hold_of(task).is_none()) {
+        return Ok(());
+    }
+    let report = Report {
+        tokens_in: usage.tokens_in,
+        tokens_out: usage.tokens_out,
+        cost_microusd: usage.cost_microusd,
+        requests: 0,
+    };
+    let command = BudgetCommand::Report { task, attempt, report, model };
+    node.propose_as(request, Command::Budget(command)).await?;
+    Ok(())
 }
 
 /// Give a lease back unused

@@ -19,6 +19,7 @@ pub(crate) fn lease(lease: &Lease) -> api::Lease {
         granted_at: time(lease.granted_at),
         expires_at: expiry(lease.expires_at),
         heard_at: time(lease.heard_at),
+        over_budget_at: None,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use synod_domain::agent::{AgentStatus, Pool, RuntimeSpec};
+use synod_domain::breaker::Guarded;
 use synod_domain::id::NodeId;
 use synod_domain::pause::Pausable;
 use synod_domain::restart::RestartPolicy;
@@ -11,7 +12,7 @@ use synod_domain::state::State;
 use synod_domain::task::MailboxId;
 
 use super::task::millis;
-use super::time;
+use super::{tending, time};
 use crate::api;
 
 /// Shows a pool.
@@ -26,6 +27,8 @@ pub(crate) fn pool(state: &State, pool: &Pool) -> api::Pool {
     let pause = state
         .pause_of(&Pausable::Pool(spec.name.clone()))
         .or_else(|| state.pause_of(&Pausable::Mailbox(MailboxId::Pool(spec.name.clone()))));
+    let scaling = state.autoscaling(&spec.name);
+    let rolling = state.rollout(&spec.name).filter(|rollout| !rollout.stage.is_over());
     api::Pool {
         name: spec.name.to_string(),
         runtime: runtime(&spec.runtime),
@@ -46,6 +49,15 @@ pub(crate) fn pool(state: &State, pool: &Pool) -> api::Pool {
         unfinished: state.unfinished_for(&spec.name),
         retiring: pool.retiring.is_some(),
         paused: pause.map(|pause| pause.reason.to_string()),
+        breaker: state
+            .breaker(&Guarded::Pool(spec.name.clone()))
+            .map(|breaker| breaker.circuit.word().to_owned()),
+        autoscale: scaling.map(|scaling| tending::autoscale(&scaling.spec)),
+        scaled: scaling.and_then(|scaling| scaling.last.as_ref()).map(tending::scaled),
+        assignment: tending::assignment(state.assignment(&spec.name)),
+        restart_after: state.restart_after(&spec.name).map(tending::restart_after),
+        rollout: state.rolling(&spec.name).map(tending::policy),
+        rolling: rolling.map(|rollout| rollout.stage.to_string()),
         created_at: time(pool.created_at),
     }
 }
@@ -118,7 +130,7 @@ fn shortfall(state: &State, short: &Shortfall) -> api::Shortfall {
 }
 
 /// Shows who runs a pool's agents, without the values of its environment: they may be secret.
-fn runtime(runtime: &RuntimeSpec) -> api::PoolRuntime {
+pub(super) fn runtime(runtime: &RuntimeSpec) -> api::PoolRuntime {
     match runtime {
         RuntimeSpec::Process(process) => api::PoolRuntime::Process(api::HostedSpec {
             command: process.command.clone(),

@@ -4,11 +4,12 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use synod_domain::id::AgentId;
+use synod_domain::id::{AgentId, TaskId};
 use synod_domain::name::Name;
 use synod_domain::region::Routing;
 use synod_domain::retry::RetryPolicy;
 use synod_domain::task::{MailboxId, Timeouts};
+use synod_domain::terms::{Estimate, OverBudget, Terms};
 
 use crate::api;
 use crate::http::Problem;
@@ -68,7 +69,41 @@ pub(super) fn read_task(node: &Node, task: api::NewTask, pool: Option<&Name>) ->
     if let Some(key) = &task.idempotency_key {
         new = new.idempotency_key(key);
     }
+    if let Some(terms) = terms(&task)? {
+        new = new.terms(terms);
+    }
+    if !task.after.is_empty() {
+        let after = task.after.iter().map(|id| read::id("after", id));
+        new = new.after(after.collect::<Result<Vec<TaskId>, _>>()?);
+    }
+    if !task.resources.is_empty() {
+        let needs = task.resources.iter().map(|(name, amount)| Ok((read::name("resources", name)?, *amount)));
+        let within = task.resources_timeout_ms.map(Duration::from_millis);
+        new = new.resources(needs.collect::<Result<_, Problem>>()?, within);
+    } else if task.resources_timeout_ms.is_some() {
+        return Err(Problem::bad_request("resources_timeout_ms", "it says nothing without resources"));
+    }
     routed(new, &task)
+}
+
+/// Reads on which terms it is given out, if it says something of that.
+fn terms(task: &api::NewTask) -> Result<Option<Terms>, Problem> {
+    let estimate = task.estimate.as_ref().map(|estimate| Estimate {
+        tokens: estimate.tokens,
+        cost_microusd: estimate.cost_microusd,
+        compute: Duration::from_millis(estimate.compute_ms),
+    });
+    let terms = Terms {
+        estimate,
+        account: read::optional_name("account", task.account.as_deref())?,
+        model: read::optional_name("model", task.model.as_deref())?,
+        over_budget: match task.over_budget.unwrap_or_default() {
+            api::OverBudget::Wait => OverBudget::Wait,
+            api::OverBudget::Fail => OverBudget::Fail,
+        },
+        ..Terms::default()
+    };
+    Ok(Some(terms).filter(|terms| *terms != Terms::default()))
 }
 
 fn routed(new: NewTask, task: &api::NewTask) -> Result<NewTask, Problem> {

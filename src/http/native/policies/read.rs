@@ -1,0 +1,201 @@
+//! From what the API takes to policies and questions.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value as Json};
+use synod_domain::name::Name;
+use synod_domain::policy::effect::TIMEOUT_DEFAULT;
+use synod_domain::policy::{
+    AgentLists, ApprovalDemand, Ask, Attributes, Comparison, Condition, Effect, Enforcement, PolicySpec,
+    Rule, Scope, Test, Value, glob,
+};
+
+use crate::api;
+use crate::http::Problem;
+use crate::http::native::read;
+
+/// How deep a body of conditions or attributes may be nested.
+const DEPTH_MAX: usize = 8;
+
+/// Reads a policy.
+pub(crate) fn policy(wanted: &api::NewPolicy) -> Result<PolicySpec, Problem> {
+    let rules = wanted.rules.iter().enumerate().map(|(number, wanted)| rule(number, wanted));
+    Ok(PolicySpec {
+        name: read::name("name", &wanted.name)?,
+        description: wanted.description.as_deref().map(Arc::from),
+        priority: wanted.priority,
+        enabled: wanted.enabled.unwrap_or(true),
+        enforcement: enforcement(wanted.enforcement.as_deref().unwrap_or("hard"))?,
+        scope: Scope {
+            workspaces: names("scope.workspaces", &wanted.scope.workspaces)?,
+            regions: names("scope.regions", &wanted.scope.regions)?,
+            task_types: names("scope.task_types", &wanted.scope.task_types)?,
+            capabilities: names("scope.capabilities", &wanted.scope.capabilities)?,
+        },
+        agents: AgentLists {
+            allowed: names("agents.allowed", &wanted.agents.allowed)?,
+            blocked: names("agents.blocked", &wanted.agents.blocked)?,
+        },
+        rules: rules.collect::<Result<_, _>>()?,
+    })
+}
+
+fn names(field: &str, texts: &[String]) -> Result<BTreeSet<Name>, Problem> {
+    texts.iter().map(|text| read::name(field, text)).collect()
+}
+
+fn enforcement(word: &str) -> Result<Enforcement, Problem> {
+    match word {
+        "hard" => Ok(Enforcement::Hard),
+        "soft" => Ok(Enforcement::Soft),
+        "warn" => Ok(Enforcement::Warn),
+        other => Err(Problem::bad_request("enforcement", format!("{other:?} is not hard, soft or warn"))),
+    }
+}
+
+fn rule(number: usize, wanted: &api::PolicyRule) -> Result<Rule, Problem> {
+    let field = |name: &str| format!("rules[{number}].{name}");
+    let effect = match wanted.effect.as_str() {
+        "allow" => Effect::Allow,
+        "deny" => Effect::Deny,
+        "require_approval" => Effect::RequireApproval(ApprovalDemand {
+            approvers: names(&field("approvers"), &wanted.approvers)?,
+            roles: names(&field("approver_roles"), &wanted.approver_roles)?,
+            quorum: wanted.quorum.unwrap_or(1),
+            timeout: wanted.timeout_ms.map_or(TIMEOUT_DEFAULT, Duration::from_millis),
+        }),
+        other => {
+            let why = format!("{other:?} is not allow, deny or require_approval");
+            return Err(Problem::bad_request(&field("effect"), why));
+        }
+    };
+    let conditions = wanted.conditions.iter().map(|(attribute, wanted)| {
+        let test = test(wanted, 0)
+            .map_err(|why| Problem::bad_request(&field("conditions"), format!("{attribute}: {why}")))?;
+        Ok(Condition { attribute: attribute.as_str().into(), test })
+    });
+    Ok(Rule {
+        action: wanted.action.as_str().into(),
+        conditions: conditions.collect::<Result<_, Problem>>()?,
+        when: wanted.when.as_deref().map(Arc::from),
+        effect,
+        reason: wanted.reason.as_deref().map(Arc::from),
+    })
+}
+
+/// Reads a test: a value, a pattern, a list, or an object of one word.
+fn test(wanted: &Json, depth: usize) -> Result<Test, String> {
+    if depth > DEPTH_MAX {
+        return Err("it is nested too deep".to_owned());
+    }
+    match wanted {
+        Json::String(text) if glob::is_pattern(text) => Ok(Test::Like(text.as_str().into())),
+        Json::Array(list) => {
+            list.iter().map(|one| test(one, depth + 1)).collect::<Result<_, _>>().map(Test::Any)
+        }
+        Json::Object(object) => {
+            let (Some((word, inner)), 1) = (object.iter().next(), object.len()) else {
+                return Err("an object holds one of above, below, at_least, at_most, equals, not".to_owned());
+            };
+            let compared = |how| Ok(Test::Compare(how, scalar(inner)?));
+            match word.as_str() {
+                "above" => compared(Comparison::Above),
+                "below" => compared(Comparison::Below),
+                "at_least" => compared(Comparison::AtLeast),
+                "at_most" => compared(Comparison::AtMost),
+                // A text with a star that is meant as it stands.
+                "equals" => Ok(Test::Equals(scalar(inner)?)),
+                "not" => Ok(Test::Not(Box::new(test(inner, depth + 1)?))),
+                other => Err(format!("{other:?} is not above, below, at_least, at_most, equals or not")),
+            }
+        }
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => Ok(Test::Equals(scalar(wanted)?)),
+    }
+}
+
+fn scalar(value: &Json) -> Result<Value, String> {
+    match value {
+        Json::Bool(flag) => Ok(Value::Flag(*flag)),
+        Json::String(text) => Ok(Value::Text(text.as_str().into())),
+        Json::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(whole), _) => Ok(Value::Whole(whole)),
+            (None, Some(number)) => Ok(Value::Number(number)),
+            (None, None) => Err(format!("{number} is no number that can be compared")),
+        },
+        Json::Null | Json::Array(_) | Json::Object(_) => {
+            Err("a text, a number, true or false is expected".to_owned())
+        }
+    }
+}
+
+/// Reads attributes; what is in an object gets a dotted name, and what is null is not said.
+pub(crate) fn attributes(said: &Map<String, Json>) -> Result<Attributes, Problem> {
+    let mut all = Attributes::new();
+    flatten("", said, 0, &mut all).map_err(|why| Problem::bad_request("attributes", why))?;
+    Ok(all)
+}
+
+fn flatten(before: &str, said: &Map<String, Json>, depth: usize, all: &mut Attributes) -> Result<(), String> {
+    if depth > DEPTH_MAX {
+        return Err("they are nested too deep".to_owned());
+    }
+    for (name, value) in said {
+        let name = if before.is_empty() { name.clone() } else { format!("{before}.{name}") };
+        let value = match value {
+            Json::Null => continue,
+            Json::Object(inner) => {
+                flatten(&name, inner, depth + 1, all)?;
+                continue;
+            }
+            Json::Array(list) => Value::List(list.iter().map(scalar).collect::<Result<_, _>>()?),
+            Json::Bool(_) | Json::Number(_) | Json::String(_) => scalar(value)?,
+        };
+        all.insert(name.as_str().into(), value);
+    }
+    Ok(())
+}
+
+/// Reads a question.
+pub(crate) fn ask(wanted: &api::Evaluate) -> Result<Ask, Problem> {
+    Ok(Ask {
+        action: read::name("action", &wanted.action)?,
+        workspace: read::optional_name("workspace", wanted.workspace.as_deref())?,
+        task: wanted.task_id.as_deref().map(|id| read::id("task_id", id)).transpose()?,
+        task_type: None,
+        agent: wanted.agent_id.as_deref().map(|id| read::id("agent_id", id)).transpose()?,
+        attributes: attributes(&wanted.attributes)?,
+        content: wanted.content.as_deref().map(synod_domain::approval::bounded_content),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn conditions_are_values_patterns_lists_and_comparisons() {
+        let read = |value: Json| test(&value, 0);
+        assert_eq!(read(json!("python")), Ok(Test::Equals("python".into())));
+        assert_eq!(read(json!("/etc/*")), Ok(Test::Like("/etc/*".into())));
+        assert_eq!(read(json!({ "equals": "*" })), Ok(Test::Equals("*".into())));
+        assert_eq!(read(json!({ "above": 10 })), Ok(Test::Compare(Comparison::Above, 10.into())));
+        let any = Test::Any(vec![Test::Equals(1.into()), Test::Equals(true.into())]);
+        assert_eq!(read(json!([1, true])), Ok(any));
+        let not = Test::Not(Box::new(Test::Like("a*".into())));
+        assert_eq!(read(json!({ "not": "a*" })), Ok(not));
+        assert!(read(json!(null)).is_err() && read(json!({ "near": 1 })).is_err());
+    }
+
+    #[test]
+    fn attributes_in_objects_get_dotted_names() {
+        let said = json!({ "params": { "path": "/srv", "deep": { "n": 1.5 } }, "tags": ["a"], "none": null });
+        let read = attributes(said.as_object().unwrap()).unwrap_or_default();
+        let names: Vec<&str> = read.keys().map(|name| &**name).collect();
+        assert_eq!(names, ["params.deep.n", "params.path", "tags"]);
+        assert!(attributes(json!({ "a": [[1]] }).as_object().unwrap()).is_err());
+    }
+}
