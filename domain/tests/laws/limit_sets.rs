@@ -13,6 +13,7 @@ use synod_domain::limits::Limits;
 use synod_domain::parking::ParkedOn;
 use synod_domain::payload::Payload;
 use synod_domain::retry::RetryPolicy;
+use synod_domain::row::RowKey;
 use synod_domain::state::State;
 use synod_domain::task::{Lane, Phase, TaskSpec, Usage};
 use synod_domain::terms::{Estimate, Terms};
@@ -420,6 +421,27 @@ proptest! {
         }
         prop_assert_eq!(run.world.state.unfinished(), 0);
     }
+}
+
+#[test]
+fn a_shorter_window_forgets_at_once_what_it_does_not_count() {
+    let mut world = world();
+    let rated = |window| LimitSetSpec { rate: Some(Rate { count: 5, window: millis(window) }), ..at_once(3) };
+    world.ask(put(rated(10_000))).unwrap();
+    world.submit(spec(1));
+    world.claim(1, 1);
+    world.pass(2000);
+    world.ask(put(rated(1000))).unwrap();
+    let kept = |world: &World| {
+        world.state.rows().iter().filter(|(key, _)| matches!(key, RowKey::LimitFlows(..))).count()
+    };
+    assert_eq!(kept(&world), 0, "another entry forgets it, which may be one that is refused");
+    // Without a rate nothing counts any more either, and at once.
+    world.submit(spec(2));
+    world.claim(1, 1);
+    assert_eq!(kept(&world), 1);
+    world.ask(put(at_once(3))).unwrap();
+    assert_eq!(kept(&world), 0);
 }
 
 #[test]

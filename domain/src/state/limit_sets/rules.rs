@@ -86,6 +86,8 @@ impl State {
             self.count_anew(name);
             self.let_all_go(step, name);
         }
+        // What a shorter window does not count any more goes with the change, not with whatever entry comes next.
+        self.forget_limit_flows(step.now);
         Ok(Reply::Done)
     }
 
