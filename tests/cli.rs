@@ -16,6 +16,9 @@ mod dying;
 #[path = "cli/embed.rs"]
 mod embed;
 #[cfg(unix)]
+#[path = "cli/governed.rs"]
+mod governed;
+#[cfg(unix)]
 #[path = "cli/hooks.rs"]
 mod hooks;
 #[path = "cli/looking.rs"]

@@ -1,7 +1,7 @@
 //! One attempt, from lease to last word.
 //!
-//! Fetches the payload, lets the runtime work, passes on what the work says of itself, and proposes
-//! how it ended. It runs beside its agent's mailbox, so that neither a slow disk nor a slow program
+//! Fetches the payload, lets the runtime work, passes on what the work says of itself, has answered what it asks, and
+//! proposes how it ended. It runs beside its agent's mailbox, so that neither a slow disk nor a slow program
 //! keeps the agent from hearing that the attempt must stop.
 
 use std::any::Any;
@@ -10,8 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::FutureExt;
 use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use synod_domain::budget::amount as budget;
 use synod_domain::budget::command::BudgetCommand;
 use synod_domain::command::Command;
@@ -28,9 +29,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ports::{AgentRuntime, Finish, JournalError, Report, Work};
 use crate::propose::World;
+use crate::tools;
 
 /// How many reports may wait; they are hints, and the newest are dropped first.
 const REPORTS_WAITING: usize = 64;
+
+/// How many tools an attempt may wait for at a time; whoever asks for more waits to ask.
+const TOOLS_WAITING: usize = 16;
 
 /// How often progress reaches the log at most; people read it, and each costs a sync.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
@@ -74,6 +79,7 @@ impl Attempt {
             },
         };
         let (reports, mut heard) = mpsc::channel(REPORTS_WAITING);
+        let (tools, mut asked) = mpsc::channel(TOOLS_WAITING);
         let work = Work {
             spec: self.spec.clone(),
             payload,
@@ -83,8 +89,10 @@ impl Attempt {
             deadline: self.deadline,
             stop: self.stop.clone(),
             reports,
+            tools,
         };
         let mut teller = Teller::new(self);
+        let mut asking = FuturesUnordered::new();
         let mut working = std::pin::pin!(self.runtime.run(work));
         let finish = loop {
             // What is due stands before what comes in: however much comes in, a lease is renewed in time.
@@ -92,7 +100,12 @@ impl Attempt {
                 biased;
                 finish = &mut working => break finish,
                 () = teller.tell_when_due() => {}
+                Some(()) = asking.next() => teller.waits = !asking.is_empty(),
                 Some(report) = heard.recv() => teller.take(report),
+                Some(request) = asked.recv(), if asking.len() < TOOLS_WAITING => {
+                    asking.push(tools::answer(&self.world, self.spec.id, self.agent, request));
+                    teller.waits = true;
+                }
             }
         };
         while let Ok(report) = heard.try_recv() {
@@ -178,6 +191,8 @@ struct Teller<'a> {
     used: bool,
     progress: Option<Progress>,
     alive: bool,
+    /// Whether it waits for an answer to what it asked: that is no silence.
+    waits: bool,
     every: Duration,
     next: Instant,
     telling: Option<Telling>,
@@ -197,6 +212,7 @@ impl<'a> Teller<'a> {
             used: false,
             progress: None,
             alive: false,
+            waits: false,
             every,
             next: Instant::now(),
             telling: None,
@@ -227,7 +243,8 @@ impl<'a> Teller<'a> {
         if self.telling.is_none() {
             let renews = self.attempt.spec.timeouts.silence.is_some();
             let spends = self.used && self.is_counted();
-            if !(self.alive && renews) && self.progress.is_none() && !spends {
+            let lives = self.alive || self.waits;
+            if !(lives && renews) && self.progress.is_none() && !spends {
                 std::future::pending::<()>().await;
             }
             tokio::time::sleep_until(self.next).await;

@@ -34,6 +34,7 @@ pub mod ids;
 pub mod liveness;
 pub mod supervisor;
 pub mod system;
+pub mod tools;
 
 mod agent;
 mod agents;

@@ -17,7 +17,7 @@ use synod_domain::reply::Answer;
 use synod_domain::state::State;
 use synod_domain::task::{TaskSpec, Usage};
 use synod_domain::time::Timestamp;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 /// The way to the log: every durable change goes through here.
@@ -270,6 +270,46 @@ pub struct Work {
     /// Where the attempt tells that it lives and how far it is. A full channel drops what is newest;
     /// reports are hints.
     pub reports: mpsc::Sender<Report>,
+    /// Where the attempt asks whether it may use a tool. Each question is answered; a full channel waits.
+    pub tools: mpsc::Sender<ToolRequest>,
+}
+
+/// May this tool be used? Asked by a running attempt.
+#[derive(Debug)]
+pub struct ToolRequest {
+    /// Which tool, such as `shell.execute`.
+    pub tool: String,
+    /// What is said of its use; rules look at it, and exactly this is agreed to.
+    pub attributes: serde_json::Map<String, serde_json::Value>,
+    /// More of it for those who may have to agree.
+    pub content: Option<String>,
+    /// Where the answer goes, when there is one: as late as people take.
+    pub answer: oneshot::Sender<ToolAnswer>,
+}
+
+/// What policies, and people where they had to agree, say to the use of a tool.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct ToolAnswer {
+    /// Whether it may be used.
+    pub allowed: bool,
+    /// Why, for a person.
+    pub reason: String,
+    /// The policy that decided; none when a default did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    /// The approval that it took.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval_id: Option<String>,
+    /// What came of that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval_status: Option<String>,
+}
+
+impl ToolAnswer {
+    /// A no that no policy said: the question could not be asked.
+    pub fn no(reason: String) -> Self {
+        Self { allowed: false, reason, policy: None, approval_id: None, approval_status: None }
+    }
 }
 
 /// What a running attempt says of itself.

@@ -48,3 +48,5 @@ mod restarts;
 mod supervision;
 #[path = "actors/tending.rs"]
 mod tending;
+#[path = "actors/tools.rs"]
+mod tools;

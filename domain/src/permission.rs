@@ -237,10 +237,10 @@ impl Permissions {
         Self(Permission::ALL.into_iter().collect())
     }
 
-    /// What a remote worker needs and no more.
+    /// What a remote worker needs and no more; to ask whether it may use a tool is part of it.
     pub fn of_worker() -> Self {
-        use Permission::{AgentsRead, AgentsWrite, TasksRead, TasksWork};
-        Self([AgentsRead, AgentsWrite, TasksRead, TasksWork].into_iter().collect())
+        use Permission::{AgentsRead, AgentsWrite, PoliciesRead, TasksRead, TasksWork};
+        Self([AgentsRead, AgentsWrite, PoliciesRead, TasksRead, TasksWork].into_iter().collect())
     }
 
     /// What one needs to look and to change nothing.

@@ -209,6 +209,18 @@ pub struct Estimate {
     pub compute_ms: u64,
 }
 
+/// What holds for all budgets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BudgetSettings {
+    /// What a task is expected to use that gives no estimate and whose type was never reported of.
+    pub estimate: Estimate,
+    /// How many requests that is.
+    pub requests: u64,
+    /// How long an attempt that passed a hard limit may still say that it is done, before it is stopped.
+    pub grace_ms: u64,
+}
+
 /// Whether a budget covers something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BudgetVerdict {

@@ -37,9 +37,9 @@ pub use audit::{
 };
 pub use breakers::{Breaker, BreakerFailure, BreakerSettings, PutBreaker, ResetBreaker, TripBreaker};
 pub use budgets::{
-    Budget, BudgetAlert, BudgetLimit, BudgetLine, BudgetRaise, BudgetSummary, BudgetVerdict, Enforcement,
-    Estimate, HeldAccount, Measure, NewBudget, OverBudget, OverrideBudget, RecordUsage, ResetBudget, UsageBy,
-    UsageQuery, UsageReport, Used, WindowKind,
+    Budget, BudgetAlert, BudgetLimit, BudgetLine, BudgetRaise, BudgetSettings, BudgetSummary, BudgetVerdict,
+    Enforcement, Estimate, HeldAccount, Measure, NewBudget, OverBudget, OverrideBudget, RecordUsage,
+    ResetBudget, UsageBy, UsageQuery, UsageReport, Used, WindowKind,
 };
 pub use claims::{
     Claim, Claimed, Complete, CompleteMany, CompleteOne, Completed, CompletedMany, CompletedOne, Ended, Fail,
@@ -59,8 +59,8 @@ pub use lists::{Bulk, BulkDone, BulkFailure, Filter, Page, Unanswered};
 pub use mailboxes::{LaneDepths, Mailbox, Pause, PauseOf};
 pub use nodes::{Component, DrainNode, Health, Node, Seen, SetRole, Stats};
 pub use policies::{
-    Evaluate, Evaluated, NewPolicy, Policy, PolicyAgents, PolicyDefaults, PolicyRule, PolicyScope,
-    SettleViolation, TogglePolicy, Violation, ViolationFilter,
+    DryRun, DryRunChange, DryRunReport, Evaluate, Evaluated, NewPolicy, Policy, PolicyAgents, PolicyDefaults,
+    PolicyRule, PolicyScope, SettleViolation, TogglePolicy, Violation, ViolationFilter,
 };
 pub use pools::{NewPool, Pool, PoolRuntime, Recovery, Restart, ScalePool, Share, Shortfall, Spread};
 pub use problem::Problem;

@@ -256,3 +256,66 @@ pub struct SettleViolation {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
+
+/// Policies to try on what is on record.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DryRun {
+    /// Policies as they would be; those in force under other names stay.
+    pub policies: Vec<NewPolicy>,
+    /// Policies in force that there would not be.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<String>,
+    /// Whether there would be none but those named here.
+    pub replace: bool,
+    /// What would hold where no rule matches; as it is if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub defaults: Option<PolicyDefaults>,
+    /// How many tasks are looked at, the latest first, at most 10 000; 1000 if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(maximum = 10_000)]
+    pub tasks: Option<u32>,
+}
+
+/// What other policies would have said.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DryRunReport {
+    /// How many tasks were looked at.
+    pub tasks: u64,
+    /// How many questions of which an approval came.
+    pub approvals: u64,
+    /// How many questions were asked again, of both.
+    pub questions: u64,
+    /// How many of them would come out otherwise.
+    pub changed: u64,
+    /// How many of which sort: `task.submit: allow to deny`.
+    pub counts: BTreeMap<String, u64>,
+    /// Those that would come out otherwise, the latest tasks first; at most 1000.
+    pub changes: Vec<DryRunChange>,
+}
+
+/// A question that would come out otherwise.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DryRunChange {
+    /// What was to be done.
+    #[schema(example = "task.submit")]
+    pub action: String,
+    /// The task that it was about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_id: Option<String>,
+    /// The agent that was to do it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_id: Option<String>,
+    /// The approval that was asked for then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval_id: Option<String>,
+    /// Whose work it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<String>,
+    /// When it was asked for.
+    pub at: String,
+    /// What the policies in force say.
+    pub before: Evaluated,
+    /// What those that are tried say.
+    pub after: Evaluated,
+}

@@ -9,8 +9,8 @@ use super::output::{Cell, Row, Tone};
 use super::pages::{self, ListArgs};
 use super::remote::{self, ClientArgs, Failure, Session};
 use crate::api::{
-    Budget, BudgetLimit, Enforcement, Measure, NewBudget, OverrideBudget, ResetBudget, UsageBy, UsageQuery,
-    Used, WindowKind,
+    Budget, BudgetLimit, BudgetSettings, Enforcement, Estimate, Measure, NewBudget, OverrideBudget,
+    ResetBudget, UsageBy, UsageQuery, Used, WindowKind,
 };
 use crate::period::Period;
 
@@ -72,6 +72,8 @@ enum BudgetCommand {
         #[command(flatten)]
         confirm: ConfirmArgs,
     },
+    /// Show or set what holds for all budgets.
+    Settings(SettingsArgs),
     /// Remove a budget: what waits for it goes on.
     Remove {
         /// Its name.
@@ -102,6 +104,41 @@ struct PutArgs {
     /// What it is for.
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct SettingsArgs {
+    /// How many tokens a task is expected to use of which nothing better is known.
+    #[arg(long, value_name = "N")]
+    tokens: Option<u64>,
+    /// What it is expected to cost, in dollars.
+    #[arg(long, value_name = "DOLLARS", value_parser = micros)]
+    cost: Option<u64>,
+    /// How long it is expected to work.
+    #[arg(long, value_name = "PERIOD")]
+    compute: Option<Period>,
+    /// How many requests it is expected to make.
+    #[arg(long, value_name = "N")]
+    requests: Option<u64>,
+    /// How long an attempt that passed a hard limit may still say that it is done.
+    #[arg(long, value_name = "PERIOD")]
+    grace: Option<Period>,
+}
+
+impl SettingsArgs {
+    /// Changes what is named.
+    fn change(&self, known: &BudgetSettings) -> BudgetSettings {
+        let millis = |period: Period| u64::try_from(period.0.as_millis()).unwrap_or(u64::MAX);
+        BudgetSettings {
+            estimate: Estimate {
+                tokens: self.tokens.unwrap_or(known.estimate.tokens),
+                cost_microusd: self.cost.unwrap_or(known.estimate.cost_microusd),
+                compute_ms: self.compute.map_or(known.estimate.compute_ms, millis),
+            },
+            requests: self.requests.unwrap_or(known.requests),
+            grace_ms: self.grace.map_or(known.grace_ms, millis),
+        }
+    }
 }
 
 /// By what usage is summed.
@@ -158,6 +195,12 @@ async fn run(session: &Session, command: &BudgetCommand) -> Result<u8, Failure> 
             confirm.ask(&format!("Forget what was spent of budget {budget}"))?;
             let reset = ResetBudget { reason: reason.clone() };
             Ok(output.item(&client.reset_budget(budget, &reset).await?))
+        }
+        BudgetCommand::Settings(args) => {
+            let known = client.budget_settings().await?;
+            let wanted = args.change(&known);
+            let now = if wanted == known { known } else { client.set_budget_settings(&wanted).await? };
+            Ok(output.one("budget_settings", "budgets", &now))
         }
         BudgetCommand::Remove { budget, confirm } => {
             if confirm.dry_run {

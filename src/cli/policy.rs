@@ -6,10 +6,14 @@ use clap::{Args, Subcommand};
 use synod_domain::time::Timestamp;
 
 use super::Common;
-use super::output::{Cell, Row, Tone, age};
+use super::output::{Cell, Output, Row, Tone, age};
 use super::pages::{self, ListArgs};
+use super::print;
 use super::remote::{self, ClientArgs, Failure, Session};
-use crate::api::{Evaluate, NewPolicy, Policy, PolicyDefaults, SettleViolation, Violation, ViolationFilter};
+use crate::api::{
+    DryRun, DryRunChange, DryRunReport, Evaluate, NewPolicy, Policy, PolicyDefaults, SettleViolation,
+    Violation, ViolationFilter,
+};
 use crate::client::Error;
 
 #[derive(Debug, Args)]
@@ -81,6 +85,21 @@ enum PolicyCommand {
         #[arg(long, value_name = "WORKSPACE")]
         workspace: Option<String>,
     },
+    /// Try policies on the tasks and approvals on record: what would come out otherwise; nothing is changed.
+    DryRun {
+        /// Files with one policy each (.yaml or .json), as for put.
+        #[arg(required_unless_present_any = ["without", "replace"])]
+        files: Vec<PathBuf>,
+        /// As if there were none but those of the files.
+        #[arg(long)]
+        replace: bool,
+        /// As if this policy were not there; may be given several times.
+        #[arg(long, value_name = "POLICY")]
+        without: Vec<String>,
+        /// How many tasks are looked at, the latest first.
+        #[arg(long, value_name = "N")]
+        tasks: Option<u32>,
+    },
     /// List violations, oldest first.
     Violations {
         /// In this status: open, investigating, resolved, false_positive, overridden.
@@ -144,6 +163,16 @@ async fn run(session: &Session, command: &PolicyCommand) -> Result<u8, Failure> 
             };
             Ok(output.one("decision", action, &client.evaluate(&question).await?))
         }
+        PolicyCommand::DryRun { files, replace, without, tasks } => {
+            let trial = DryRun {
+                policies: files.iter().map(|file| read(file)).collect::<Result<_, _>>()?,
+                removed: without.clone(),
+                replace: *replace,
+                defaults: None,
+                tasks: *tasks,
+            };
+            Ok(tell(output, &client.dry_run_policies(&trial).await?))
+        }
         PolicyCommand::Violations { status, policy, list } => {
             let filter = ViolationFilter { policy: policy.clone(), status: status.clone(), workspace: None };
             pages::list(session, list, async |page| client.violations(&filter, &page).await).await
@@ -153,6 +182,21 @@ async fn run(session: &Session, command: &PolicyCommand) -> Result<u8, Failure> 
             Ok(output.item(&client.settle_violation(violation, &settle).await?))
         }
     }
+}
+
+/// Tells what would come out otherwise: everything to programs, a table and what it says to people.
+fn tell(output: &Output, report: &DryRunReport) -> u8 {
+    if output.is_json() {
+        return output.one("dry_run", "policies", report);
+    }
+    let code = output.list(&report.changes, None);
+    if output.is_for_people() {
+        let DryRunReport { tasks, approvals, questions, changed, .. } = report;
+        print::note(&format!(
+            "{changed} of {questions} questions would come out otherwise; looked at {tasks} tasks and {approvals} approvals"
+        ));
+    }
+    code
 }
 
 /// Reads a policy from a file. YAML reads JSON as well.
@@ -173,6 +217,29 @@ fn said(text: &str) -> Result<(String, serde_json::Value), Failure> {
     };
     let value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
     Ok((name.to_owned(), value))
+}
+
+impl Row for DryRunChange {
+    const KIND: &'static str = "dry_run_change";
+    const COLUMNS: &'static [&'static str] =
+        &["action", "about", "age", "workspace", "now", "then", "because"];
+
+    fn id(&self) -> &str {
+        self.approval_id.as_deref().or(self.task_id.as_deref()).unwrap_or(&self.action)
+    }
+
+    fn cells(&self, now: Timestamp) -> Vec<Cell> {
+        let by = self.after.policy.as_deref().map(|policy| format!("{policy}: ")).unwrap_or_default();
+        vec![
+            self.action.as_str().into(),
+            self.id().into(),
+            age(now, Some(&self.at)).into(),
+            self.workspace.as_deref().unwrap_or("-").into(),
+            self.before.decision.as_str().into(),
+            self.after.decision.as_str().into(),
+            format!("{by}{}", self.after.reason).into(),
+        ]
+    }
 }
 
 impl Row for Policy {

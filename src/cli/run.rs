@@ -136,6 +136,7 @@ async fn go_elsewhere(client: &Client, plan: Plan, fresh: bool) -> Result<Outcom
     if let Some(continued) = &run.continued {
         note_continued(run.id, &run.plan, *continued);
     }
+    run.govern().await?;
     run.set_up_pools().await?;
     let mut bars = bars::Bars::new();
     let outcome = run.drive(&mut bars).await;
@@ -249,6 +250,7 @@ async fn go(node: &Node, plan: Plan, fresh: bool) -> Result<Outcome, run::Error>
     if let Some(continued) = &run.continued {
         note_continued(run.id, &run.plan, *continued);
     }
+    run.govern(node).await?;
     run.set_up_pools(node).await?;
     let mut bars = bars::Bars::new();
     let outcome = run.drive(node, &mut bars).await;

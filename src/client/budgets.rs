@@ -3,8 +3,8 @@
 use super::ask::Ask;
 use super::{Client, Error};
 use crate::api::{
-    Budget, BudgetAlert, BudgetSummary, BudgetVerdict, Estimate, NewBudget, OverrideBudget, Page, PageQuery,
-    RecordUsage, ResetBudget, UsageQuery, UsageReport,
+    Budget, BudgetAlert, BudgetSettings, BudgetSummary, BudgetVerdict, Estimate, NewBudget, OverrideBudget,
+    Page, PageQuery, RecordUsage, ResetBudget, UsageQuery, UsageReport,
 };
 
 impl Client {
@@ -38,6 +38,22 @@ impl Client {
     /// When the node cannot be asked or refuses.
     pub async fn put_budget(&self, budget: &NewBudget) -> Result<Budget, Error> {
         self.send(self.post(["budgets"]).body(budget)?).await
+    }
+
+    /// Reads what holds for all budgets.
+    ///
+    /// # Errors
+    /// When the node cannot be asked or refuses.
+    pub async fn budget_settings(&self) -> Result<BudgetSettings, Error> {
+        self.send(Ask::get(["budgets", "settings"])).await
+    }
+
+    /// Sets what holds for all budgets.
+    ///
+    /// # Errors
+    /// When the node cannot be asked or refuses.
+    pub async fn set_budget_settings(&self, settings: &BudgetSettings) -> Result<BudgetSettings, Error> {
+        self.send(self.put(["budgets", "settings"]).body(settings)?).await
     }
 
     /// Removes a budget.

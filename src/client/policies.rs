@@ -5,8 +5,8 @@ use reqwest::Method;
 use super::ask::Ask;
 use super::{Client, Error};
 use crate::api::{
-    Approval, ApprovalFilter, Evaluate, Evaluated, NewPolicy, Page, PageQuery, Policy, PolicyDefaults,
-    SayToApproval, SettleViolation, TogglePolicy, Violation, ViolationFilter,
+    Approval, ApprovalFilter, DryRun, DryRunReport, Evaluate, Evaluated, NewPolicy, Page, PageQuery, Policy,
+    PolicyDefaults, SayToApproval, SettleViolation, TogglePolicy, Violation, ViolationFilter,
 };
 
 impl Client {
@@ -73,6 +73,14 @@ impl Client {
     pub async fn evaluate(&self, question: &Evaluate) -> Result<Evaluated, Error> {
         let wait = std::time::Duration::from_millis(question.wait_ms.unwrap_or(0));
         self.send(self.post(["policy", "evaluate"]).body(question)?.long_poll(wait)).await
+    }
+
+    /// Tries policies on what is on record; nothing is changed.
+    ///
+    /// # Errors
+    /// When one cannot be read, or the node cannot be asked or refuses.
+    pub async fn dry_run_policies(&self, trial: &DryRun) -> Result<DryRunReport, Error> {
+        self.send(Ask::new(Method::POST, ["policies", "dry-run"]).body(trial)?).await
     }
 
     /// Lists violations, oldest first.

@@ -41,6 +41,7 @@ pub(super) fn check(source: &Source, tree: &Node, shape: &FleetShape) -> Result<
     check.inputs();
     check.pools();
     check.tasks();
+    check.governing();
     check.simulation();
     let mut found = check.found;
     if found.is_empty() {

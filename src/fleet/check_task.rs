@@ -33,6 +33,7 @@ impl Check<'_> {
         if let Some(for_each) = &task.for_each {
             self.for_each(&place.key("for_each"), for_each);
         }
+        self.terms(place, task);
         let item = if task.for_each.is_some() { Item::Later } else { Item::None };
         for (name, value) in &task.labels {
             self.text(&place.key("labels").key(name.as_str()), value, item);

@@ -19,7 +19,7 @@ use super::read::Fleet;
 use super::source::Fault;
 use super::template::{self, Item, Scope};
 use super::tree::Place;
-use super::{graph, items, pools, tending};
+use super::{governing, graph, items, pools, tending};
 use crate::node::PoolTending;
 
 /// The most tasks of one plan. A plan is held in memory and stored in one piece, at some hundred bytes a
@@ -45,6 +45,7 @@ impl Fleet {
             digest: String::new(),
             pools: Vec::new(),
             tending: self.tending(),
+            governing: governing::governing(&self.shape),
             entries: Vec::new(),
         };
         for (name, shape) in &self.shape.pools {
@@ -106,6 +107,7 @@ impl Fleet {
                 silence: length(task.heartbeat.or(pool.and_then(|pool| pool.heartbeat))),
             },
             retry: task.retry.as_ref().map(retry).unwrap_or_default(),
+            terms: governing::terms(task),
             items: tasks(task, place, scope, room)?,
         })
     }

@@ -21,6 +21,7 @@ mod tree;
 mod yaml;
 
 mod file;
+mod governing;
 mod schema;
 mod template;
 mod tending;
@@ -43,6 +44,7 @@ mod walk;
 
 pub use error::{Error, Problem};
 pub use expand::{PLAN_BYTES_MAX, TASKS_MAX};
+pub use governing::Governing;
 pub use inputs::Inputs;
 pub use lines::LINES_FILE_BYTES_MAX;
 pub use plan::{EntryPlan, ItemPlan, Plan, Target};

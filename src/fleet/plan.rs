@@ -10,7 +10,9 @@ use synod_domain::capability::Capabilities;
 use synod_domain::name::Name;
 use synod_domain::retry::RetryPolicy;
 use synod_domain::task::{Lane, Timeouts};
+use synod_domain::terms::Terms;
 
+use super::Governing;
 use crate::node::PoolTending;
 
 /// What one run does. Stored when the run begins, so that a continued run does what it began even when the
@@ -30,6 +32,9 @@ pub struct Plan {
     /// How those of them look after themselves that do.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tending: BTreeMap<Name, PoolTending>,
+    /// What is put in force before the work begins.
+    #[serde(default, skip_serializing_if = "Governing::is_empty")]
+    pub governing: Governing,
     /// The entries, each after those it waits for.
     pub entries: Vec<EntryPlan>,
 }
@@ -75,6 +80,9 @@ pub struct EntryPlan {
     pub timeouts: Timeouts,
     /// What happens when an attempt fails.
     pub retry: RetryPolicy,
+    /// On which terms each is given out, if it says something of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terms: Option<Terms>,
     /// Its tasks, in the order of the items; one without an item when the entry has no `for_each`.
     pub items: Vec<ItemPlan>,
 }

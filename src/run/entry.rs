@@ -135,6 +135,10 @@ impl Entry {
             .idempotency_key(&key(run.id, item))
             .labels(labels)
             .run(run.id);
+        let task = match &self.plan.terms {
+            Some(terms) => task.terms(terms.clone()),
+            None => task,
+        };
         Ok(node.submit(task).await?)
     }
 }

@@ -1,7 +1,7 @@
 //! Runs a fleet file to its end, across interruptions.
 //!
 //! ```text
-//!  plan ─► open run (new, or the one that was interrupted) ─► submit entries as they become ready
+//!  plan ─► open run (new, or the one that was interrupted) ─► govern ─► submit entries as they become ready
 //!                                                       ─► wait for their ends ─► close the run
 //! ```
 //!
@@ -11,6 +11,7 @@
 
 mod drive;
 mod entry;
+mod governing;
 mod open;
 mod outcome;
 mod pools;

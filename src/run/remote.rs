@@ -20,6 +20,7 @@ use synod_domain::assignment::Assignment;
 use synod_domain::id::{AgentId, RunId, TaskId};
 use synod_domain::spread::Recovery;
 use synod_domain::task::{Lane, Phase};
+use synod_domain::terms::OverBudget;
 
 use crate::api::{self, Priority, TaskStatus};
 use crate::client::Client;
@@ -81,6 +82,11 @@ impl RemoteRun {
             .map_err(|error| Error::Plan { run: id, reason: error.to_string() })?;
         let plan_changed = stored.digest != plan.digest;
         Ok(Self { id, plan: stored, continued: Some(Continued { plan_changed }), client })
+    }
+
+    /// Returns what asks the nodes.
+    pub(super) const fn client(&self) -> &Client {
+        &self.client
     }
 
     /// Creates the pools of the plan, or changes those that are there.
@@ -216,6 +222,8 @@ impl RemoteRun {
             }
         };
         let timeouts = &entry.timeouts;
+        let terms = entry.terms.clone().unwrap_or_default();
+        let resources = terms.resources.iter().map(|(name, amount)| (name.to_string(), *amount));
         Ok(api::NewTask {
             kind: entry.name.to_string(),
             payload: api::Json::from_text(payload(item, after).to_string()),
@@ -235,6 +243,19 @@ impl RemoteRun {
             }),
             run: Some(self.id.to_string()),
             idempotency_key: Some(key(self.id, item)),
+            estimate: terms.estimate.as_ref().map(|estimate| api::Estimate {
+                tokens: estimate.tokens,
+                cost_microusd: estimate.cost_microusd,
+                compute_ms: millis(estimate.compute),
+            }),
+            account: terms.account.as_ref().map(ToString::to_string),
+            model: terms.model.as_ref().map(ToString::to_string),
+            over_budget: match terms.over_budget {
+                OverBudget::Wait => None,
+                OverBudget::Fail => Some(api::OverBudget::Fail),
+            },
+            resources: resources.collect(),
+            resources_timeout_ms: terms.resources_within.map(millis),
             ..api::NewTask::default()
         })
     }

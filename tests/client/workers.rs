@@ -66,6 +66,43 @@ async fn results_failures_progress_and_usage_reach_the_node() {
 }
 
 #[tokio::test]
+async fn a_worker_asks_for_a_tool_and_goes_on_when_somebody_agrees() {
+    let served = Served::start().await;
+    let policy = served.folder.path().join("tools.yaml");
+    std::fs::write(&policy, "name: tools\nrules:\n  - {action: tool.shell, effect: require_approval}\n")
+        .unwrap();
+    served.json(&["policy", "put", policy.to_str().unwrap()]).await;
+    let token = served.said(&["token", "create", "ada", "--kind", "worker", "-q"]).await;
+    let file = served.folder.path().join("worker-token");
+    std::fs::write(&file, token.out.trim()).unwrap();
+    let script = r#"
+        for tool in shell rocket; do
+            printf '{"type":"tool_request","id":"%s","tool":"%s","attributes":{"command":"make"}}\n' $tool $tool >&3
+        done
+        read -r first <&4; read -r second <&4
+        printf '[%s,%s]' "$first" "$second""#;
+    let running = worker(&served, &["--token-file", file.to_str().unwrap()], script).spawn().unwrap();
+    let task = submit(&served, "1").await;
+    let approval = eventually("an approval is asked for", async || {
+        let listed = served.json(&["approval", "list"]).await;
+        Some(listed["items"][0]["id"].as_str()?.to_owned())
+    })
+    .await;
+    served.json(&["approval", "approve", &approval, "--reason", "once"]).await;
+    let done = task_when(&served, &task, TaskStatus::Completed).await;
+    let answers: Vec<serde_json::Value> = serde_json::from_str(done.result.unwrap().text()).unwrap();
+    let of = |tool: &str| answers.iter().find(|answer| answer["id"] == tool).unwrap();
+    assert_eq!(of("shell")["allowed"], true);
+    assert_eq!(
+        (&of("shell")["approval_id"], &of("shell")["approval_status"]),
+        (&approval.into(), &"approved".into())
+    );
+    // No rule is about it.
+    assert_eq!((&of("rocket")["allowed"], &of("rocket")["decision"]), (&false.into(), &"deny".into()));
+    leave(running).await.assert_code(0);
+}
+
+#[tokio::test]
 async fn a_cancelled_task_stops_its_program_and_the_worker_goes_on() {
     let served = Served::start().await;
     let script = r#"case $(cat) in *long*) echo $$ >> "$0"; sleep 600;; esac; echo '"short"'"#;

@@ -23,11 +23,13 @@ fn every_fleet_file_on_the_page_is_sound() {
 }
 
 #[test]
-fn the_simulation_on_the_page_is_one_of_the_fleet_on_the_page() {
+fn the_simulation_and_the_governing_on_the_page_are_of_the_fleet_on_the_page() {
     let (fleets, parts) = (blocks("yaml"), blocks("yml"));
-    let ([_, fleet], [part]) = (fleets.as_slice(), parts.as_slice()) else { panic!("{} parts", parts.len()) };
-    let read = Fleet::parse("/x/page.yaml", &format!("{fleet}{part}"));
-    assert!(read.is_ok(), "{}", read.expect_err("refused"));
+    let ([_, fleet], [_, _]) = (fleets.as_slice(), parts.as_slice()) else { panic!("{} parts", parts.len()) };
+    for part in parts {
+        let read = Fleet::parse("/x/page.yaml", &format!("{fleet}{part}"));
+        assert!(read.is_ok(), "{}", read.expect_err("refused"));
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use synod::fleet::{Error, Fleet, Inputs, Plan, TASKS_MAX, Target};
 use synod_domain::agent::RuntimeSpec;
 use synod_domain::assignment::Assignment;
 use synod_domain::task::Lane;
+use synod_domain::terms::OverBudget;
 
 fn full() -> Fleet {
     Fleet::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fleet/full.yaml")).expect("a sound file")
@@ -76,6 +77,38 @@ fn every_field_reaches_the_plan() {
     assert_eq!(matched.timeouts.running, Some(Duration::from_secs(300)), "the timeout of the pool");
     assert_eq!(plan.entry("last").expect("last").lane, Lane::Critical, "urgent is another word for critical");
     assert_eq!(plan.entry("last").expect("last").items[0].key, "last");
+}
+
+#[test]
+fn what_governs_the_work_reaches_the_plan_under_the_name_of_the_fleet() {
+    let plan = full().expand(&Inputs::default()).expect("a plan");
+    let governing = serde_json::to_value(&plan.governing).expect("JSON");
+    let policy = &governing["policies"][0];
+    assert_eq!((&policy["name"], &policy["scope"]["task_types"]), (&json!("full/careful"), &json!(["each"])));
+    assert_eq!(
+        (&policy["rules"][0]["quorum"], &policy["rules"][0]["timeout_ms"]),
+        (&json!(2), &json!(600_000))
+    );
+    let budget = &governing["budgets"][0];
+    assert_eq!((&budget["name"], &budget["scope"]), (&json!("full/money"), &json!("pool:full/shell")));
+    let limits: Vec<(&Value, &Value)> = (0..4)
+        .map(|place| &budget["limits"][place])
+        .map(|limit| (&limit["measure"], &limit["most"]))
+        .collect();
+    let expected = [("tokens", 4000), ("cost", 2_500_000), ("compute", 3_600_000), ("requests", 10)];
+    let expected = expected.map(|(measure, most)| (json!(measure), json!(most)));
+    assert_eq!(limits, expected.iter().map(|(measure, most)| (measure, most)).collect::<Vec<_>>());
+    assert_eq!(governing["limits"]["full/kinds"]["rate"], json!({"count": 3, "window_ms": 60_000}));
+    assert_eq!(governing["resources"]["gpu"]["capacity"], 2);
+
+    let terms = plan.entry("last").expect("last").terms.clone().expect("terms");
+    let estimate = terms.estimate.expect("an estimate");
+    assert_eq!((estimate.tokens, estimate.cost_microusd), (700, 20_000));
+    assert_eq!(
+        (terms.over_budget, terms.resources_within),
+        (OverBudget::Fail, Some(Duration::from_secs(3600)))
+    );
+    assert_eq!(plan.entry("each").expect("each").terms, None);
 }
 
 #[test]

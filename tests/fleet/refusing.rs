@@ -71,6 +71,12 @@ const TABLE: &[(&str, &str, &str, &str)] = &[
     ("simulation_spread.yaml", "12:23", "`p50` is 2m, which is longer than `p90`, 30s", "make `p50` shorter"),
     ("simulation_spread.yaml", "13:7", "`twice_percent` has no meaning for `work`", "remove it"),
     ("simulation_spread.yaml", "15:11", "has `min` and `max`, or `p50` and `p90`", "{min: 10s, max: 1m}"),
+    ("governing.yaml", "5:3", "rules[0].when", "docs/FLEET.md"),
+    ("governing.yaml", "6:13", "there is no entry `wirk`", "did you mean `work`?"),
+    ("governing.yaml", "11:5", "there is no pool `wrok`", "docs/FLEET.md"),
+    ("governing.yaml", "15:5", "names one of tokens, cost_usd", "docs/FLEET.md"),
+    ("governing.yaml", "18:3", "name one of concurrency, rate", "docs/FLEET.md"),
+    ("governing.yaml", "22:5", "says nothing without `resources`", "{gpu: 1}"),
     ("simulation_unit.yaml", "10:15", "the length of time 30 has no unit", "write 30s"),
 ];
 

@@ -135,3 +135,21 @@ async fn budgets_are_checked_raised_reset_recorded_and_removed() {
     }
     api.stop().await;
 }
+
+#[tokio::test]
+async fn what_holds_for_all_budgets_is_shown_and_set_and_reserved() {
+    let api = Api::start().await;
+    let path = "/api/v1/budgets/settings";
+    let known = api.get(path).await.json();
+    assert_eq!((&known["estimate"]["tokens"], &known["grace_ms"]), (&json!(4000), &json!(10_000)));
+    let mut wanted = known.clone();
+    wanted["estimate"]["tokens"] = json!(600);
+    assert_eq!(api.put(path, &wanted).await.json(), wanted);
+    assert_eq!(api.get(path).await.json(), wanted);
+    api.post("/api/v1/budgets", &budget("b", "global", 1000)).await;
+    api.agent("spender", &[]).await;
+    api.submit_any("spend").await;
+    api.claim_one("spender").await;
+    assert_eq!(limit(&api, "b").await["reserved"], 600);
+    api.stop().await;
+}

@@ -124,3 +124,50 @@ async fn a_tool_that_needs_an_approval_waits_for_the_yes_of_somebody_else() {
     assert_eq!((&answer["decision"], &answer["allowed"]), (&json!("allow"), &json!(true)), "{answer:#}");
     api.stop().await;
 }
+
+#[tokio::test]
+async fn a_dry_run_asks_tasks_and_approvals_again_and_changes_nothing() {
+    let api = Api::start().await;
+    let ask = json!({ "action": "tool.*", "effect": "require_approval" });
+    api.post("/api/v1/policies", &policy("tools", &ask)).await;
+    api.agent("ada", &[]).await;
+    let task = api.submit(&json!({ "type": "deploy-site" })).await;
+    let (claimed, attempt) = api.claim_one("ada").await;
+    assert_eq!(claimed, task);
+    api.post(&format!("/api/v1/tasks/{task}/complete"), &json!({ "attempt": attempt })).await;
+    api.submit(&json!({ "type": "build" })).await;
+    let question = json!({ "action": "tool.rm", "attributes": { "path": "/srv/x" }, "task_id": task });
+    let asked = api.post("/api/v1/policy/evaluate", &question).await.json();
+    let approval = asked["approval_id"].as_str().unwrap();
+
+    let careful = json!({
+        "name": "careful",
+        "priority": 9,
+        "rules": [
+            { "action": "task.submit", "effect": "deny", "conditions": { "task_type": "deploy*" } },
+            { "action": "tool.rm", "effect": "allow", "conditions": { "path": "/srv/*" } },
+        ],
+    });
+    let trial = json!({ "policies": [careful] });
+    let report = api.post("/api/v1/policies/dry-run", &trial).await.json();
+    assert_eq!(
+        (&report["tasks"], &report["approvals"], &report["changed"]),
+        (&json!(2), &json!(1), &json!(2))
+    );
+    let counts = json!({ "task.submit: allow to deny": 1, "tool.rm: require_approval to allow": 1 });
+    assert_eq!(report["counts"], counts);
+    let [submit, tool] = &report["changes"].as_array().unwrap()[..] else { panic!("{report:#}") };
+    assert_eq!((&submit["task_id"], &submit["after"]["policy"]), (&json!(task), &json!("careful")));
+    assert_eq!((&tool["approval_id"], &tool["before"]["policy"]), (&json!(approval), &json!("tools")));
+
+    // Nothing of it is in force, and what is not tried comes out as it does.
+    api.get("/api/v1/policies/careful").await.assert_problem(404, "policy_unknown");
+    let nothing = api.post("/api/v1/policies/dry-run", &json!({})).await.json();
+    assert_eq!((&nothing["questions"], &nothing["changed"]), (&json!(4), &json!(0)), "{nothing:#}");
+    let bare = api.post("/api/v1/policies/dry-run", &json!({ "replace": true })).await.json();
+    assert_eq!(bare["counts"], json!({ "tool.rm: require_approval to deny": 1 }), "{bare:#}");
+    let fewer = api.post("/api/v1/policies/dry-run", &json!({ "policies": [], "tasks": 1 })).await.json();
+    assert_eq!(fewer["tasks"], 1);
+    api.post("/api/v1/policies/dry-run", &json!({ "tasks": 10_001 })).await.assert_problem(400, "invalid");
+    api.stop().await;
+}

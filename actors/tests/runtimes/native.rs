@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use synod_actors::ports::{AgentRuntime, Finish, Report};
+use synod_actors::ports::{AgentRuntime, Finish, Report, ToolAnswer};
 use synod_actors::runtimes::native::{AgentError, Context, NativeAgent, NativeRuntime};
 use synod_domain::task::Usage;
 use tokio::sync::Notify;
@@ -59,6 +59,40 @@ async fn typed_input_and_output_travel_as_json_and_reports_arrive() {
         Report::Usage { usage: Usage { tokens_in: 1, ..Usage::default() }, model: Some("abacus".to_owned()) },
     ];
     assert_eq!(reports, expected);
+}
+
+/// Uses a tool if it may.
+struct Asking;
+
+impl NativeAgent for Asking {
+    type Input = serde_json::Value;
+    type Output = String;
+
+    async fn run(&self, context: Context, attributes: serde_json::Value) -> Result<String, AgentError> {
+        Ok(context.may_use("shell", attributes).await.reason)
+    }
+}
+
+#[tokio::test]
+async fn an_agent_asks_whether_it_may_use_a_tool_and_hears_the_answer() {
+    let mut order = order(r#"{"command": "make"}"#);
+    let answering = async {
+        let request = order.tools.recv().await.unwrap();
+        assert_eq!((request.tool.as_str(), &request.attributes["command"]), ("shell", &json!("make")));
+        request.answer.send(ToolAnswer::no("not on a Friday".to_owned())).unwrap();
+    };
+    let runtime = NativeRuntime::new(Asking);
+    let (finish, ()) = within(futures::future::join(runtime.run(order.work), answering)).await;
+    assert_eq!(completed(finish), json!("not on a Friday"));
+}
+
+#[tokio::test]
+async fn attributes_that_are_no_object_are_answered_with_no() {
+    let order = order("[1]");
+    assert_eq!(
+        completed(NativeRuntime::new(Asking).run(order.work).await),
+        json!("the attributes are no object")
+    );
 }
 
 #[tokio::test]

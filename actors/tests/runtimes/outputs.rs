@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use serde_json::json;
-use synod_actors::ports::{AgentRuntime, Report};
+use synod_actors::ports::{AgentRuntime, Report, ToolAnswer};
 use synod_actors::runtimes::process::LOG_BYTES_MAX;
 use synod_domain::id::TaskId;
 use synod_domain::task::Usage;
@@ -111,6 +111,31 @@ async fn lines_on_descriptor_3_become_reports_and_bad_ones_notes() {
     ];
     assert_eq!(reports, expected);
     assert!(world.log().await.contains("a line on fd 3 was not understood"));
+}
+
+#[tokio::test]
+async fn tool_requests_on_descriptor_3_are_answered_on_descriptor_4() {
+    let world = World::new().await;
+    let script = r#"
+        echo '{"type":"tool_request","id":"a","tool":"shell","attributes":{"command":"make"}}' >&3
+        read -r first <&4
+        echo '{"type":"tool_request","id":"b","tool":7}' >&3
+        read -r second <&4
+        printf '[%s,%s]' "$first" "$second"
+    "#;
+    let mut order = order("null");
+    let answering = async {
+        let request = order.tools.recv().await.unwrap();
+        assert_eq!((request.tool.as_str(), &request.attributes["command"]), ("shell", &json!("make")));
+        let answer = ToolAnswer { allowed: true, ..ToolAnswer::no("go on".to_owned()) };
+        request.answer.send(answer).unwrap();
+    };
+    let runtime = world.shell(script);
+    let (finish, ()) = within(futures::future::join(runtime.run(order.work), answering)).await;
+    let said = completed(finish);
+    assert_eq!((&said[0]["id"], &said[0]["decision"]), (&json!("a"), &json!("allow")));
+    assert_eq!((&said[1]["id"], &said[1]["allowed"]), (&json!("b"), &json!(false)));
+    assert!(said[1]["reason"].as_str().unwrap().contains("not understood"), "{said}");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use synod_actors::ports::{AgentRuntime, Finish, Report, Work};
+use synod_actors::ports::{AgentRuntime, Finish, Report, ToolRequest, Work};
 use synod_actors::runtimes::process::{ProcessNode, ProcessRuntime, ProcessSettings};
 use synod_domain::agent::ProcessSpec;
 use synod_domain::capability::Capabilities;
@@ -40,16 +40,18 @@ pub(crate) fn task() -> TaskId {
     TaskId::from_raw(7)
 }
 
-/// An attempt with its ends: what stops it and what it reports.
+/// An attempt with its ends: what stops it, what it reports and what it asks.
 pub(crate) struct Order {
     pub(crate) work: Work,
     pub(crate) stop: CancellationToken,
     pub(crate) reports: mpsc::Receiver<Report>,
+    pub(crate) tools: mpsc::Receiver<ToolRequest>,
 }
 
 pub(crate) fn order(payload: impl Into<Bytes>) -> Order {
     let stop = CancellationToken::new();
     let (sender, reports) = mpsc::channel(64);
+    let (asking, tools) = mpsc::channel(64);
     let spec = TaskSpec {
         id: task(),
         workspace: name("acme"),
@@ -76,8 +78,9 @@ pub(crate) fn order(payload: impl Into<Bytes>) -> Order {
         deadline: Some(Timestamp::from_millis(1234)),
         stop: stop.clone(),
         reports: sender,
+        tools: asking,
     };
-    Order { work, stop, reports }
+    Order { work, stop, reports, tools }
 }
 
 /// A node of its own for a test, in a folder of its own.

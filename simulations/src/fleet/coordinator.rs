@@ -118,6 +118,7 @@ async fn run(node: Arc<Node>, stage: Arc<Stage>, mut ears: Ears) -> Finish {
 
 async fn once(node: &Node, stage: &Stage, ears: &mut Ears) -> Result<Outcome, Error> {
     let run = Run::open(node, stage.plan.clone(), false).await?;
+    run.govern(node).await?;
     run.set_up_pools(node).await?;
     stage.submitted.store(0, Ordering::Relaxed);
     stage.ended.store(0, Ordering::Relaxed);

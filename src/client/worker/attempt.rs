@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use synod_actors::ports::{Finish, Report};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::hands::Left;
+use super::tools;
 use super::work::work_of;
 use super::{Worker, outcome::Told};
 use crate::api::{Agent, HeartbeatTask, LeasedTask, Progress, Task, Usage};
@@ -15,6 +18,9 @@ use crate::client::{Client, Error, backoff};
 
 /// How many reports may wait; they are hints, and the newest are dropped first.
 const REPORTS_WAITING: usize = 64;
+
+/// How many tools an attempt may wait for at a time; whoever asks for more waits to ask.
+const TOOLS_WAITING: usize = 16;
 
 /// How often progress is passed on at most; people read it, and each costs the node a sync.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
@@ -56,12 +62,14 @@ impl Worker {
         stop: &CancellationToken,
     ) -> (Finish, Usage) {
         let (reports, mut heard) = mpsc::channel(REPORTS_WAITING);
+        let (tools, mut asked) = mpsc::channel(TOOLS_WAITING);
         let now = self.0.clock.now();
-        let work = match work_of(agent, task, attempt, now, stop.clone(), reports) {
+        let work = match work_of(agent, task, attempt, now, stop.clone(), reports, tools) {
             Ok(work) => work,
             Err(reason) => return (Finish::Failed { reason, retryable: false }, Usage::default()),
         };
         let mut teller = Teller::new(self.0.client.clone(), task, attempt, stop.clone());
+        let mut asking = FuturesUnordered::new();
         let mut watching = std::pin::pin!(watch(&self.0.client, task, attempt));
         let mut working = std::pin::pin!(self.0.runtime.run(work));
         let finish = loop {
@@ -70,7 +78,12 @@ impl Worker {
                 finish = &mut working => break finish,
                 () = &mut watching, if !stop.is_cancelled() => stop.cancel(),
                 () = teller.tell_when_due() => {}
+                Some(()) = asking.next() => teller.waits = !asking.is_empty(),
                 Some(report) = heard.recv() => teller.take(report),
+                Some(request) = asked.recv(), if asking.len() < TOOLS_WAITING => {
+                    asking.push(tools::answer(&self.0.client, &task.id, &agent.id, request));
+                    teller.waits = true;
+                }
             }
         };
         while let Ok(report) = heard.try_recv() {
@@ -125,6 +138,8 @@ struct Teller {
     every: Duration,
     next: Instant,
     alive: bool,
+    /// Whether it waits for an answer to what it asked: that is no silence.
+    waits: bool,
     progress: Option<Progress>,
     usage: Usage,
     /// With which model, as it said last.
@@ -147,6 +162,7 @@ impl Teller {
             every,
             next: Instant::now(),
             alive: false,
+            waits: false,
             progress: None,
             usage: Usage::default(),
             model: None,
@@ -172,7 +188,8 @@ impl Teller {
     /// Tells what there is to tell when it is time for it; waits for ever when there is nothing. What was being
     /// told when the future is dropped is told again.
     async fn tell_when_due(&mut self) {
-        if !(self.alive && self.renews) && self.progress.is_none() && !self.used {
+        let lives = self.alive || self.waits;
+        if !(lives && self.renews) && self.progress.is_none() && !self.used {
             std::future::pending::<()>().await;
         }
         tokio::time::sleep_until(self.next).await;

@@ -18,6 +18,7 @@ mod attempt;
 mod hands;
 mod outcome;
 mod slot;
+mod tools;
 mod work;
 
 use std::collections::BTreeMap;

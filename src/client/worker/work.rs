@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use synod_actors::ports::{Report, Work};
+use synod_actors::ports::{Report, ToolRequest, Work};
 use synod_domain::capability::Capabilities;
 use synod_domain::name::Name;
 use synod_domain::payload::Payload;
@@ -25,6 +25,7 @@ pub(super) fn work_of(
     now: Timestamp,
     stop: CancellationToken,
     reports: mpsc::Sender<Report>,
+    tools: mpsc::Sender<ToolRequest>,
 ) -> Result<Work, String> {
     let name = |what: &str, text: &str| Name::new(text).map_err(|error| format!("its {what}: {error}"));
     let millis = |millis: Option<u64>| millis.filter(|millis| *millis > 0).map(Duration::from_millis);
@@ -66,6 +67,7 @@ pub(super) fn work_of(
         deadline: [deadline, until].into_iter().flatten().min(),
         stop,
         reports,
+        tools,
     })
 }
 

@@ -5,6 +5,7 @@
 //! shape, such as whether a pool exists, is in the checks.
 
 mod for_each;
+mod governing;
 mod input;
 mod pool;
 mod simulation;
@@ -19,6 +20,10 @@ use synod_domain::name::Name;
 
 pub(super) use crate::period::Period;
 pub(super) use for_each::ForEach;
+pub(super) use governing::{
+    BudgetEnforcement, BudgetLimitShape, BudgetShape, EffectWord, EstimateShape, LimitShape, OverBudgetWord,
+    PolicyEnforcement, PolicyShape, ResourceShape, RuleShape, WindowShape,
+};
 pub(super) use input::Input;
 pub(super) use pool::{PoolShape, Restart, RuntimeKind, Spread};
 pub(super) use simulation::{BehaviourShape, DurationShape, SimulationShape, SpreadForm};
@@ -40,6 +45,22 @@ pub(super) struct FleetShape {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, PoolShape>")]
     pub(super) pools: BTreeMap<Name, PoolShape>,
+    /// What may be done with the work of this file, what may not, and what people have to agree to first, by name.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, PolicyShape>")]
+    pub(super) policies: BTreeMap<Name, PolicyShape>,
+    /// What may be spent, by name.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, BudgetShape>")]
+    pub(super) budgets: BTreeMap<Name, BudgetShape>,
+    /// What is limited for each key of the tasks, by name.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, LimitShape>")]
+    pub(super) limits: BTreeMap<Name, LimitShape>,
+    /// Of what there is so much, by name; it is there for the work of other files too.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, ResourceShape>")]
+    pub(super) resources: BTreeMap<Name, ResourceShape>,
     /// The work. Entries begin in this order unless `after` says otherwise.
     #[schemars(length(min = 1))]
     pub(super) tasks: Vec<TaskShape>,

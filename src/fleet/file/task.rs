@@ -9,7 +9,7 @@ use synod_domain::capability::Capability;
 use synod_domain::name::Name;
 use synod_domain::task::Lane;
 
-use super::{ForEach, Period};
+use super::{EstimateShape, ForEach, OverBudgetWord, Period};
 
 /// One entry of the work: a task, or with `for_each` as many tasks as there are items.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -46,6 +46,23 @@ pub(in super::super) struct TaskShape {
     pub(in super::super) labels: BTreeMap<Name, String>,
     /// Makes one task for each item.
     pub(in super::super) for_each: Option<ForEach>,
+    /// What one attempt is expected to use; reserved in the budgets before it is given out. Default: what tasks of
+    /// this entry used so far.
+    pub(in super::super) estimate: Option<EstimateShape>,
+    /// The account of a provider that it is charged to.
+    #[schemars(with = "Option<String>")]
+    pub(in super::super) account: Option<Name>,
+    /// The model that it uses, for reports.
+    #[schemars(with = "Option<String>")]
+    pub(in super::super) model: Option<Name>,
+    /// What becomes of it when a budget has too little left. Default `wait`.
+    pub(in super::super) over_budget: Option<OverBudgetWord>,
+    /// How much of each resource it needs while an agent has it.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, u64>")]
+    pub(in super::super) resources: BTreeMap<Name, u64>,
+    /// How long it may wait for its resources. Default: for ever.
+    pub(in super::super) resources_within: Option<Period>,
     /// Entries that must have completed first; their results are in the payload under `after`.
     #[serde(default)]
     pub(in super::super) after: Vec<String>,

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use synod_domain::budget::Raise;
 use synod_domain::budget::amount::{Amount, Measure, Report};
 use synod_domain::budget::book::{DAYS_KEPT, UsageKey, Used, day};
-use synod_domain::budget::command::BudgetCommand;
+use synod_domain::budget::command::{BudgetCommand, BudgetSettings};
 use synod_domain::budget::spec::{BudgetSpec, Enforcement, Limit, WARN_PERCENT};
 use synod_domain::budget::window::Window;
 use synod_domain::command::Command;
@@ -41,6 +41,8 @@ const NO_REASON: &str = "reset by a client";
     put_budget,
     list_budgets,
     summarize_budgets,
+    get_budget_settings,
+    set_budget_settings,
     get_budget,
     remove_budget,
     check_budget,
@@ -59,6 +61,8 @@ pub(super) fn routes() -> Routes {
         .post("/api/v1/budgets", write.once(), put_budget)
         .get("/api/v1/budgets", read, list_budgets)
         .get("/api/v1/budgets/summary", read, summarize_budgets)
+        .get("/api/v1/budgets/settings", read, get_budget_settings)
+        .put("/api/v1/budgets/settings", write.once(), set_budget_settings)
         .get("/api/v1/budgets/{name}", read, get_budget)
         .delete("/api/v1/budgets/{name}", write.once(), remove_budget)
         .post("/api/v1/budgets/{name}/check", read.freely(), check_budget)
@@ -91,7 +95,7 @@ async fn put_budget(
     Body(wanted): Body<api::NewBudget>,
 ) -> Result<Response, Problem> {
     let node = context.node();
-    let spec = spec(&wanted)?;
+    let spec = budget_of(&wanted)?;
     let name = spec.name.clone();
     let is_new = node.read(|state| state.budget(&name).is_none());
     once.propose(node, Command::Budget(BudgetCommand::Put { spec: Arc::new(spec) })).await?;
@@ -133,6 +137,53 @@ async fn summarize_budgets(
     _: InQuery<Everything>,
 ) -> Result<Json<api::BudgetSummary>, Problem> {
     Ok(Json(context.node().read(shown::budget_summary)))
+}
+
+/// Look at what holds for all budgets
+#[utoipa::path(
+    get,
+    path = "/api/v1/budgets/settings",
+    tag = "budgets",
+    description = "What is reserved where nothing better is known, and the grace of who passed a limit.",
+    responses((status = 200, description = "The settings.", body = api::BudgetSettings, example = json!(examples::budget_settings()))),
+)]
+async fn get_budget_settings(
+    State(context): State<Context>,
+    _: InQuery<Everything>,
+) -> Result<Json<api::BudgetSettings>, Problem> {
+    Ok(Json(context.node().read(|state| settings(state.budget_settings()))))
+}
+
+/// Set what holds for all budgets
+#[utoipa::path(
+    put,
+    path = "/api/v1/budgets/settings",
+    tag = "budgets",
+    description = "Attempts in hand keep what they reserved.",
+    request_body(content = api::BudgetSettings, example = json!(examples::budget_settings())),
+    responses((status = 200, description = "The settings.", body = api::BudgetSettings, example = json!(examples::budget_settings()))),
+)]
+async fn set_budget_settings(
+    State(context): State<Context>,
+    once: Once,
+    _: InQuery<Everything>,
+    Body(wanted): Body<api::BudgetSettings>,
+) -> Result<Json<api::BudgetSettings>, Problem> {
+    let api::Estimate { tokens, cost_microusd, compute_ms } = wanted.estimate;
+    let estimate = Amount { tokens, cost_microusd, compute_ms, requests: wanted.requests };
+    let wanted = BudgetSettings { estimate, grace: Duration::from_millis(wanted.grace_ms) };
+    let node = context.node();
+    once.propose(node, Command::Budget(BudgetCommand::Configure { settings: wanted })).await?;
+    Ok(Json(node.read(|state| settings(state.budget_settings()))))
+}
+
+fn settings(settings: &BudgetSettings) -> api::BudgetSettings {
+    let Amount { tokens, cost_microusd, compute_ms, requests } = settings.estimate;
+    api::BudgetSettings {
+        estimate: api::Estimate { tokens, cost_microusd, compute_ms },
+        requests,
+        grace_ms: u64::try_from(settings.grace.as_millis()).unwrap_or(u64::MAX),
+    }
 }
 
 /// Look at a budget
@@ -363,7 +414,8 @@ fn look(node: &Node, name: &Name) -> Result<api::Budget, Problem> {
     found.ok_or_else(|| Refusal::BudgetUnknown(name.clone()).into())
 }
 
-fn spec(wanted: &api::NewBudget) -> Result<BudgetSpec, Problem> {
+/// Reads a budget.
+pub(crate) fn budget_of(wanted: &api::NewBudget) -> Result<BudgetSpec, Problem> {
     Ok(BudgetSpec {
         name: read::name("name", &wanted.name)?,
         scope: read::id("scope", &wanted.scope)?,

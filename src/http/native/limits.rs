@@ -104,7 +104,7 @@ async fn put_limit(
 ) -> Result<Response, Problem> {
     let node = context.node();
     let name = set_name(&name)?;
-    let spec = spec(&name, &wanted)?;
+    let spec = limit_of(&name, &wanted)?;
     let is_new = node.read(|state| state.limit_set(&name).is_none());
     once.propose(node, Command::LimitSet(LimitSetCommand::Put { spec: spec.into() })).await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
@@ -164,7 +164,8 @@ fn set_name(text: &str) -> Result<Name, Problem> {
     read::name("the limit set's name", text)
 }
 
-fn spec(name: &Name, wanted: &api::PutLimit) -> Result<LimitSetSpec, Problem> {
+/// Reads a limit set.
+pub(crate) fn limit_of(name: &Name, wanted: &api::PutLimit) -> Result<LimitSetSpec, Problem> {
     let rate = wanted.rate.as_ref();
     Ok(LimitSetSpec {
         name: name.clone(),

@@ -33,6 +33,10 @@ mod tasks;
 mod tending;
 mod tokens;
 
+pub(crate) use budgets::budget_of;
+pub(crate) use limits::limit_of;
+pub(crate) use policies::policy_of;
+
 use std::time::Duration;
 
 use crate::http::Routes;

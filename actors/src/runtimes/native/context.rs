@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::Serialize;
 use synod_domain::id::TaskId;
 use synod_domain::name::Name;
 use synod_domain::task::Usage;
 use synod_domain::time::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::ports::{Report, Work};
+use crate::ports::{Report, ToolAnswer, ToolRequest, Work};
 use crate::runtimes::{TEXT_BYTES_MAX, shortened};
 
 /// One attempt, as the agent sees it. Cheap to clone.
@@ -32,6 +33,7 @@ pub struct Context {
     pub deadline: Option<Timestamp>,
     stop: CancellationToken,
     reports: mpsc::Sender<Report>,
+    tools: mpsc::Sender<ToolRequest>,
 }
 
 impl Context {
@@ -46,6 +48,7 @@ impl Context {
             deadline: work.deadline,
             stop,
             reports: work.reports.clone(),
+            tools: work.tools.clone(),
         }
     }
 
@@ -80,6 +83,39 @@ impl Context {
     pub fn usage(&self, usage: Usage, model: Option<&str>) {
         let model = model.map(|model| shortened(model, TEXT_BYTES_MAX).to_owned());
         self.report(Report::Usage { usage, model });
+    }
+
+    /// Asks whether it may use a tool, such as `shell.execute`, and waits for the answer: at once when policies say yes
+    /// or no, as long as people take when they have to agree. What is said of its use is written as a JSON object;
+    /// rules look at it, and exactly this is agreed to. The same question of the same task is asked once, however many
+    /// attempts ask it.
+    pub async fn may_use(&self, tool: &str, attributes: impl Serialize) -> ToolAnswer {
+        self.may_use_for(tool, attributes, None).await
+    }
+
+    /// Asks as [`Context::may_use`] does, with a text that shows those who may have to agree what is to be done.
+    pub async fn may_use_for(
+        &self,
+        tool: &str,
+        attributes: impl Serialize,
+        content: Option<&str>,
+    ) -> ToolAnswer {
+        let attributes = match serde_json::to_value(attributes) {
+            Ok(serde_json::Value::Object(attributes)) => attributes,
+            Ok(serde_json::Value::Null) => serde_json::Map::new(),
+            Ok(_) => return ToolAnswer::no("the attributes are no object".to_owned()),
+            Err(error) => {
+                return ToolAnswer::no(format!("the attributes cannot be written as JSON: {error}"));
+            }
+        };
+        let (answer, answered) = oneshot::channel();
+        let (tool, content) = (tool.to_owned(), content.map(str::to_owned));
+        let asked = self.tools.send(ToolRequest { tool, attributes, content, answer }).await;
+        match asked.is_ok() {
+            true => answered.await.ok(),
+            false => None,
+        }
+        .unwrap_or_else(|| ToolAnswer::no("the attempt is over".to_owned()))
     }
 
     fn report(&self, report: Report) {

@@ -14,6 +14,8 @@ pub use context::Context;
 pub use error::AgentError;
 pub use runtime::{GRACE, NativeRuntime};
 
+pub use crate::ports::ToolAnswer;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 

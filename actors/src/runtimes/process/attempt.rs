@@ -6,7 +6,7 @@
 //!             └────► told to stop, or too much output ─┘
 //! ```
 //!
-//! The pumps (standard input, output, error, fd 3) run beside every step, so that a program never blocks on a
+//! The pumps (standard input, output, error, fd 3, fd 4) run beside every step, so that a program never blocks on a
 //! full pipe while we wait for it. Dropping the future at any point kills the group: [`Started`] sees to that.
 
 use std::io;
@@ -19,7 +19,9 @@ use synod_domain::agent::ProcessSpec;
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
+use super::answers::{ANSWERS_WAITING_MAX, give};
 use super::environment::{of_attempt, of_pool};
 use super::input::Input;
 use super::log::Log;
@@ -27,7 +29,7 @@ use super::messages::{NOTES_WAITING_MAX, relay};
 use super::node::ProcessNode;
 use super::output::Output;
 use super::program::Program;
-use super::spawner::Started;
+use super::spawner::{Ends, Started};
 use super::verdict::{failed, judge, too_large};
 use crate::ports::{Finish, Work};
 
@@ -54,7 +56,7 @@ pub(super) async fn attempt(node: &ProcessNode, spec: &ProcessSpec, work: Work) 
     let of = (work.spec.id, work.attempt);
     let mut log = Log::new(&settings.logs, of, settings.log_bytes_max, node.growth().clone());
     let finish = match start(node, spec, &work).await {
-        Ok((started, input, reports)) => see_through(node, started, input, reports, &work, &mut log).await,
+        Ok(begun) => see_through(node, begun, &work, &mut log).await,
         Err(reason) => {
             log.note(&reason).await;
             failed(reason)
@@ -64,18 +66,25 @@ pub(super) async fn attempt(node: &ProcessNode, spec: &ProcessSpec, work: Work) 
     finish
 }
 
+/// A program that runs, and our ends of its pipes beside the standard ones.
+struct Begun {
+    started: Started,
+    input: Input,
+    reports: pipe::Receiver,
+    answers: pipe::Sender,
+}
+
 /// Starts the program. The error is for people.
-async fn start(
-    node: &ProcessNode,
-    spec: &ProcessSpec,
-    work: &Work,
-) -> Result<(Started, Input, pipe::Receiver), String> {
+async fn start(node: &ProcessNode, spec: &ProcessSpec, work: &Work) -> Result<Begun, String> {
     let environment = of_pool(node.inherited(), spec);
     let program = Program::find(spec, &environment)?;
     let input = Input::new(work).map_err(|error| format!("the task cannot be written as JSON: {error}"))?;
     let no_pipe = |error: io::Error| format!("cannot make a pipe for its reports: {error}");
-    let (ours, reports) = pipe::pipe().map_err(no_pipe)?;
-    let theirs = ours.into_blocking_fd().map_err(no_pipe)?;
+    let (theirs, reports) = pipe::pipe().map_err(no_pipe)?;
+    let theirs_of_reports = theirs.into_blocking_fd().map_err(no_pipe)?;
+    let (answers, theirs) = pipe::pipe().map_err(no_pipe)?;
+    let theirs_of_answers = theirs.into_blocking_fd().map_err(no_pipe)?;
+    let ends = Ends { reports: theirs_of_reports, answers: theirs_of_answers };
 
     let mut command = program.command();
     command
@@ -83,19 +92,13 @@ async fn start(
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    let started = node.spawner().spawn(command, theirs).await.map_err(|error| program.explain(&error))?;
-    Ok((started, input, reports))
+    let started = node.spawner().spawn(command, ends).await.map_err(|error| program.explain(&error))?;
+    Ok(Begun { started, input, reports, answers })
 }
 
 /// Stays with the program until nothing of it is left.
-async fn see_through(
-    node: &ProcessNode,
-    started: Started,
-    input: Input,
-    reports: pipe::Receiver,
-    work: &Work,
-    log: &mut Log,
-) -> Finish {
+async fn see_through(node: &ProcessNode, begun: Begun, work: &Work, log: &mut Log) -> Finish {
+    let Begun { started, input, reports, answers } = begun;
     let Started { mut group, mut child } = started;
     let _metered = node.meter().enter(work.agent, group.id());
     let (Some(stdin), Some(stdout), Some(stderr)) =
@@ -107,12 +110,15 @@ async fn see_through(
     let overflow = output.too_large();
     let over = {
         let (notes, noted) = mpsc::channel(NOTES_WAITING_MAX);
+        let (asked, asking) = mpsc::channel(ANSWERS_WAITING_MAX);
+        let listens = CancellationToken::new();
         let pumps = async {
             tokio::join!(
                 input.feed(stdin),
                 output.fill(stdout),
                 log.fill(stderr, noted),
-                relay(reports, &work.reports, notes),
+                relay(reports, work, asked, notes),
+                give(answers, asking, &listens),
             );
         };
         // On the heap: the buffers of four pumps would make every future above this one large.
@@ -126,6 +132,8 @@ async fn see_through(
             }
         })
         .await;
+        // It hears no answers any more; what it still asked must not hold its pipes open.
+        listens.cancel();
         let grace = match &over {
             Over::Stopped => node.settings().grace,
             Over::TooLarge => Duration::ZERO,

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::{Pid, setsid};
 
-/// The first descriptor that a program does not get: it has its input, output, error and reports.
-const FOREIGN_FD_MIN: RawFd = 4;
+/// The first descriptor that a program does not get: it has its input, output, error, reports and answers.
+const FOREIGN_FD_MIN: RawFd = 5;
 
 /// The descriptors that are open when the node starts.
 ///

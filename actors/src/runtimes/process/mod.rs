@@ -3,7 +3,8 @@
 //! ```text
 //!   task as JSON ──► stdin ┌─────────┐ stdout ──► the result
 //!                          │ program │ stderr ──► the attempt's log
-//!   SYNOD_* ──► environment└─────────┘ fd 3   ──► heartbeats, progress, usage (NDJSON)
+//!   SYNOD_* ──► environment│         │ fd 3   ──► heartbeats, progress, usage, tool requests (NDJSON)
+//!   tool answers ──► fd 4  └─────────┘
 //! ```
 //!
 //! Promises: a program sees only the variables it was given; all it wrote is bounded; when an attempt is over,
@@ -17,6 +18,7 @@
 mod node;
 mod runtime;
 
+mod answers;
 mod attempt;
 mod environment;
 mod input;

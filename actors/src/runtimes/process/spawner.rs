@@ -26,8 +26,11 @@ use super::reaper::Reaper;
 /// How many starts may wait for the thread; a start takes about a millisecond, and more callers wait in turn.
 const STARTS_WAITING_MAX: usize = 64;
 
-/// The descriptor on which a program may report.
+/// The descriptor on which a program may report and ask.
 const REPORTS_FD: i32 = 3;
+
+/// The descriptor on which it reads the answers.
+const ANSWERS_FD: i32 = 4;
 
 /// The way to the thread.
 #[derive(Debug)]
@@ -42,9 +45,18 @@ pub(super) struct Started {
     pub(super) child: Child,
 }
 
+/// A program's ends of the pipes beside its standard ones.
+#[derive(Debug)]
+pub(super) struct Ends {
+    /// Where it reports and asks.
+    pub(super) reports: OwnedFd,
+    /// Where it reads the answers.
+    pub(super) answers: OwnedFd,
+}
+
 struct Request {
     command: Command,
-    reports: OwnedFd,
+    ends: Ends,
     runtime: Handle,
     reply: oneshot::Sender<io::Result<Started>>,
 }
@@ -62,10 +74,10 @@ impl Spawner {
         Ok(Self(sender))
     }
 
-    /// Starts a program as leader of its own group, with `reports` as its descriptor 3.
-    pub(super) async fn spawn(&self, command: Command, reports: OwnedFd) -> io::Result<Started> {
+    /// Starts a program as leader of its own group, with `ends` as its descriptors 3 and 4.
+    pub(super) async fn spawn(&self, command: Command, ends: Ends) -> io::Result<Started> {
         let (reply, outcome) = oneshot::channel();
-        let request = Request { command, reports, runtime: Handle::current(), reply };
+        let request = Request { command, ends, runtime: Handle::current(), reply };
         let ended = || io::Error::other("the thread that starts programs has ended");
         self.0.send(request).await.map_err(|_| ended())?;
         outcome.await.map_err(|_| ended())?
@@ -82,25 +94,27 @@ struct Nursery {
 }
 
 fn serve(mut requests: mpsc::Receiver<Request>, mut nursery: Nursery) {
-    while let Some(Request { command, reports, runtime, reply }) = requests.blocking_recv() {
+    while let Some(Request { command, ends, runtime, reply }) = requests.blocking_recv() {
         if reply.is_closed() {
             continue;
         }
         let _context = runtime.enter();
         // If the asker is gone, the program comes back and is killed as it is dropped.
-        let _ = reply.send(nursery.start(command, reports));
+        let _ = reply.send(nursery.start(command, ends));
     }
     nursery.reaper.close();
 }
 
 impl Nursery {
-    /// Consumes the command, which holds our copy of the program's end of fd 3: while we do, it has no end-of-file.
-    fn start(&mut self, mut command: Command, reports: OwnedFd) -> io::Result<Started> {
+    /// Consumes the command, which holds our copies of the program's ends: while we have that of fd 3, there is no
+    /// end-of-file.
+    fn start(&mut self, mut command: Command, ends: Ends) -> io::Result<Started> {
         let announcement = Announcement { reaper: self.reaper.pipe()?, parent: self.birth.try_clone()? };
-        // First, because descriptor 3 may be one of those the announcement needs.
+        // First, because descriptors 3 and 4 may be among those the announcement needs.
         detach(command.as_std_mut(), Role::Program(announcement), &self.foreign);
-        let mapping = FdMapping { parent_fd: reports, child_fd: REPORTS_FD };
-        command.fd_mappings(vec![mapping]).map_err(io::Error::other)?;
+        let reports = FdMapping { parent_fd: ends.reports, child_fd: REPORTS_FD };
+        let answers = FdMapping { parent_fd: ends.answers, child_fd: ANSWERS_FD };
+        command.fd_mappings(vec![reports, answers]).map_err(io::Error::other)?;
         let spawned = command.spawn();
         let born = self.last_birth();
         let child = spawned.inspect_err(|_| {

@@ -66,6 +66,11 @@ pub(crate) fn estimate() -> api::Estimate {
     api::Estimate { tokens: 4000, cost_microusd: 20_000, compute_ms: 30_000 }
 }
 
+pub(crate) fn budget_settings() -> api::BudgetSettings {
+    let estimate = api::Estimate { tokens: 4000, cost_microusd: 20_000, compute_ms: 30_000 };
+    api::BudgetSettings { estimate, requests: 1, grace_ms: 10_000 }
+}
+
 pub(crate) fn budget_verdict() -> api::BudgetVerdict {
     let reason = "budget search has 1200 tokens of 100000 tokens left in its window (hour), and 4000 tokens are \
                   asked for; it turns at 2026-11-21 06:00:00 UTC";

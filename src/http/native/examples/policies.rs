@@ -73,6 +73,40 @@ pub(crate) fn evaluated() -> api::Evaluated {
     }
 }
 
+pub(crate) fn dry_run() -> api::DryRun {
+    api::DryRun { policies: vec![new_policy()], tasks: Some(1000), ..api::DryRun::default() }
+}
+
+pub(crate) fn dry_run_report() -> api::DryRunReport {
+    let allowed = api::Evaluated {
+        decision: "allow".to_owned(),
+        allowed: true,
+        reason: "tool.shell.execute is allowed".to_owned(),
+        policy: Some("open-tools".to_owned()),
+        policy_version: Some(1),
+        rule: Some(0),
+        ..api::Evaluated::default()
+    };
+    let asked = api::Evaluated { approval_id: None, approval_status: None, ..evaluated() };
+    api::DryRunReport {
+        tasks: 1000,
+        approvals: 12,
+        questions: 2012,
+        changed: 1,
+        counts: [("tool.shell.execute: allow to require_approval".to_owned(), 1)].into_iter().collect(),
+        changes: vec![api::DryRunChange {
+            action: "tool.shell.execute".to_owned(),
+            task_id: Some(TASK.to_owned()),
+            approval_id: Some(APPROVAL.to_owned()),
+            workspace: Some("default".to_owned()),
+            at: SUBMITTED.to_owned(),
+            before: allowed,
+            after: asked,
+            ..api::DryRunChange::default()
+        }],
+    }
+}
+
 pub(crate) fn violation() -> api::Violation {
     api::Violation {
         id: VIOLATION.to_owned(),

@@ -1,5 +1,6 @@
 //! `/api/v1/policies` and `/api/v1/policy/evaluate`: what may be done, what is asked, and what was denied.
 
+mod dry_run;
 mod read;
 pub(crate) mod shown;
 
@@ -10,10 +11,9 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use synod_actors::events::Heard;
+use synod_actors::tools;
 use synod_domain::approval::ApprovalStatus;
 use synod_domain::command::Command;
-use synod_domain::event::Event;
 use synod_domain::id::{ApprovalId, ViolationId};
 use synod_domain::name::Name;
 use synod_domain::permission::Permission::{PoliciesRead, PoliciesWrite};
@@ -41,6 +41,7 @@ use crate::node::Node;
     get_defaults,
     set_defaults,
     evaluate,
+    dry_run_policies,
     list_violations,
     get_violation,
     settle_violation
@@ -55,6 +56,7 @@ pub(super) fn routes() -> Routes {
         .post("/api/v1/policies", write.once(), put_policy)
         .get("/api/v1/policies/defaults", read, get_defaults)
         .put("/api/v1/policies/defaults", write.once(), set_defaults)
+        .post("/api/v1/policies/dry-run", read.freely(), dry_run_policies)
         .get("/api/v1/policies/violations", read, list_violations)
         .get("/api/v1/policies/violations/{id}", read, get_violation)
         .patch("/api/v1/policies/violations/{id}", write.once(), settle_violation)
@@ -245,6 +247,10 @@ async fn evaluate(
     if wanted.dry || node.read(|state| state.is_plainly_allowed(&ask)) {
         return Ok(Json(shown::evaluated(&ruled)));
     }
+    if ruled.approval.is_some() {
+        // It was asked before; to wait on is no news to anybody.
+        return waited(&context, &caller, ruled, wait).await;
+    }
     let id = ApprovalId::from_raw(node.new_task_id().raw());
     let reply = once.propose(node, Command::Policy(PolicyCommand::Ask { id, ask: ask.into() })).await?;
     let ruled = match reply {
@@ -252,6 +258,17 @@ async fn evaluate(
         // A request sent again that was something else then.
         _ => ruled,
     };
+    waited(&context, &caller, ruled, wait).await
+}
+
+/// Answers a question when it is clear, or after a while.
+async fn waited(
+    context: &Context,
+    caller: &Caller,
+    ruled: Ruled,
+    wait: Duration,
+) -> Result<Json<api::Evaluated>, Problem> {
+    let node = context.node();
     let waited = async {
         tokio::select! {
             biased;
@@ -265,35 +282,37 @@ async fn evaluate(
 /// Waits until the approval of a question is decided, for a while.
 async fn decided(node: &Node, mut ruled: Ruled, wait: Duration) -> Ruled {
     let Some((id, _)) = ruled.approval else { return ruled };
+    let look = || node.read(|state| state.approval(id).map(|approval| approval.status));
     // Heard from before the first look, so that what comes in between wakes.
-    let mut events = node.events();
-    let until = tokio::time::Instant::now() + wait;
-    loop {
-        let status = node.read(|state| state.approval(id).map(|approval| approval.status));
-        // One that was forgotten was decided long ago; whoever asks again is told anew.
-        let status = status.unwrap_or(ApprovalStatus::Withdrawn);
-        ruled.approval = Some((id, status));
-        if status != ApprovalStatus::Pending || wait.is_zero() {
-            return ruled;
-        }
-        let subject = id.to_string();
-        let woken = async {
-            loop {
-                let concerns = match events.next().await {
-                    Heard::Happening(happening) => happening.events.iter().any(
-                        |event| matches!(event, Event::Governed { subject: about, .. } if **about == *subject),
-                    ),
-                    Heard::Missed(_) | Heard::Closed => true,
-                };
-                if concerns {
-                    return;
-                }
-            }
-        };
-        if tokio::time::timeout_at(until, woken).await.is_err() {
-            return ruled;
-        }
-    }
+    let events = node.events();
+    let status = match wait.is_zero() {
+        true => Err(look().unwrap_or(ApprovalStatus::Withdrawn)),
+        false => tokio::time::timeout(wait, tools::decided(events, id, look))
+            .await
+            .map_err(|_| ApprovalStatus::Pending),
+    };
+    ruled.approval = Some((id, status.unwrap_or_else(|status| status)));
+    ruled
+}
+
+/// Try policies on what is on record
+///
+/// Asks again what is on record, of the policies in force and of those that are tried, and tells what would come out
+/// otherwise. Nothing is changed, noted or asked of anybody. On record are tasks, unfinished and ended, and the questions
+/// that approvals were asked for; what was simply allowed or denied to a tool is not.
+#[utoipa::path(
+    post,
+    path = "/api/v1/policies/dry-run",
+    tag = "policies",
+    request_body(content = api::DryRun, example = json!(examples::policies::dry_run())),
+    responses((status = 200, description = "What would come out otherwise.", body = api::DryRunReport, example = json!(examples::policies::dry_run_report()))),
+)]
+async fn dry_run_policies(
+    State(context): State<Context>,
+    _: InQuery<Everything>,
+    Body(wanted): Body<api::DryRun>,
+) -> Result<Json<api::DryRunReport>, Problem> {
+    dry_run::dry_run(context.node(), &wanted).await.map(Json)
 }
 
 /// List violations

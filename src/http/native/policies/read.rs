@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value as Json};
+use synod_actors::tools::{self, scalar};
 use synod_domain::name::Name;
 use synod_domain::policy::effect::TIMEOUT_DEFAULT;
 use synod_domain::policy::{
     AgentLists, ApprovalDemand, Ask, Attributes, Comparison, Condition, Effect, Enforcement, PolicySpec,
-    Rule, Scope, Test, Value, glob,
+    Rule, Scope, Test, glob,
 };
 
 use crate::api;
@@ -115,46 +116,9 @@ fn test(wanted: &Json, depth: usize) -> Result<Test, String> {
     }
 }
 
-fn scalar(value: &Json) -> Result<Value, String> {
-    match value {
-        Json::Bool(flag) => Ok(Value::Flag(*flag)),
-        Json::String(text) => Ok(Value::Text(text.as_str().into())),
-        Json::Number(number) => match (number.as_i64(), number.as_f64()) {
-            (Some(whole), _) => Ok(Value::Whole(whole)),
-            (None, Some(number)) => Ok(Value::Number(number)),
-            (None, None) => Err(format!("{number} is no number that can be compared")),
-        },
-        Json::Null | Json::Array(_) | Json::Object(_) => {
-            Err("a text, a number, true or false is expected".to_owned())
-        }
-    }
-}
-
 /// Reads attributes; what is in an object gets a dotted name, and what is null is not said.
 pub(crate) fn attributes(said: &Map<String, Json>) -> Result<Attributes, Problem> {
-    let mut all = Attributes::new();
-    flatten("", said, 0, &mut all).map_err(|why| Problem::bad_request("attributes", why))?;
-    Ok(all)
-}
-
-fn flatten(before: &str, said: &Map<String, Json>, depth: usize, all: &mut Attributes) -> Result<(), String> {
-    if depth > DEPTH_MAX {
-        return Err("they are nested too deep".to_owned());
-    }
-    for (name, value) in said {
-        let name = if before.is_empty() { name.clone() } else { format!("{before}.{name}") };
-        let value = match value {
-            Json::Null => continue,
-            Json::Object(inner) => {
-                flatten(&name, inner, depth + 1, all)?;
-                continue;
-            }
-            Json::Array(list) => Value::List(list.iter().map(scalar).collect::<Result<_, _>>()?),
-            Json::Bool(_) | Json::Number(_) | Json::String(_) => scalar(value)?,
-        };
-        all.insert(name.as_str().into(), value);
-    }
-    Ok(())
+    tools::attributes(said).map_err(|why| Problem::bad_request("attributes", why))
 }
 
 /// Reads a question.
@@ -188,14 +152,5 @@ mod tests {
         let not = Test::Not(Box::new(Test::Like("a*".into())));
         assert_eq!(read(json!({ "not": "a*" })), Ok(not));
         assert!(read(json!(null)).is_err() && read(json!({ "near": 1 })).is_err());
-    }
-
-    #[test]
-    fn attributes_in_objects_get_dotted_names() {
-        let said = json!({ "params": { "path": "/srv", "deep": { "n": 1.5 } }, "tags": ["a"], "none": null });
-        let read = attributes(said.as_object().unwrap()).unwrap_or_default();
-        let names: Vec<&str> = read.keys().map(|name| &**name).collect();
-        assert_eq!(names, ["params.deep.n", "params.path", "tags"]);
-        assert!(attributes(json!({ "a": [[1]] }).as_object().unwrap()).is_err());
     }
 }
