@@ -9,12 +9,16 @@ mod support;
 mod budgets;
 #[path = "fabric/guide.rs"]
 mod guide;
+#[path = "fabric/hooks.rs"]
+mod hooks;
 #[path = "fabric/integrations.rs"]
 mod integrations;
 #[path = "fabric/lifecycle.rs"]
 mod lifecycle;
 #[path = "fabric/limits.rs"]
 mod limits;
+#[path = "fabric/policies.rs"]
+mod policies;
 #[path = "fabric/pools.rs"]
 mod pools;
 #[path = "fabric/restarts.rs"]

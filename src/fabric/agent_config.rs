@@ -17,7 +17,7 @@ use synod_domain::placement::Strategy;
 use synod_domain::restart::RestartPolicy;
 use synod_domain::spread::{Recovery, SpreadSpec};
 
-use crate::fabric::Error;
+use crate::fabric::{BudgetConfig, Error};
 
 /// The variable in which a program finds the model of its agent.
 const MODEL_VARIABLE: &str = "SYNOD_MODEL";
@@ -30,6 +30,7 @@ pub struct AgentConfig {
     capabilities: Vec<String>,
     isolation: Isolation,
     concurrency: Option<u32>,
+    pub(super) budget: Option<BudgetConfig>,
     does: Does,
 }
 
@@ -67,6 +68,7 @@ impl AgentConfig {
             capabilities: Vec::new(),
             isolation: Isolation::default(),
             concurrency: None,
+            budget: None,
             does: Does::Elsewhere,
         }
     }
@@ -116,6 +118,14 @@ impl AgentConfig {
     #[must_use]
     pub const fn concurrency(mut self, tasks: u32) -> Self {
         self.concurrency = Some(tasks);
+        self
+    }
+
+    /// Sets what it may spend: of a single agent as [`Budgets::set_budget`](crate::fabric::Budgets::set_budget) does;
+    /// the agents of a pool have it together, for they come and go.
+    #[must_use]
+    pub const fn budget(mut self, budget: BudgetConfig) -> Self {
+        self.budget = Some(budget);
         self
     }
 

@@ -62,7 +62,12 @@ impl Fabric {
             let agent = state.agents_of(&pool).find(|agent| !agent.retiring)?;
             self.shown(state, agent)
         });
-        agent.ok_or_else(|| Error::NotStarted { pool, why: "it was terminated meanwhile".to_owned() })
+        let agent =
+            agent.ok_or_else(|| Error::NotStarted { pool, why: "it was terminated meanwhile".to_owned() })?;
+        if let Some(budget) = &config.budget {
+            self.budgets().set_budget(agent.id, budget).await?;
+        }
+        Ok(agent)
     }
 
     /// Puts a pool of such agents; tells whether it is new.

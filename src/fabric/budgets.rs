@@ -44,6 +44,22 @@ impl Default for BudgetConfig {
     }
 }
 
+impl BudgetConfig {
+    fn spec(&self, name: Name, scope: Scope) -> BudgetSpec {
+        let limit = |measure, most: Option<u64>, window| most.map(|most| Limit { measure, most, window });
+        let tokens = limit(Measure::Tokens, self.max_tokens_per_hour, Window::Hour);
+        let cost = limit(Measure::Cost, self.max_cost_per_day_microusd, Window::Day);
+        BudgetSpec {
+            name,
+            scope,
+            limits: tokens.into_iter().chain(cost).collect(),
+            enforcement: if self.hard_limit { Enforcement::Hard } else { Enforcement::Soft },
+            warn_percent: self.warn_at_percent,
+            note: Some("set through the fabric".into()),
+        }
+    }
+}
+
 /// How an agent stands against its budget, in the hour and the day that run. Hours and days begin as those of UTC do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BudgetStatus {
@@ -99,18 +115,25 @@ impl Budgets<'_> {
     /// When there is no such agent, or no limit is given.
     pub async fn set_budget(&self, agent: AgentId, config: &BudgetConfig) -> Result<(), Error> {
         self.0.agent_info(agent)?;
-        let limit = |measure, most: Option<u64>, window| most.map(|most| Limit { measure, most, window });
-        let tokens = limit(Measure::Tokens, config.max_tokens_per_hour, Window::Hour);
-        let cost = limit(Measure::Cost, config.max_cost_per_day_microusd, Window::Day);
-        let spec = BudgetSpec {
-            name: name_of(agent)?,
-            scope: Scope::Agent(agent),
-            limits: tokens.into_iter().chain(cost).collect(),
-            enforcement: if config.hard_limit { Enforcement::Hard } else { Enforcement::Soft },
-            warn_percent: config.warn_at_percent,
-            note: Some("set through the fabric".into()),
-        };
+        self.put(config.spec(name_of(agent)?, Scope::Agent(agent))).await
+    }
+
+    /// Sets what the agents of a pool may spend together.
+    pub(super) async fn set_budget_of_pool(&self, pool: &Name, config: &BudgetConfig) -> Result<(), Error> {
+        self.put(config.spec(name_of_pool(pool)?, Scope::Pool(pool.clone()))).await
+    }
+
+    async fn put(&self, spec: BudgetSpec) -> Result<(), Error> {
         self.propose(BudgetCommand::Put { spec: Arc::new(spec) }).await
+    }
+
+    /// Ends the budget of a pool that goes, if it has one.
+    pub(super) async fn remove_budget_of_pool(&self, pool: &Name) -> Result<(), Error> {
+        let budget = name_of_pool(pool)?;
+        if self.0.node().read(|state| state.budget(&budget).is_some()) {
+            self.propose(BudgetCommand::Remove { budget }).await?;
+        }
+        Ok(())
     }
 
     /// Counts what an agent used outside of tasks. What tasks report is counted by itself.
@@ -177,4 +200,9 @@ impl BudgetStatus {
 /// Returns what the budget of an agent is called.
 pub(super) fn name_of(agent: AgentId) -> Result<Name, Error> {
     Ok(Name::new(&format!("fabric/{agent}"))?)
+}
+
+/// Returns what the budget of a pool is called.
+fn name_of_pool(pool: &Name) -> Result<Name, Error> {
+    Ok(Name::new(&format!("fabric/{pool}"))?)
 }

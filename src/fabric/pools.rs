@@ -71,6 +71,9 @@ impl Fabric {
             single: false,
         };
         self.make_pool(&config.agents, id.clone(), (config.min, config.max), profile).await?;
+        if let Some(budget) = &config.agents.budget {
+            self.budgets().set_budget_of_pool(&id, budget).await?;
+        }
         if !config.agents.runs_elsewhere() {
             self.in_service(&id).await?;
         }
@@ -99,7 +102,7 @@ impl Fabric {
         self.known_pool(&id)?;
         self.node.retire_pool(&id, false).await?;
         until(&self.node, |state| state.pool(&id).is_none().then_some(())).await?;
-        Ok(())
+        self.budgets().remove_budget_of_pool(&id).await
     }
 
     /// Returns a pool as it stands.

@@ -1,7 +1,7 @@
 //! Budgets of agents through the fabric.
 
 use serde_json::json;
-use synod::fabric::{AgentConfig, BudgetConfig, BudgetStatus, TaskStatus};
+use synod::fabric::{AgentConfig, BudgetConfig, BudgetStatus, PoolConfig, TaskStatus};
 use synod::native::AgentError;
 use synod::node::domain::task::Usage;
 
@@ -63,6 +63,27 @@ async fn what_tasks_report_is_counted_and_a_budget_leaves_with_its_agent() {
     result(&fabric, task.id).await;
     let counted = || (budget.get_status(agent).unwrap().tokens_used == 1234).then_some(());
     eventually("the report is counted", counted).await;
+    fabric.terminate(agent).await.unwrap();
+    assert_eq!(fabric.node().read(|state| state.budgets().count()), 0);
+    fabric.node().stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_budget_of_its_configuration_holds_for_an_agent_and_for_a_pool_together() {
+    let folder = folder();
+    let fabric = fabric(&folder).await;
+    let config = BudgetConfig { max_tokens_per_hour: Some(500), ..BudgetConfig::default() };
+    let agent = fabric.spawn(echo("spender").budget(config.clone())).await.unwrap().id;
+    assert_eq!(fabric.budgets().get_status(agent).unwrap().tokens_limit, Some(500));
+
+    let pool = PoolConfig::new("pool-spenders", echo("spenders").budget(config)).min_agents(2);
+    let pool = fabric.create_pool(pool).await.unwrap();
+    fabric.budgets().record_usage(pool.current_agents[0], 600, 0).await.unwrap();
+    let task = fabric.schedule(pool.current_agents[1], "work", &1).await.unwrap();
+    let why = || fabric.node().read(|state| state.why(task.id).unwrap()).to_string();
+    eventually("the pool has nothing left", || why().contains("fabric/pool-spenders").then_some(())).await;
+    fabric.node().cancel(task.id, "enough").await.unwrap();
+    fabric.delete_pool("pool-spenders").await.unwrap();
     fabric.terminate(agent).await.unwrap();
     assert_eq!(fabric.node().read(|state| state.budgets().count()), 0);
     fabric.node().stop().await;
