@@ -15,7 +15,6 @@ use synod_domain::name::Name;
 use synod_domain::node::{GossipKey, GossipSecret, Keyring};
 use synod_domain::pause::{Pausable, Pause};
 use synod_domain::payload::Payload;
-use synod_domain::permission::Permissions;
 use synod_domain::region::{Arrival, Declined, Forwarding, Pointer, Route, Routing};
 use synod_domain::retry::RetryPolicy;
 use synod_domain::row::{Meta, Row};
@@ -89,7 +88,7 @@ fn token() -> TokenSpec {
         name: Name::default(),
         kind: TokenKind::Worker,
         hash: [7; 32],
-        permissions: Permissions::of_worker(),
+        permissions: "agents:read agents:write tasks:read tasks:work".parse().unwrap(),
         expires_at: Some(Timestamp::from_millis(9)),
         created_by: None,
     }
