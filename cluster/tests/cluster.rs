@@ -25,6 +25,7 @@ mod cluster {
     mod pipeline;
     mod purge;
     mod restart;
+    mod ruling_formats;
     mod snapshots;
     mod suite;
     mod tending_formats;

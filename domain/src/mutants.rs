@@ -75,6 +75,22 @@ mutants! {
     GrantTwice = "grant-twice",
     /// A task that has ended stays among the unfinished ones.
     EndTwice = "end-twice",
+    /// What one attempt gives back of a budget is given back twice.
+    RefundABudgetTwice = "refund-a-budget-twice",
+    /// Nothing is reserved of a budget for what is given out.
+    SkipTheReserve = "skip-the-reserve",
+    /// A task goes on whose approval is not given.
+    IgnoreApprovals = "ignore-approvals",
+    /// A policy that denies a submit is not asked.
+    TakeTheForbidden = "take-the-forbidden",
+    /// What is given out is not counted under the key of a limit set.
+    ForgetTheLimit = "forget-the-limit",
+    /// What is given out takes nothing of its resources.
+    TakeNoResources = "take-no-resources",
+    /// A change of what governs is made without its record in the audit log.
+    SkipTheRecord = "skip-the-record",
+    /// A checkpoint leaves records of the audit log out.
+    LoseRecords = "lose-records",
 }
 
 /// Says why no bug can be chosen.

@@ -408,4 +408,22 @@ mod tests {
         assert_eq!(RowKey::AuditMark(1).to_bytes()[0], RowKey::AuditHead.to_bytes()[0]);
         assert!(RowKey::Audit(1).to_bytes()[0] == AUDIT_PREFIX && AUDIT_PREFIX > HISTORY_PREFIX);
     }
+
+    /// Rows about what governs share one first byte; the second must tell them apart, and nothing but this looks at it.
+    #[test]
+    fn no_two_kinds_of_rows_about_what_governs_begin_alike() {
+        let source = include_str!("row.rs").split("#[cfg(test)]").next().unwrap_or_default();
+        let mut kinds = BTreeMap::<char, BTreeSet<&str>>::new();
+        for line in source.lines() {
+            let Some((before, behind)) = line.split_once("governing(b'") else { continue };
+            let key = before.trim().trim_end_matches("=>").trim();
+            // Two rows of one kind differ in what follows: a name is never empty.
+            let key = if key.starts_with("Self::Fabric") { "Self::Fabric" } else { key };
+            kinds.entry(behind.chars().next().unwrap_or_default()).or_default().insert(key);
+        }
+        assert!(kinds.len() > 15, "the arms are written in another way: {kinds:?}");
+        for (kind, keys) in kinds {
+            assert!(kind.is_ascii_alphanumeric() && keys.len() == 1, "{kind:?} begins rows of {keys:?}");
+        }
+    }
 }

@@ -4,6 +4,10 @@
 //! simulated time at which it was made. A question without an answer was cut off by a crash: its outcome is
 //! unknown, and never "no".
 
+mod governing;
+
+pub use governing::{Change, Governance, Ledger, Recorded};
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -212,6 +216,26 @@ pub enum Fact {
         /// In all.
         usage: Usage,
     },
+    /// An agent is about to say that it used so many tokens more, while it works.
+    Spends {
+        /// For which task.
+        task: TaskId,
+        /// Under which attempt.
+        attempt: u32,
+        /// How many.
+        tokens: u64,
+    },
+    /// How everything that governs stands, looked up.
+    Governs(Governance),
+    /// Records of the audit log, looked up; of the whole log at the end.
+    Trail(Vec<Recorded>),
+    /// The node has checked its audit log.
+    Checked {
+        /// Up to which record.
+        to: u64,
+        /// What is wrong with it.
+        broken: Option<String>,
+    },
     /// The dead letters that wait for somebody to decide about them, looked up at the end.
     Letters(Vec<TaskId>),
     /// A client asked something of the node.
@@ -393,6 +417,8 @@ pub enum Request {
         /// Whether it gives them away.
         drains: bool,
     },
+    /// To change something that governs, or to look at it.
+    Govern(Change),
 }
 
 /// What the node answers.
@@ -469,9 +495,10 @@ impl Fact {
         match self {
             Self::Stands(standing) => standing.task == task,
             Self::Unread { task: of, .. } | Self::NoResult { task: of, .. } => *of == task,
-            Self::Acts { task: of, .. } | Self::Uses { task: of, .. } | Self::Used { task: of, .. } => {
-                *of == task
-            }
+            Self::Acts { task: of, .. }
+            | Self::Uses { task: of, .. }
+            | Self::Used { task: of, .. }
+            | Self::Spends { task: of, .. } => *of == task,
             Self::Letters(letters) => letters.contains(&task),
             Self::Happened { event, .. } => event.task() == Some(task),
             Self::Asked { request, .. } => request.concerns(task),
@@ -503,6 +530,9 @@ impl Fact {
             | Self::Panicked { .. }
             | Self::Paused(_)
             | Self::Token { .. }
+            | Self::Governs(_)
+            | Self::Trail(_)
+            | Self::Checked { .. }
             | Self::Answered { .. }
             | Self::Closed => false,
         }
@@ -521,6 +551,7 @@ impl Request {
             | Self::Fail { task, .. }
             | Self::Release { task, .. }
             | Self::SetLane { task, .. } => Some(*task),
+            Self::Govern(Change::Vote { task, .. }) => *task,
             Self::Submit { .. }
             | Self::Register { .. }
             | Self::Claim { .. }
@@ -536,6 +567,7 @@ impl Request {
             | Self::PutPool { .. }
             | Self::SetRole { .. }
             | Self::Transfer
+            | Self::Govern(_)
             | Self::Drain { .. } => None,
         }
     }

@@ -45,7 +45,7 @@ impl Seeded {
 }
 
 /// All of them.
-pub const ALL: [Seeded; 21] = [
+pub const ALL: [Seeded; 29] = [
     Seeded {
         mutant: Mutant::AcknowledgeBeforeSync,
         breaks: "what was acknowledged is gone after a crash",
@@ -150,6 +150,46 @@ pub const ALL: [Seeded; 21] = [
         mutant: Mutant::EndTwice,
         breaks: "a task that completed ends again",
         notices: Notices::Alone("ends once"),
+    },
+    Seeded {
+        mutant: Mutant::RefundABudgetTwice,
+        breaks: "an attempt that ends frees what was promised to another",
+        notices: Notices::Alone("budgets hold"),
+    },
+    Seeded {
+        mutant: Mutant::SkipTheReserve,
+        breaks: "work is given out that a budget has no room for",
+        notices: Notices::Alone("budgets hold"),
+    },
+    Seeded {
+        mutant: Mutant::IgnoreApprovals,
+        breaks: "work is given out that nobody has agreed to",
+        notices: Notices::Alone("approvals hold"),
+    },
+    Seeded {
+        mutant: Mutant::TakeTheForbidden,
+        breaks: "a task is taken that a policy denies",
+        notices: Notices::Alone("approvals hold"),
+    },
+    Seeded {
+        mutant: Mutant::ForgetTheLimit,
+        breaks: "more of a key begins than its limit set says",
+        notices: Notices::Alone("limits hold"),
+    },
+    Seeded {
+        mutant: Mutant::TakeNoResources,
+        breaks: "more of a resource is in use than there is",
+        notices: Notices::Alone("resources hold"),
+    },
+    Seeded {
+        mutant: Mutant::SkipTheRecord,
+        breaks: "a change of a limit set has no record",
+        notices: Notices::Alone("audit unbroken"),
+    },
+    Seeded {
+        mutant: Mutant::LoseRecords,
+        breaks: "a node has not all records of the audit log",
+        notices: Notices::Alone("audit unbroken"),
     },
 ];
 

@@ -141,6 +141,10 @@ impl Observer {
             return;
         }
         self.machine.note(Fact::State { index: applied, hash: hash_of(node) });
+        // One that is behind would show what others have seen taken back.
+        if self.has_caught_up(node) {
+            workload::look_at_governance(&self.machine, node);
+        }
         self.hashed = applied;
     }
 }
@@ -191,6 +195,7 @@ pub(crate) async fn close(machine: &Arc<Machine>, node: &Arc<Node>) {
     if machine.takes_last_look() {
         look_last(machine, node).await;
     }
+    workload::check_audit(machine, node).await;
     machine.now_waits(machine.node, node);
     while !all_rest(machine) {
         sleep(LOOK).await;
@@ -236,6 +241,11 @@ async fn look_last(machine: &Arc<Machine>, node: &Arc<Node>) {
     }
     let letters = node.read(|state| state.dead_letters().map(|letter| letter.spec.id).collect());
     machine.note(Fact::Letters(letters));
+    let noted = workload::note_audit(machine, node);
+    // What cannot be read is what the checks are about.
+    if let Err(error) = noted {
+        machine.note(Fact::Checked { to: 0, broken: Some(error.to_string()) });
+    }
     machine.note(Fact::Closed);
 }
 
@@ -260,6 +270,7 @@ fn look(machine: &Machine, node: &Node) {
     }
     machine.note(Fact::Paused(node.read(|state| state.pauses().map(|pause| pause.what.clone()).collect())));
     workload::look(machine, node);
+    workload::look_at_governance(machine, node);
 }
 
 fn named(fact: &Fact) -> Option<TaskId> {

@@ -77,6 +77,16 @@ impl fmt::Display for Record {
                 write!(f, "agent   {task} attempt {attempt} says it used {}", used(usage))
             }
             Fact::Used { task, usage } => write!(f, "used    {task} {}", used(usage)),
+            Fact::Spends { task, attempt, tokens } => {
+                write!(f, "agent   {task} attempt {attempt} says it used {tokens} more")
+            }
+            Fact::Governs(governance) => write!(f, "governs{governance}"),
+            Fact::Trail(records) => {
+                f.write_str("trail  ")?;
+                records.iter().try_for_each(|record| write!(f, " [{record}]"))
+            }
+            Fact::Checked { to, broken: None } => write!(f, "trail   holds up to record {to}"),
+            Fact::Checked { to, broken: Some(broken) } => write!(f, "trail   up to record {to}: {broken}"),
             Fact::Letters(letters) => {
                 f.write_str("letters")?;
                 letters.iter().try_for_each(|letter| write!(f, " {letter}"))
@@ -134,6 +144,7 @@ impl fmt::Display for Request {
             Self::SetRole { node, role } => write!(f, "let {node} be a {role}"),
             Self::Transfer => f.write_str("let another node lead"),
             Self::Drain { node, drains: true } => write!(f, "drain {node}"),
+            Self::Govern(change) => write!(f, "{change}"),
             Self::Drain { node, drains: false } => write!(f, "let {node} take agents again"),
         }
     }

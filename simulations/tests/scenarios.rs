@@ -51,14 +51,18 @@ mod scenarios {
     mod agents_that_lie_about_what_they_use_are_counted_once_each;
     mod all_nodes_are_restarted_one_after_the_other_and_work_goes_on;
     mod an_old_leader_does_not_tell_the_past_for_the_present;
+    mod budgets_at_their_limit_hold_whoever_dies_and_whatever_agents_say;
     mod calling_work_off_while_it_is_done_ends_it_once;
+    mod everything_that_governs_holds_together_while_machines_come_and_go;
     mod forty_agents_that_lose_their_leader_at_once_bring_no_second_election;
     mod leadership_that_is_handed_over_costs_no_work_and_little_time;
+    mod limits_that_change_live_hold_while_the_leader_is_cut_off;
     mod lost_and_doubled_datagrams_cost_no_node_its_work;
     mod one_key_is_one_task_whoever_leads;
     mod one_loses_its_power_while_the_others_stand_still;
     mod power_that_goes_in_the_middle_of_a_write_costs_nothing;
     mod power_that_is_lost_again_and_again_costs_no_acknowledged_work;
+    mod resources_are_granted_all_at_once_and_come_back_whoever_dies;
     mod seed_7_of_one_node_stops_no_time_when_its_clock_is_put_right;
     mod seeds_that_once_failed_hold_with_all_that_they_draw;
     mod three_times_the_load_is_refused_and_the_world_is_as_before;

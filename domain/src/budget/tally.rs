@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::budget::window::Window;
+use crate::mutants::{Mutant, mutant};
 use crate::time::Timestamp;
 
 /// The figures of a slot, or of all that count.
@@ -146,6 +147,9 @@ impl Tally {
         let Some(sums) = self.slots.get_mut(&booking.slot) else { return };
         let by_leave = used.saturating_sub(booking.overrun).min(booking.reserved);
         sums.reserved = sums.reserved.saturating_sub(booking.reserved);
+        if mutant(Mutant::RefundABudgetTwice) {
+            sums.reserved = sums.reserved.saturating_sub(booking.reserved);
+        }
         sums.settled = add(&mut self.saturated, sums.settled, by_leave);
     }
 

@@ -63,7 +63,8 @@ impl State {
         for (task, ended) in &archiving {
             taken.rows.push((RowKey::History(*task), Some(Row::Task(ended.clone()))));
         }
-        for (seq, record) in &audit_writing {
+        let kept = |seq: &u64| !(mutant(Mutant::LoseRecords) && seq.is_multiple_of(7));
+        for (seq, record) in audit_writing.iter().filter(|(seq, _)| kept(seq)) {
             taken.rows.push((RowKey::Audit(*seq), record.clone().map(Row::Audit)));
         }
         taken.payload_bytes = taken.rows.iter().map(|(_, row)| payload_bytes(row.as_ref())).sum();

@@ -14,6 +14,7 @@ use crate::agent::Agent;
 use crate::approval::ApprovalStatus;
 use crate::event::{Event, Governing};
 use crate::id::{ApprovalId, ViolationId};
+use crate::mutants::{Mutant, mutant};
 use crate::name::Name;
 use crate::parking::ParkedOn;
 use crate::payload::Payload;
@@ -175,7 +176,7 @@ impl State {
 
     /// Judges a submit: refuses what is denied.
     pub(super) fn check_policies(&self, spec: &TaskSpec, now: Timestamp) -> Result<(), Refusal> {
-        if self.policies.set.is_silent_about(SUBMIT) {
+        if self.policies.set.is_silent_about(SUBMIT) || mutant(Mutant::TakeTheForbidden) {
             return Ok(());
         }
         let nothing = Attributes::new();
@@ -212,13 +213,17 @@ impl State {
         decision.approval()?;
         let id = ApprovalId::from_raw(task.spec.id.raw());
         self.request_for_task(step, id, task, SUBMIT, &verdict);
+        if mutant(Mutant::IgnoreApprovals) {
+            return None;
+        }
         Some(ParkedOn::Approval(id.to_string().into()))
     }
 
     /// Asks whether an agent may have a task.
     pub(super) fn policy_gate(&self, task: &Task, claimant: &Agent) -> Gate {
         let submit = ApprovalId::from_raw(task.spec.id.raw());
-        if self.approvals.get(submit).is_some_and(|approval| approval.status == ApprovalStatus::Pending) {
+        let waits = self.approvals.get(submit).is_some_and(|one| one.status == ApprovalStatus::Pending);
+        if waits && !mutant(Mutant::IgnoreApprovals) {
             return Gate::Shut(ParkedOn::Approval(submit.to_string().into()));
         }
         if self.policies.set.is_silent_about(DISPATCH) {

@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use crate::event::{Event, Governing};
 use crate::id::TaskId;
+use crate::mutants::{Mutant, mutant};
 use crate::name::Name;
 use crate::parking::ParkedOn;
 use crate::refusal::{Bound, Refusal};
@@ -297,7 +298,9 @@ impl State {
     /// Takes what a task needs, in the step that gives it out.
     pub(super) fn take_resources(&mut self, task: TaskId) {
         if let Some(terms) = self.needs(task).cloned() {
-            self.resources.take(task, &terms);
+            if !mutant(Mutant::TakeNoResources) {
+                self.resources.take(task, &terms);
+            }
             self.forget_wait(task, &terms);
         }
     }

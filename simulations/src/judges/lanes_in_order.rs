@@ -3,7 +3,7 @@
 //! Source: domain, laws of order; issue 5. The order is that of the log, and the times are those of its entries, so both
 //! are exact, on whatever node and whatever its clock does. A mailbox ages when it gives something out, before it does.
 //! Events may be lost with a crash: what stands as held waits no more, and after a crash of all nodes whoever is the
-//! first to start again begins with nothing known. What was returned counts again when it is said to be ready.
+//! first to start again begins with nothing known. What was returned or held back counts again when it is said to be ready.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -87,7 +87,7 @@ impl Mailboxes {
                 self.tasks.insert(*task, Task { workspace, mailbox, lane: *lane, since: Some(at) });
             }
             Event::TaskReady { task, .. } => self.waits(*task, Some(at)),
-            Event::TaskReturned { task, .. } => self.waits(*task, None),
+            Event::TaskReturned { task, .. } | Event::TaskParked { task, .. } => self.waits(*task, None),
             Event::TaskRose { task, lane, .. } => {
                 if let Some(known) = self.tasks.get_mut(task) {
                     known.lane = *lane;

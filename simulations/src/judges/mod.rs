@@ -6,11 +6,15 @@
 mod acknowledged_exists;
 mod acknowledged_tokens_open;
 mod all_work_ends;
+mod approvals_hold;
+mod audit_unbroken;
+mod budgets_hold;
 mod committed_stays;
 mod converges;
 mod ends_once;
 mod index_grows;
 mod lanes_in_order;
+mod limits_hold;
 mod linearizable;
 mod lives;
 mod log_matching;
@@ -22,12 +26,14 @@ mod one_lease;
 mod one_redrive_one_task;
 mod one_submit_one_task;
 mod paused_is_not_given_out;
+mod resources_hold;
 mod serves;
 mod slots_hold;
 mod something_happened;
 mod states_agree;
 mod stays_up;
 mod usage_adds_up;
+mod work;
 
 use synod::node::domain::id::TaskId;
 
@@ -59,7 +65,7 @@ pub struct Violation {
 }
 
 /// All judges, in the order in which they are asked.
-pub const ALL: [Judge; 24] = [
+pub const ALL: [Judge; 29] = [
     something_happened::JUDGE,
     stays_up::JUDGE,
     one_leader_per_term::JUDGE,
@@ -81,6 +87,11 @@ pub const ALL: [Judge; 24] = [
     linearizable::JUDGE,
     paused_is_not_given_out::JUDGE,
     acknowledged_tokens_open::JUDGE,
+    budgets_hold::JUDGE,
+    approvals_hold::JUDGE,
+    limits_hold::JUDGE,
+    resources_hold::JUDGE,
+    audit_unbroken::JUDGE,
     all_work_ends::JUDGE,
     converges::JUDGE,
     serves::JUDGE,
@@ -96,7 +107,7 @@ mod histories {
 
     use std::time::Duration;
 
-    use synod::node::domain::event::Event;
+    use synod::node::domain::event::{Event, Governing};
     use synod::node::domain::id::{AgentId, TaskId};
     use synod::node::domain::name::Name;
     use synod::node::domain::task::{Lane, MailboxId, Phase};
@@ -138,13 +149,41 @@ mod histories {
     }
 
     pub(super) fn submitted(index: u64, number: u128) -> Fact {
+        submitted_as(index, number, Name::default().as_str())
+    }
+
+    pub(super) fn governed_event(
+        what: Governing,
+        subject: &str,
+        task: Option<TaskId>,
+        detail: &str,
+    ) -> Event {
+        let (subject, detail) = (subject.into(), detail.into());
+        Event::Governed { what, subject, workspace: None, task, agent: None, detail }
+    }
+
+    pub(super) fn told(
+        index: u64,
+        what: Governing,
+        subject: &str,
+        task: Option<TaskId>,
+        detail: &str,
+    ) -> Fact {
+        happened(index, governed_event(what, subject, task, detail))
+    }
+
+    pub(super) fn governed(index: u64, what: Governing, subject: &str, task: Option<TaskId>) -> Fact {
+        told(index, what, subject, task, "")
+    }
+
+    pub(super) fn submitted_as(index: u64, number: u128, kind: &str) -> Fact {
         let (task, workspace) = (task(number), Name::default());
         happened(
             index,
             Event::TaskSubmitted {
                 task,
-                workspace: workspace.clone(),
-                kind: workspace,
+                workspace,
+                kind: Name::new(kind).unwrap_or_default(),
                 mailbox: MailboxId::Open,
                 lane: Lane::Normal,
                 run: None,

@@ -8,7 +8,7 @@ use crate::chance::Streams;
 use crate::history::{Fact, Record, Request};
 use crate::left_out::LeftOut;
 use crate::report::Broken;
-use crate::workload::STOREKEEPER;
+use crate::workload::{STOREKEEPER, governed};
 
 /// How the names of clients begin that do not wait long.
 pub(super) const IMPATIENT: &str = "impatient-";
@@ -47,11 +47,21 @@ pub enum Workload {
     Roles,
     /// Tasks whose agent takes its machine down with it.
     Deadly,
+    /// Budgets at their limit, and work that lies about what it uses.
+    Budgets,
+    /// Policies that change, and approvals that are given, refused or left alone.
+    Approvals,
+    /// Limit sets that change while work presses against them.
+    Limits,
+    /// Resources of which tasks need several at once.
+    Resources,
+    /// The audit log read and checked beside every node.
+    Audits,
 }
 
 impl Workload {
     /// All.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 19] = [
         Self::Submits,
         Self::Keys,
         Self::Retries,
@@ -66,6 +76,11 @@ impl Workload {
         Self::Large,
         Self::Roles,
         Self::Deadly,
+        Self::Budgets,
+        Self::Approvals,
+        Self::Limits,
+        Self::Resources,
+        Self::Audits,
     ];
 
     /// Returns its name.
@@ -85,6 +100,11 @@ impl Workload {
             Self::Large => "large",
             Self::Roles => "roles",
             Self::Deadly => "deadly",
+            Self::Budgets => "budgets",
+            Self::Approvals => "approvals",
+            Self::Limits => "limits",
+            Self::Resources => "resources",
+            Self::Audits => "audits",
         }
     }
 
@@ -106,6 +126,9 @@ impl Workload {
 
     /// Tells whether a request is of this kind.
     fn has_asked(self, client: &str, request: &Request) -> bool {
+        if let Some(of) = governed::workload_of(client) {
+            return of == self;
+        }
         let of = match request {
             Request::Submit { .. } if client == STOREKEEPER => Self::Pools,
             Request::Submit { .. } if client.starts_with(IMPATIENT) => Self::Retries,
@@ -132,6 +155,7 @@ impl Workload {
                 Self::Tokens
             }
             Request::Drain { .. } => Self::Membership,
+            Request::Govern(_) => return false,
         };
         of == self
     }
@@ -188,11 +212,14 @@ impl Workloads {
         Self(drawn)
     }
 
-    /// Leaves out what changes who leads, what pools there are and what becomes of the dead.
+    /// Leaves out what changes who leads, what pools there are, what becomes of the dead, and what governs.
     #[must_use]
     pub(crate) fn plain(mut self) -> Self {
-        use Workload::{Deadly, Large, Pools, Redrives, Roles};
+        use Workload::{
+            Approvals, Audits, Budgets, Deadly, Large, Limits, Pools, Redrives, Resources, Roles,
+        };
         self.0.retain(|workload| !matches!(workload, Redrives | Pools | Large | Roles | Deadly));
+        self.0.retain(|workload| !matches!(workload, Budgets | Approvals | Limits | Resources | Audits));
         self
     }
 

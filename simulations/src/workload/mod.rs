@@ -5,6 +5,7 @@
 //! What kinds of things they ask is drawn for each world, [`Workloads`].
 
 mod client;
+mod governed;
 mod impatient;
 mod kinds;
 mod letters;
@@ -17,8 +18,10 @@ mod roles;
 mod steward;
 mod wish;
 
+pub(crate) use governed::{Work, check as check_audit, needs_of, note_all as note_audit};
 pub(crate) use wish::Manners;
 
+pub(crate) use governed::look as look_at_governance;
 pub use kinds::{UnknownWorkload, Workload, Workloads};
 pub(crate) use operator::look;
 pub(crate) use question::ask;
@@ -158,6 +161,7 @@ pub(crate) async fn start(node: Arc<Node>, machine: Arc<Machine>, life: u32) {
     if machine.node == FIRST && machine.has(Workload::Roles) {
         tasks.spawn(roles::run(Arc::clone(&node), Arc::clone(&machine), life));
     }
+    tasks.spawn(governed::run(Arc::clone(&node), Arc::clone(&machine), life));
     // One beside each node: whoever reads through a node that led shall not see what was.
     tasks.spawn(reader::run(Arc::clone(&node), Arc::clone(&machine), life));
     while tasks.join_next().await.is_some() {}

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use synod::node::NewTask;
-use synod::node::domain::event::Event;
+use synod::node::domain::event::{Event, Governing};
 use synod::node::domain::id::TaskId;
 use synod::node::domain::retry::RetryPolicy;
 use synod::node::domain::task::Timeouts;
@@ -104,6 +104,19 @@ pub(crate) fn assert_nothing_lost(outcome: &Outcome) {
         let phase = stands.get(&task).copied().flatten();
         assert!(phase.is_some_and(|phase| phase.is_end()), "{task} is {phase:?} at the end");
     }
+}
+
+/// Counts how often something happened to what governs.
+pub(crate) fn governed(outcome: &Outcome, what: Governing) -> usize {
+    outcome
+        .events()
+        .filter(|(_, event)| matches!(event, Event::Governed { what: of, .. } if *of == what))
+        .count()
+}
+
+/// Counts how often a task was held back by something of this word.
+pub(crate) fn held_back(outcome: &Outcome, by: &str) -> usize {
+    outcome.events().filter(|(_, event)| matches!(event, Event::TaskParked { on, .. } if **on == *by)).count()
 }
 
 /// Asserts that no term had two leaders.

@@ -14,6 +14,7 @@ use crate::budget::row::BudgetKey;
 use crate::budget::scope::Scope;
 use crate::event::{Event, Governing};
 use crate::id::TaskId;
+use crate::mutants::{Mutant, mutant};
 use crate::name::Name;
 use crate::parking::ParkedOn;
 use crate::refusal::Refusal;
@@ -71,7 +72,7 @@ impl State {
             Some(agent) => self.covering(task, agent),
             None => return,
         };
-        if covering.is_empty() {
+        if covering.is_empty() || mutant(Mutant::SkipTheReserve) {
             return;
         }
         let estimate = self.estimate(task);

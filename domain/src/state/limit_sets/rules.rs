@@ -7,6 +7,7 @@ use super::{HEADS_AT_ONCE, Known, LimitSets};
 use crate::event::{Event, Governing};
 use crate::id::TaskId;
 use crate::limit_set::{KeyOf, LIMIT_SETS_MAX, LimitSet, LimitSetCommand, LimitSetSpec, TOKENS_WINDOW};
+use crate::mutants::{Mutant, mutant};
 use crate::name::Name;
 use crate::parking::ParkedOn;
 use crate::refusal::{Bound, Refusal};
@@ -186,7 +187,7 @@ impl State {
 
     /// Counts a task that is given out.
     pub(in crate::state) fn limit_granted(&mut self, step: &mut Step, task: &Task) {
-        if self.limit_sets.sets.is_empty() {
+        if self.limit_sets.sets.is_empty() || mutant(Mutant::ForgetTheLimit) {
             return;
         }
         let mut keys = self.limit_sets.keys_of(task);

@@ -15,7 +15,7 @@ use synod::node::domain::event::Event;
 use synod::node::domain::id::TaskId;
 use synod::node::domain::task::Phase;
 
-use crate::history::{Answer, Fact, Record, Request};
+use crate::history::{Answer, Change, Fact, Record, Request};
 use crate::judges::{Judge, Verdict, broken};
 use crate::workload::OUTSIDE;
 
@@ -73,6 +73,10 @@ impl Courses {
             match &record.fact {
                 Fact::Asked { question, client, request } => {
                     asked.insert(*question, (place, client, request));
+                    if let Request::Govern(Change::Vote { task: Some(task), approve: false, .. }) = request {
+                        // A no calls the task off that waits for a yes, at once, later or not at all.
+                        courses.tasks.entry(*task).or_default().silent.push((place, Silent::Cancel));
+                    }
                 }
                 // Nobody knows what became of it, as if there were no answer.
                 Fact::Answered { answer: Answer::Failed(_), .. } => {}

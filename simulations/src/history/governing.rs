@@ -1,0 +1,178 @@
+//! What is asked of what governs, and how it stands when it is looked up.
+
+use std::fmt;
+
+use synod::node::domain::approval::ApprovalStatus;
+use synod::node::domain::id::{ApprovalId, TaskId};
+use synod::node::domain::name::Name;
+use synod::node::domain::time::Timestamp;
+
+/// What somebody who governs asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// To make a budget, or to change it.
+    PutBudget {
+        /// Which.
+        budget: Name,
+        /// Its one limit.
+        most: u64,
+    },
+    /// To raise the limit of a budget for a while.
+    RaiseBudget {
+        /// Which.
+        budget: Name,
+        /// By how much, in percent.
+        percent: u32,
+    },
+    /// To forget what was spent.
+    ResetBudget {
+        /// Of which budget.
+        budget: Name,
+    },
+    /// To have a budget no more.
+    RemoveBudget {
+        /// Which.
+        budget: Name,
+    },
+    /// To make a policy, or to change it.
+    PutPolicy {
+        /// Which.
+        policy: Name,
+    },
+    /// To have a policy no more.
+    RemovePolicy {
+        /// Which.
+        policy: Name,
+    },
+    /// To take a yes or a no.
+    Vote {
+        /// To which approval.
+        approval: ApprovalId,
+        /// The task that waits for it.
+        task: Option<TaskId>,
+        /// Which of the two.
+        approve: bool,
+    },
+    /// To make a limit set, or to change it.
+    PutLimits {
+        /// Which.
+        set: Name,
+        /// How many it lets at once, or begin in its window.
+        most: u64,
+    },
+    /// To have a limit set no more.
+    RemoveLimits {
+        /// Which.
+        set: Name,
+    },
+    /// To make a resource, or to change it.
+    PutResource {
+        /// Which.
+        resource: Name,
+        /// How much of it there is.
+        capacity: u64,
+    },
+    /// To show the last records of the audit log.
+    ReadAudit,
+    /// To check the whole of it.
+    CheckAudit,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PutBudget { budget, most } => write!(f, "put budget {budget} with {most}"),
+            Self::RaiseBudget { budget, percent } => write!(f, "raise budget {budget} by {percent} percent"),
+            Self::ResetBudget { budget } => write!(f, "reset budget {budget}"),
+            Self::RemoveBudget { budget } => write!(f, "remove budget {budget}"),
+            Self::PutPolicy { policy } => write!(f, "put policy {policy}"),
+            Self::RemovePolicy { policy } => write!(f, "remove policy {policy}"),
+            Self::Vote { approval, approve: true, .. } => write!(f, "approve {approval}"),
+            Self::Vote { approval, approve: false, .. } => write!(f, "deny {approval}"),
+            Self::PutLimits { set, most } => write!(f, "put limits {set} with {most}"),
+            Self::RemoveLimits { set } => write!(f, "remove limits {set}"),
+            Self::PutResource { resource, capacity } => write!(f, "put resource {resource} with {capacity}"),
+            Self::ReadAudit => f.write_str("show the audit log"),
+            Self::CheckAudit => f.write_str("check the audit log"),
+        }
+    }
+}
+
+/// How a budget stands, with all its limits together: those of a world have one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ledger {
+    /// Its name.
+    pub budget: Name,
+    /// Used by leave.
+    pub settled: u64,
+    /// Promised to attempts that are not over.
+    pub reserved: u64,
+}
+
+/// How everything that governs stands, in one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Governance {
+    /// The budgets.
+    pub budgets: Vec<Ledger>,
+    /// The policies that are asked.
+    pub policies: Vec<Name>,
+    /// The approvals of tasks, and what came of them.
+    pub approvals: Vec<(ApprovalId, TaskId, ApprovalStatus)>,
+    /// The limit sets.
+    pub limit_sets: Vec<Name>,
+    /// The resources: how much there is of each, and how much of that is in use.
+    pub resources: Vec<(Name, u64, u64)>,
+}
+
+impl Governance {
+    /// Tells whether nothing governs.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl fmt::Display for Governance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { budgets, policies, approvals, limit_sets, resources } = self;
+        for Ledger { budget, settled, reserved } in budgets {
+            write!(f, " budget {budget} {settled}+{reserved}")?;
+        }
+        for policy in policies {
+            write!(f, " policy {policy}")?;
+        }
+        for (approval, _, status) in approvals {
+            write!(f, " {approval} {status}")?;
+        }
+        for set in limit_sets {
+            write!(f, " limits {set}")?;
+        }
+        for (resource, capacity, in_use) in resources {
+            write!(f, " resource {resource} {in_use}/{capacity}")?;
+        }
+        Ok(())
+    }
+}
+
+/// One record of the audit log, as far as judges look at it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    /// Its place.
+    pub seq: u64,
+    /// The beginning of its hash.
+    pub hash: u64,
+    /// When it happened.
+    pub at: Timestamp,
+    /// What was asked for.
+    pub action: String,
+    /// Of what.
+    pub resource: String,
+    /// Whether it was done.
+    pub accepted: bool,
+}
+
+impl fmt::Display for Recorded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seq, hash, action, resource, accepted, at: _ } = self;
+        write!(f, "{seq}:{hash:016x} {action} {resource} {accepted}")
+    }
+}

@@ -1,0 +1,226 @@
+//! Those who govern, each in an office of its own: they make budgets, policies, limits and resources and take them back,
+//! decide about approvals, read the audit log, and submit the work that all of that is about.
+//!
+//! Their work has a pool and types of its own, and what a type is called says what judges must know of it: a task of
+//! `spends-500` is expected to use 500 tokens. What governs is called by its greatest figure, so that a judge knows it
+//! however often it was changed below that, by whomever. At the end of new work everything is taken back, through every
+//! crash, or what is held back would never end.
+
+mod auditor;
+mod errand;
+mod quartermaster;
+mod regulator;
+mod treasurer;
+mod warden;
+
+pub(crate) use auditor::{check, note_all};
+pub(crate) use errand::{Errand, Work};
+pub(crate) use quartermaster::needs_of;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use synod::node::domain::command::Command;
+use synod::node::domain::name::Name;
+use synod::node::domain::retry::RetryPolicy;
+use synod::node::domain::task::{Lane, Timeouts};
+use synod::node::domain::terms::{Estimate, OverBudget, Terms};
+use synod::node::{Error, NewTask, Node, Pool};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::chance::Stream;
+use crate::history::{Answer, Change, Fact, Governance, Ledger, Request};
+use crate::machine::Machine;
+use crate::shared::Phase;
+use crate::workload::question::ask;
+use crate::workload::{AGAIN, FIRST, NATIVE, Workload};
+
+/// The pool whose agents do the work that is governed.
+pub(crate) const GOVERNED: &str = "governed";
+
+/// How many agents it has, and how many tasks each may hold: more together than limits let through.
+const AGENTS: u32 = 3;
+const SLOTS: u32 = 4;
+
+/// What all but the treasurer's tasks are expected to use, in tokens.
+const LITTLE: u64 = 50;
+
+/// How long an attempt may run, and be silent.
+const RUNNING: Duration = Duration::from_secs(6);
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// The pause between two looks whether everything was taken back.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// The offices, by the names of those who hold them.
+const OFFICES: [(&str, Workload); 5] = [
+    (treasurer::NAME, Workload::Budgets),
+    (regulator::NAME, Workload::Approvals),
+    (warden::NAME, Workload::Limits),
+    (quartermaster::NAME, Workload::Resources),
+    (auditor::NAME, Workload::Audits),
+];
+
+/// Returns what somebody who governs asks for.
+pub(super) fn workload_of(client: &str) -> Option<Workload> {
+    OFFICES.iter().find(|(name, _)| *name == client).map(|(_, workload)| *workload)
+}
+
+/// Lets those govern who work with this node, until the world closes.
+pub(super) async fn run(node: Arc<Node>, shared: Arc<Machine>, life: u32) {
+    if !OFFICES.iter().any(|(_, workload)| shared.has(*workload)) {
+        return;
+    }
+    while put_pool(&node).await.is_err() {
+        sleep(AGAIN).await;
+    }
+    let mut tasks = JoinSet::new();
+    for (name, workload) in OFFICES {
+        let is_auditor = workload == Workload::Audits;
+        // The audit log is read everywhere, and everything else comes from whoever never goes.
+        if !shared.has(workload) || shared.node != FIRST && !is_auditor {
+            continue;
+        }
+        let of = if is_auditor { format!("{name} of n{}", shared.node) } else { name.to_owned() };
+        let stream = shared.streams.open(&format!("{of} life {life}"));
+        let office =
+            Office { node: Arc::clone(&node), shared: Arc::clone(&shared), name: name.into(), stream };
+        match workload {
+            Workload::Budgets => tasks.spawn(treasurer::run(office)),
+            Workload::Approvals => tasks.spawn(regulator::run(office)),
+            Workload::Limits => tasks.spawn(warden::run(office)),
+            Workload::Resources => tasks.spawn(quartermaster::run(office)),
+            _ => tasks.spawn(auditor::run(office)),
+        };
+    }
+    while tasks.join_next().await.is_some() {}
+}
+
+async fn put_pool(node: &Node) -> Result<(), Error> {
+    node.put_pool(Pool::native(GOVERNED, NATIVE)?.size(AGENTS).concurrency(SLOTS)).await.map(drop)
+}
+
+/// Notes how everything stands that governs, unless nothing does. In one moment: it waits for nothing.
+pub(crate) fn look(shared: &Machine, node: &Node) {
+    let governance = node.read(|state| {
+        let now = state.now();
+        let ledger = |budget: &synod::node::domain::budget::Budget| {
+            let sums = budget.lines.iter().map(|line| line.sums(now));
+            let (settled, reserved) = sums
+                .fold((0, 0), |(settled, reserved), sums| (settled + sums.settled, reserved + sums.reserved));
+            Ledger { budget: budget.spec.name.clone(), settled, reserved }
+        };
+        Governance {
+            budgets: state.budgets().map(ledger).collect(),
+            policies: state.policies().map(|policy| policy.spec.name.clone()).collect(),
+            approvals: state
+                .approvals()
+                .filter_map(|approval| Some((approval.id, approval.task?, approval.status)))
+                .collect(),
+            limit_sets: state.limit_sets().map(|set| set.spec.name.clone()).collect(),
+            resources: state
+                .resources()
+                .map(|one| (one.name.clone(), one.capacity, state.resource_in_use(&one.name)))
+                .collect(),
+        }
+    });
+    if !governance.is_empty() || shared.governs() {
+        shared.note(Fact::Governs(governance));
+    }
+}
+
+impl Machine {
+    /// Tells whether somebody governs in this world.
+    fn governs(&self) -> bool {
+        OFFICES.iter().any(|(_, workload)| self.has(*workload))
+    }
+}
+
+/// Somebody who governs, in one life of a node.
+struct Office {
+    node: Arc<Node>,
+    shared: Arc<Machine>,
+    name: Arc<str>,
+    stream: Stream,
+}
+
+/// A task to be.
+struct Wanted {
+    kind: String,
+    errand: Errand,
+    /// How many tokens it is expected to use.
+    tokens: u64,
+    over_budget: OverBudget,
+    resources: BTreeMap<Name, u64>,
+    resources_within: Option<Duration>,
+}
+
+impl Wanted {
+    fn of(kind: &str, errand: Errand) -> Self {
+        Self {
+            kind: kind.to_owned(),
+            errand,
+            tokens: LITTLE,
+            over_budget: OverBudget::Wait,
+            resources: BTreeMap::new(),
+            resources_within: None,
+        }
+    }
+}
+
+impl Office {
+    fn is_busy(&self) -> bool {
+        self.shared.phase() == Phase::Busy
+    }
+
+    /// Waits a drawn while, in milliseconds.
+    async fn pause(&mut self, least: u64, most: u64) {
+        let pause = self.stream.millis(least, most);
+        sleep(pause).await;
+    }
+
+    /// Asks for a change. What it could not do is noted with its answer.
+    async fn govern(&self, change: Change, command: Command) {
+        let call = async { self.node.propose(command).await.map(drop) };
+        let _ = ask(&self.shared, &self.name, Request::Govern(change), call, |()| Answer::Done).await;
+    }
+
+    /// Submits a task in a workspace of this name, in a drawn lane.
+    async fn submit(&mut self, wanted: Wanted) {
+        let content = self.stream.draw();
+        let lane = self.stream.pick(&Lane::ALL).copied().unwrap_or_default();
+        let name = Arc::clone(&self.name);
+        let task = move || -> Result<NewTask, Error> {
+            let Wanted { kind, errand, tokens, over_budget, resources, resources_within } = wanted;
+            let estimate = Some(Estimate { tokens, ..Estimate::default() });
+            let terms = Terms { estimate, over_budget, resources, resources_within, ..Terms::default() };
+            let timeouts = Timeouts { waiting: None, running: Some(RUNNING), silence: Some(SILENCE) };
+            let retry = RetryPolicy {
+                max_attempts: 3,
+                initial: Duration::from_millis(200),
+                factor_percent: 200,
+                max: Duration::from_secs(1),
+            };
+            let task = NewTask::to_pool(GOVERNED, &kind, &errand)?.workspace(Name::new(&name)?);
+            Ok(task.terms(terms).lane(lane).timeouts(timeouts).retry(retry))
+        };
+        let request = Request::Submit { key: None, content, pool: GOVERNED.into() };
+        let call = async { self.node.submit(task()?).await };
+        // A refusal is one of the things that are asked for here.
+        let _ = ask(&self.shared, &self.name, request, call, |task| Answer::Submitted(*task)).await;
+    }
+
+    /// Waits a while when everything was taken back that is there, and tells whether to look again: what had no answer
+    /// may come later.
+    async fn looks_again(&self) -> bool {
+        sleep(LOOK).await;
+        self.shared.phase() != Phase::Closing
+    }
+}
+
+/// Makes a name of a text that is one.
+fn named(text: &str) -> Name {
+    Name::new(text).unwrap_or_default()
+}
