@@ -55,6 +55,8 @@ mod resources;
 mod stopping;
 #[path = "http/tasks.rs"]
 mod tasks;
+#[path = "http/tenants/mod.rs"]
+mod tenants;
 #[path = "http/tending.rs"]
 mod tending;
 #[path = "http/tls.rs"]

@@ -18,6 +18,8 @@ use synod_domain::task::MailboxId;
 struct Class {
     pool: Option<Name>,
     capabilities: Capabilities,
+    /// Whether they take from the open mailbox.
+    open: bool,
 }
 
 /// By how much they hold, then by how much they have done.
@@ -50,12 +52,13 @@ pub(crate) struct Free {
 }
 
 impl Free {
-    /// Puts an agent in, or in its new place.
-    pub(crate) fn put(&mut self, agent: &Agent) {
+    /// Puts an agent in, or in its new place; `open` tells whether it takes from the open mailbox.
+    pub(crate) fn put(&mut self, agent: &Agent, open: bool) {
         let id = agent.spec.id;
         self.remove(id);
         let load = (agent.held.len(), agent.completed, id);
-        let class = Class { pool: agent.spec.pool.clone(), capabilities: agent.spec.capabilities.clone() };
+        let (pool, capabilities) = (agent.spec.pool.clone(), agent.spec.capabilities.clone());
+        let class = Class { pool, capabilities, open };
         let class = match self.classes.get_key_value(&class) {
             Some((known, _)) => known.clone(),
             None => Arc::new(class),
@@ -89,12 +92,16 @@ impl Free {
                 self.places.get_key_value(agent).map(|(id, _)| *id).into_iter().collect()
             }
             MailboxId::Pool(pool) => {
-                let from = Class { pool: Some(pool.clone()), capabilities: Capabilities::default() };
+                let from =
+                    Class { pool: Some(pool.clone()), capabilities: Capabilities::default(), open: false };
                 let classes =
                     self.classes.range(from..).take_while(|(class, _)| class.pool.as_ref() == Some(pool));
                 classes.flat_map(|(_, members)| members.first(most, order)).collect()
             }
-            MailboxId::Open => self.classes.values().flat_map(|members| members.first(most, order)).collect(),
+            MailboxId::Open => {
+                let classes = self.classes.iter().filter(|(class, _)| class.open);
+                classes.flat_map(|(_, members)| members.first(most, order)).collect()
+            }
         };
         picked.sort_unstable();
         picked
@@ -171,11 +178,11 @@ mod tests {
     fn pool_is_picked_from_in_the_order_asked_for_and_every_class_is_heard() {
         let mut free = Free::default();
         for (raw, held) in [(1, 2), (2, 0), (3, 1)] {
-            free.put(&agent(raw, "b", None, held));
+            free.put(&agent(raw, "b", None, held), true);
         }
-        free.put(&agent(4, "b", Some("gpu"), 3));
-        free.put(&agent(5, "a", None, 0));
-        free.put(&agent(6, "c", None, 0));
+        free.put(&agent(4, "b", Some("gpu"), 3), true);
+        free.put(&agent(5, "a", None, 0), true);
+        free.put(&agent(6, "c", None, 0), true);
         let pool = MailboxId::Pool(name("b"));
         assert_eq!(picked(&free, &pool, 1, Order::Load), [2, 4]);
         assert_eq!(picked(&free, &pool, 2, Order::Load), [2, 3, 4]);
@@ -191,8 +198,8 @@ mod tests {
     #[test]
     fn agent_that_is_put_again_stands_in_its_new_place_only_and_leaves_nothing_behind() {
         let mut free = Free::default();
-        free.put(&agent(1, "b", None, 2));
-        free.put(&agent(1, "a", None, 0));
+        free.put(&agent(1, "b", None, 2), true);
+        free.put(&agent(1, "a", None, 0), true);
         assert!(picked(&free, &MailboxId::Pool(name("b")), 9, Order::Load).is_empty());
         assert_eq!(picked(&free, &MailboxId::Pool(name("a")), 9, Order::Load), [1]);
         free.remove(AgentId::from_raw(1));

@@ -173,7 +173,9 @@ impl Args {
             // Whatever was held back may be given out, by agents that were passed over. It is rare.
             Event::Resumed { .. }
             | Event::Governed { what: Governing::BreakerHalfOpened | Governing::BreakerClosed, .. }
-            | Event::Governed { what: Governing::BudgetReopened | Governing::BudgetRemoved, .. } => {
+            | Event::Governed { what: Governing::BudgetReopened | Governing::BudgetRemoved, .. }
+            // Its agents take work from elsewhere from then on.
+            | Event::Governed { what: Governing::OwnerSet, .. } => {
                 touched.everything = true;
             }
             Event::NodeDown { node, .. } | Event::NodeUp { node, .. } | Event::NodeRemoved { node, .. } => {

@@ -196,11 +196,10 @@ impl State {
                 match state.agent(*id) {
                     // One whose claim is on its way is looked at when that has ended.
                     Some(agent) if takes_work(state, agent) && !claims.contains_key(id) => {
-                        free.put(agent);
-                        let pool = agent.spec.pool.clone().map(MailboxId::Pool);
-                        let sources = [Some(MailboxId::Agent(*id)), pool, Some(MailboxId::Open)];
-                        let waiting = sources.into_iter().flatten();
-                        mailboxes.extend(waiting.filter(|source| state.mailbox(source).is_some()));
+                        let sources = state.sources_of(&agent.spec);
+                        free.put(agent, sources.contains(&MailboxId::Open));
+                        mailboxes
+                            .extend(sources.into_iter().filter(|source| state.mailbox(source).is_some()));
                     }
                     Some(_) | None => free.remove(*id),
                 }

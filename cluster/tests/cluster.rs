@@ -11,6 +11,7 @@ mod cluster {
     mod support;
     mod table;
 
+    mod access_formats;
     mod ahead;
     mod batching;
     mod elections;

@@ -3,6 +3,7 @@
 //! An approval is durable from the moment it is asked for. What holds a task back holds no agent. Time passing without
 //! enough of a yes is a no; so is a single no of somebody who may say it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -124,15 +125,13 @@ impl Approval {
     }
 
     /// Tells whether a token of this name and id, with these roles, may say something to it.
-    pub fn is_for(&self, voter: &Voter, roles: &[&str]) -> bool {
+    pub fn is_for(&self, voter: &Voter, roles: &BTreeSet<Name>) -> bool {
         let ApprovalDemand { approvers, roles: wanted, .. } = &self.demand;
         if voter.token.is_none() || approvers.is_empty() && wanted.is_empty() {
             return true;
         }
         let id = voter.token.map(|token| token.to_string()).unwrap_or_default();
-        approvers.contains(&voter.name)
-            || approvers.contains(id.as_str())
-            || wanted.iter().any(|role| roles.contains(&role.as_str()))
+        approvers.contains(&voter.name) || approvers.contains(id.as_str()) || !wanted.is_disjoint(roles)
     }
 
     /// Says whom it waits for: `1 of 2 approvals by ann, ben`.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::access::AccessCommand;
 use crate::agent::{AgentSpec, PoolSpec, Standing};
 use crate::audit::{Actor, AuditCommand};
 use crate::breaker::BreakerCommand;
@@ -510,6 +511,8 @@ pub enum Command {
     Pool(PoolCommand),
     /// Changes a policy, says what becomes of a violation, or says something to an approval.
     Policy(PolicyCommand),
+    /// Changes who may do what, or whose something is.
+    Access(AccessCommand),
 }
 
 impl Command {

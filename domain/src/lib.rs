@@ -17,6 +17,7 @@ pub mod name;
 pub mod sources;
 pub mod time;
 
+pub mod access;
 pub mod agent;
 pub mod approval;
 pub mod assignment;

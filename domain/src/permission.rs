@@ -109,11 +109,17 @@ pub enum Permission {
     /// Make, change, raise, reset and remove budgets.
     #[serde(rename = "budgets:write")]
     BudgetsWrite,
+    /// See roles, to whom they are bound, and whose pools and agents are.
+    #[serde(rename = "roles:read")]
+    RolesRead,
+    /// Make, bind and remove roles, and give pools and agents to workspaces.
+    #[serde(rename = "roles:write")]
+    RolesWrite,
 }
 
 impl Permission {
     /// All permissions, in order of their declaration.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 34] = [
         Self::AgentsRead,
         Self::AgentsWrite,
         Self::PoolsRead,
@@ -146,6 +152,8 @@ impl Permission {
         Self::ApprovalsWrite,
         Self::BudgetsRead,
         Self::BudgetsWrite,
+        Self::RolesRead,
+        Self::RolesWrite,
     ];
 
     /// Returns the permission's name.
@@ -183,6 +191,8 @@ impl Permission {
             Self::ApprovalsWrite => "approvals:write",
             Self::BudgetsRead => "budgets:read",
             Self::BudgetsWrite => "budgets:write",
+            Self::RolesRead => "roles:read",
+            Self::RolesWrite => "roles:write",
         }
     }
 
@@ -206,6 +216,8 @@ impl Permission {
                 | Self::AuditWrite
                 | Self::ApprovalsWrite
                 | Self::BudgetsWrite
+                | Self::RolesRead
+                | Self::RolesWrite
         )
     }
 }

@@ -61,6 +61,10 @@ pub enum Bound {
     Policies,
     /// Approvals that are pending.
     Approvals,
+    /// Roles that were made.
+    Roles,
+    /// Bindings of roles.
+    RoleBindings,
 }
 
 /// Why a command was refused; the state is as it was.
@@ -316,6 +320,12 @@ pub enum Refusal {
     /// There is no such violation.
     #[error("there is no violation {0}")]
     ViolationUnknown(ViolationId),
+    /// There is no such role, or it is not bound so.
+    #[error("there is no role {0}, or it is not bound so")]
+    RoleUnknown(Name),
+    /// Whoever asks is bound to a workspace, and this is not of one.
+    #[error("the token is bound to workspace {0}, and this is not of one")]
+    WorkspaceBound(Name),
 }
 
 impl Refusal {
@@ -367,6 +377,8 @@ impl Refusal {
             Self::ApprovalClosed { .. } => "approval_closed",
             Self::NotAnApprover { .. } => "not_an_approver",
             Self::ViolationUnknown(_) => "violation_unknown",
+            Self::RoleUnknown(_) => "role_unknown",
+            Self::WorkspaceBound(_) => "workspace_bound",
         }
     }
 
@@ -450,6 +462,8 @@ impl Refusal {
             Self::ApprovalClosed { .. } => "nothing is left to do; show the approval to see what came of it",
             Self::NotAnApprover { .. } => "show the approval to see who may",
             Self::ViolationUnknown(_) => "list the violations; those that are settled are forgotten first",
+            Self::RoleUnknown(_) => "list the roles and their bindings with `synod role`",
+            Self::WorkspaceBound(_) => "use a token without a workspace, as operators have",
         }
     }
 
@@ -491,6 +505,8 @@ impl fmt::Display for Bound {
             Self::Resources => f.write_str("the list of resources"),
             Self::Policies => f.write_str("the list of policies"),
             Self::Approvals => f.write_str("the list of pending approvals"),
+            Self::Roles => f.write_str("the list of roles"),
+            Self::RoleBindings => f.write_str("the list of role bindings"),
         }
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::access::{AccessKey, AccessRow};
 use crate::agent::{Agent, Pool};
 use crate::approval::Approval;
 use crate::audit::{AuditHead, AuditMark, AuditRecord};
@@ -120,6 +121,8 @@ pub enum RowKey {
     Approval(ApprovalId),
     /// A violation of a policy.
     Violation(ViolationId),
+    /// Who may do what, and whose things are.
+    Access(AccessKey),
 }
 
 /// Everything but history and the audit log sorts below this byte; a start reads the keys up to it.
@@ -200,6 +203,7 @@ impl RowKey {
             Self::Resource(ResourceKey::Wait(task)) => governing(b'w', &task.raw().to_be_bytes()),
             Self::AuditHead => governing(b'1', &[]),
             Self::AuditMark(seq) => governing(b'2', &seq.to_be_bytes()),
+            Self::Access(key) => governing(b'3', &key.to_bytes()),
             Self::Audit(seq) => [&[AUDIT_PREFIX][..], &seq.to_be_bytes()].concat(),
             // Quantity and quality of agents.
             Self::Tending(key) => {
@@ -343,6 +347,8 @@ pub enum Row {
     Approval(Arc<Approval>),
     /// A violation of a policy.
     Violation(Arc<Violation>),
+    /// Who may do what, and whose things are.
+    Access(AccessRow),
 }
 
 /// What changed since it was last asked.
@@ -382,6 +388,7 @@ mod tests {
             RowKey::Route(TaskId::from_raw(1)),
             RowKey::Clusters,
             RowKey::AuditHead,
+            RowKey::Access(AccessKey::Role(Name::default())),
             RowKey::Tending(TendingKey::Life(AgentId::from_raw(1))),
             RowKey::Token(TokenId::from_raw(1)),
             RowKey::Pause(Pausable::Mailbox(MailboxId::Open)),

@@ -31,6 +31,7 @@ mod laws {
     mod tokens;
     mod whys;
 
+    mod access;
     mod after;
     mod agents;
     mod arriving;

@@ -5,6 +5,7 @@
 //! `_ms`; ids are text with a prefix. An unknown field of a request is refused, so that a mistyped one is not
 //! silently ignored; clients ignore unknown fields of answers, so that answers may grow.
 
+mod access;
 mod agents;
 mod approvals;
 mod audit;
@@ -29,6 +30,7 @@ mod tasks;
 mod tending;
 mod tokens;
 
+pub use access::{Ownership, PutRole, Role, RoleBinding};
 pub use agents::{Agent, AgentHealth, AgentPrograms, HeartbeatAgent, HostedSpec, RegisterAgent};
 pub use approvals::{Approval, ApprovalFilter, ApprovalVote, SayToApproval};
 pub use audit::{

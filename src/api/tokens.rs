@@ -19,6 +19,9 @@ pub struct NewToken {
     /// How long it is valid; as long as the token it is made with if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_in_ms: Option<u64>,
+    /// The workspace that it is bound to: it sees and changes only what is of that one. The caller's if they are bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<String>,
 }
 
 /// Gives a token a new secret.
@@ -52,6 +55,9 @@ pub struct Token {
     /// When it ends by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<String>,
+    /// The workspace that it is bound to; none for an operator's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<String>,
 }
 
 /// A token with its secret, which is shown this once.

@@ -8,6 +8,7 @@ mod dev;
 mod doctor;
 pub mod exit;
 mod print;
+mod role;
 mod run;
 mod schema;
 mod server;
@@ -112,6 +113,8 @@ enum Command {
     Top(top::TopArgs),
     /// Make, rotate and revoke tokens.
     Token(token::TokenArgs),
+    /// Make roles, bind them, and give pools and agents to workspaces.
+    Role(role::RoleArgs),
     /// Look at who changed what, and check that nobody changed that.
     Audit(audit::AuditArgs),
     /// Say what may be done, look at what was denied.
@@ -183,6 +186,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Event(args) => event::main(&cli.common, &args),
         Command::Top(args) => top::main(&cli.common, &args),
         Command::Token(args) => token::main(&cli.common, &args),
+        Command::Role(args) => role::main(&cli.common, &args),
         Command::Audit(args) => audit::main(&cli.common, &args),
         Command::Policy(args) => policy::main(&cli.common, &args),
         Command::Approval(args) => approval::main(&cli.common, &args),

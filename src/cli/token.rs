@@ -35,6 +35,9 @@ enum TokenCommand {
         /// How long it is valid; as long as the token it is made with if left out.
         #[arg(long, value_name = "PERIOD")]
         expires_in: Option<Period>,
+        /// Bind it to this workspace: it sees and changes only what is of that one.
+        #[arg(long, value_name = "WORKSPACE")]
+        workspace: Option<String>,
     },
     /// List tokens, without their secrets.
     List {
@@ -84,13 +87,14 @@ async fn run(session: &Session, command: &TokenCommand) -> Result<u8, Failure> {
     let Session { client, output } = session;
     let millis = |period: &Period| u64::try_from(period.0.as_millis()).unwrap_or(u64::MAX);
     match command {
-        TokenCommand::Create { name, kind, permissions, expires_in } => {
+        TokenCommand::Create { name, kind, permissions, expires_in, workspace } => {
             let kind = kind.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
             let new = NewToken {
                 name: name.clone(),
                 kind,
                 permissions: (!permissions.is_empty()).then(|| permissions.clone()),
                 expires_in_ms: expires_in.as_ref().map(millis),
+                workspace: workspace.clone(),
             };
             Ok(show(session, &client.create_token(&new).await?))
         }
@@ -133,7 +137,8 @@ fn show(session: &Session, made: &TokenWithSecret) -> u8 {
 
 impl Row for Token {
     const KIND: &'static str = "token";
-    const COLUMNS: &'static [&'static str] = &["id", "name", "kind", "permissions", "expires", "created"];
+    const COLUMNS: &'static [&'static str] =
+        &["id", "name", "kind", "workspace", "permissions", "expires", "created"];
 
     fn id(&self) -> &str {
         &self.id
@@ -144,6 +149,7 @@ impl Row for Token {
             self.id.as_str().into(),
             self.name.as_str().into(),
             self.kind.as_str().into(),
+            self.workspace.as_deref().unwrap_or("-").into(),
             print::first_line(&self.permissions.join(","), 60).into(),
             self.expires_at.as_deref().unwrap_or("-").into(),
             Cell::toned(age(now, Some(&self.created_at)), Tone::Faint),

@@ -26,6 +26,7 @@ mod error;
 mod retry;
 mod stale;
 
+mod access;
 mod agents;
 mod audit;
 mod breakers;

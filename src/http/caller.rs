@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, header, request::Parts};
 use subtle::ConstantTimeEq;
 use synod_domain::audit::{Actor, ActorKind};
 use synod_domain::id::TokenId;
+use synod_domain::name::Name;
 use synod_domain::permission::{Permission, Permissions};
 use synod_domain::time::Timestamp;
 use synod_domain::token::{Token, TokenHash};
@@ -31,6 +32,9 @@ enum Held {
         token: Arc<Token>,
         /// Of the text that was shown: a rotation may take that text's right away and leave the token.
         hash: TokenHash,
+        /// Its own and those of its roles.
+        permissions: Arc<Permissions>,
+        workspace: Option<Name>,
     },
     Static(Arc<Permissions>),
 }
@@ -50,8 +54,16 @@ impl Caller {
     /// Returns what the token allows.
     pub fn permissions(&self) -> &Permissions {
         match &self.permissions {
-            Held::Agreed { token, .. } => &token.spec.permissions,
+            Held::Agreed { permissions, .. } => permissions,
             Held::Static(permissions) => permissions,
+        }
+    }
+
+    /// Returns the workspace that the token is bound to; none for an operator's.
+    pub fn workspace(&self) -> Option<&Name> {
+        match &self.permissions {
+            Held::Agreed { workspace, .. } => workspace.as_ref(),
+            Held::Static(_) => None,
         }
     }
 
@@ -62,15 +74,19 @@ impl Caller {
             Held::Static(_) => Arc::clone(&self.accessor),
         };
         let id = Arc::clone(&self.accessor);
-        Arc::new(Actor { kind: self.kind, id, name, workspace: None, source: source.into() })
+        let workspace = self.workspace().cloned();
+        Arc::new(Actor { kind: self.kind, id, name, workspace, source: source.into() })
     }
 
     /// Tells whether what the caller has shown would be taken now too. What lasts longer than a request asks this
     /// whenever something has happened, and waits for [`Caller::expired`] meanwhile.
     pub fn is_valid(&self, node: &Node) -> bool {
         match &self.permissions {
-            Held::Agreed { hash, .. } => {
-                known(node, hash).is_some_and(|token| token.is_valid(hash, node.now()))
+            // A role that was taken away takes its right with it.
+            Held::Agreed { hash, permissions, .. } => {
+                let (hash, now) = (*hash, node.now());
+                let valid = |known: &Known| known.token.is_valid(&hash, now);
+                find(node, &hash).filter(valid).is_some_and(|known| known.permissions.include(permissions))
             }
             Held::Static(_) => true,
         }
@@ -142,12 +158,14 @@ impl Caller {
         if token_text::is_well_formed(text) {
             let node = context.node();
             let now = node.now();
-            if let Some(token) = known(node, &hash).filter(|token| token.is_valid(&hash, now)) {
+            let found = find(node, &hash).filter(|known| known.token.is_valid(&hash, now));
+            if let Some(Known { token, permissions, workspace }) = found {
                 let id = token.spec.id;
+                let permissions = Arc::new(permissions);
                 return Ok(Self {
                     accessor: id.to_string().into(),
                     token: Some(id),
-                    permissions: Held::Agreed { token, hash },
+                    permissions: Held::Agreed { token, hash, permissions, workspace },
                     kind: ActorKind::Token,
                 });
             }
@@ -157,6 +175,22 @@ impl Caller {
         let permissions = Held::Static(Arc::new(fixed.permissions.clone()));
         Ok(Self { accessor: fixed.name.into(), token: None, permissions, kind: ActorKind::Static })
     }
+}
+
+/// A token with what follows from roles and bindings.
+struct Known {
+    token: Arc<Token>,
+    permissions: Permissions,
+    workspace: Option<Name>,
+}
+
+fn find(node: &Node, hash: &TokenHash) -> Option<Known> {
+    node.read(|state| {
+        let token = state.token_by_hash(hash)?;
+        let workspace = state.workspace_of_token(token.spec.id);
+        let permissions = state.permissions_of(&token.spec, workspace).into_owned();
+        Some(Known { token: Arc::clone(token), permissions, workspace: workspace.cloned() })
+    })
 }
 
 fn known(node: &Node, hash: &TokenHash) -> Option<Arc<Token>> {

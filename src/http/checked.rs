@@ -20,6 +20,7 @@ use http_body_util::LengthLimitError;
 use crate::http::caller::Accessor;
 use crate::http::consistency::Consistency;
 use crate::http::idempotency::{Again, Once};
+use crate::http::reach;
 use crate::http::regions::{self, About, HandedOver, Wish};
 use crate::http::{Caller, Context, Needs, Peer, Problem, Terms};
 use crate::node::asking;
@@ -52,6 +53,12 @@ impl<H: Handler<T, Context>, T: 'static> Handler<T, Context> for Checked<H> {
                 Ok(caller) => caller,
                 Err(problem) => return problem.into_response(),
             };
+            if let Some(workspace) = caller.as_ref().and_then(Caller::workspace) {
+                request = match terms.reach.check(&context, workspace, request).await {
+                    Ok(request) => request,
+                    Err(problem) => return problem.into_response(),
+                };
+            }
             let again = terms.again(request.method());
             let asks = caller.as_ref().map(|caller| caller.actor(&source(&request)));
             let served = serve(terms, handler, request, context);
@@ -110,9 +117,13 @@ async fn near_or_far<H: Handler<T, Context>, T: 'static>(
     if request.extensions().get::<HandedOver>().is_some() {
         return fresh(terms, handler, request, context).await;
     }
-    match Wish::take(&mut request, context.node().region()) {
-        Err(problem) => problem.into_response(),
-        Ok(Wish::Here) => {
+    // Who is bound to a workspace of this region has none in another.
+    let bound = request.extensions().get::<Caller>().and_then(|caller| caller.workspace().cloned());
+    match (Wish::take(&mut request, context.node().region()), bound) {
+        (Err(problem), _) => problem.into_response(),
+        (Ok(Wish::Here), Some(_)) => fresh(terms, handler, request, context).await,
+        (Ok(Wish::There(_) | Wish::Everywhere), Some(workspace)) => reach::bound(&workspace).into_response(),
+        (Ok(Wish::Here), None) => {
             let (request, about) = About::copy(request).await;
             let response = fresh(terms, handler, request, context.clone()).await;
             match about {
@@ -120,12 +131,12 @@ async fn near_or_far<H: Handler<T, Context>, T: 'static>(
                 None => response,
             }
         }
-        Ok(Wish::There(region)) => regions::ask(&context, &region, request).await,
-        Ok(Wish::Everywhere) if terms.gathered => {
+        (Ok(Wish::There(region)), None) => regions::ask(&context, &region, request).await,
+        (Ok(Wish::Everywhere), None) if terms.gathered => {
             let here = |request| fresh(terms, handler, request, context.clone());
             regions::gather(&context, request, here).await
         }
-        Ok(Wish::Everywhere) => regions::refused(),
+        (Ok(Wish::Everywhere), None) => regions::refused(),
     }
 }
 

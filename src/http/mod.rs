@@ -28,8 +28,10 @@ mod extract;
 mod health;
 mod problem;
 mod rates;
+mod reach;
 mod regions;
 mod routes;
+mod sight;
 mod stopping;
 
 pub use caller::Caller;
@@ -39,6 +41,7 @@ pub use guard::app;
 pub use idempotency::{Again, Once};
 pub use problem::{Problem, ProblemForm, RequestName};
 pub use rates::Rate;
+pub use reach::{Reach, Thing};
 pub use routes::{Needs, Route, Routes, Terms};
 pub use server::{Peer, Server};
 pub use token_text::TokenText;

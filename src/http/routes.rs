@@ -14,6 +14,7 @@ use synod_domain::permission::Permission;
 use crate::http::checked::Checked;
 use crate::http::idempotency::Again;
 use crate::http::problem::Forms;
+use crate::http::reach::{Reach, Thing};
 use crate::http::{Context, Problem, ProblemForm};
 
 /// What a route needs of its caller.
@@ -44,6 +45,21 @@ impl Needs {
         Terms { local: true, ..Terms::of(self) }
     }
 
+    /// Says that the route shows and changes what is of the workspace of its caller, if they are bound to one.
+    pub const fn own(self) -> Terms {
+        Terms::of(self).own()
+    }
+
+    /// Says that the route shows nothing of any workspace.
+    pub const fn anybody(self) -> Terms {
+        Terms { reach: Reach::Anybody, ..Terms::of(self) }
+    }
+
+    /// Says what the path names, which must be of the workspace of a caller who is bound to one.
+    pub const fn of(self, thing: Thing) -> Terms {
+        Terms::of(self).about(thing)
+    }
+
     /// Says that a change counts once under its `Idempotency-Key`.
     pub const fn once(self) -> Terms {
         Terms::of(self).once()
@@ -68,11 +84,26 @@ pub struct Terms {
     pub gathered: bool,
     /// What becomes of a change that is asked for again.
     pub again: Again,
+    /// What it reaches for a caller who is bound to a workspace.
+    pub reach: Reach,
 }
 
 impl Terms {
     const fn of(needs: Needs) -> Self {
-        Self { needs, long: false, local: false, gathered: false, again: Again::Unknown }
+        let (long, local, gathered) = (false, false, false);
+        Self { needs, long, local, gathered, again: Again::Unknown, reach: Reach::Operator }
+    }
+
+    /// Says that the route shows and changes what is of the workspace of its caller, if they are bound to one.
+    #[must_use]
+    pub const fn own(self) -> Self {
+        Self { reach: Reach::Own, ..self }
+    }
+
+    /// Says what the path names, which must be of the workspace of a caller who is bound to one.
+    #[must_use]
+    pub const fn about(self, thing: Thing) -> Self {
+        Self { reach: Reach::Of(thing), ..self }
     }
 
     /// Says that a change counts once under its `Idempotency-Key`; the handler takes a
@@ -123,6 +154,8 @@ pub struct Route {
     pub reads: bool,
     /// What becomes of a request that is sent again.
     pub again: Again,
+    /// What it reaches for a caller who is bound to a workspace.
+    pub reach: Reach,
 }
 
 /// Routes and the table of what they need.
@@ -212,8 +245,8 @@ impl Routes {
     /// Returns the routes as a router for the guard to stand in front of, and the forms of problems.
     pub(super) fn into_router(self, context: Context) -> (Router, Forms) {
         // Who has no token learns of no path whether it exists: these two ask for one as any route does.
-        let no_route = Checked::new(Needs::AnyToken.into(), no_such_route);
-        let no_method = Checked::new(Needs::AnyToken.into(), no_such_method);
+        let no_route = Checked::new(Needs::AnyToken.anybody(), no_such_route);
+        let no_method = Checked::new(Needs::AnyToken.anybody(), no_such_method);
         let router = self
             .router
             .fallback(no_route)
@@ -233,7 +266,8 @@ impl Routes {
     ) -> Self {
         self.router = self.router.route(path, on(filter, Checked::new(terms, handler)));
         let (reads, again) = (terms.reads(&method), terms.again(&method));
-        self.table.push(Route { method, path, needs: terms.needs, long: terms.long, reads, again });
+        let Terms { needs, long, reach, .. } = terms;
+        self.table.push(Route { method, path, needs, long, reads, again, reach });
         self
     }
 }

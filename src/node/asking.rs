@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use synod_domain::audit::Actor;
+use synod_domain::name::Name;
 
 use crate::node::Node;
 
@@ -23,5 +24,10 @@ impl Node {
     /// Returns in whose name a change is proposed here.
     pub(super) fn asks(&self) -> Arc<Actor> {
         ASKS.try_with(Arc::clone).unwrap_or_else(|_| Arc::clone(&self.itself))
+    }
+
+    /// Returns the workspace that whoever asks is bound to; none for an operator, and for the process itself.
+    pub(crate) fn bound_to(&self) -> Option<Name> {
+        self.asks().workspace.clone()
     }
 }

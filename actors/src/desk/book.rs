@@ -17,7 +17,7 @@ use synod_domain::task::MailboxId;
 use tokio::sync::oneshot;
 
 use crate::desk::lines::{Lines, Work};
-use crate::desk::{Ask, CLAIMS_WAITING_MAX, ClaimError, Outcome, sources, used_otherwise};
+use crate::desk::{Ask, CLAIMS_WAITING_MAX, ClaimError, Outcome, used_otherwise};
 
 /// Spreads ids over their whole range. Odd, so that different inputs stay different.
 const SPREAD: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
@@ -138,7 +138,7 @@ impl Book {
         let (caller, called) = self.new_caller();
         let joined = Joined::Seated { ticket, caller: caller.id, called };
         let able = able(&ask, agent);
-        let sources = sources(ask.agent, agent.spec.pool.clone());
+        let sources = state.sources_of(&agent.spec);
         let case = Case {
             ask,
             able,
@@ -426,7 +426,7 @@ impl Case {
         }
         if let Some(agent) = state.agent(self.ask.agent) {
             self.able = able(&self.ask, agent);
-            self.sources = sources(self.ask.agent, agent.spec.pool.clone());
+            self.sources = state.sources_of(&agent.spec);
         }
     }
 }

@@ -49,7 +49,6 @@ use synod_domain::command::Command;
 use synod_domain::id::{AgentId, RequestId};
 use synod_domain::refusal::Refusal;
 use synod_domain::reply::{Assignment, Reply};
-use synod_domain::task::MailboxId;
 use tokio_util::sync::CancellationToken;
 
 use crate::ports::JournalError;
@@ -324,12 +323,4 @@ async fn passed(wait: Duration) {
 fn used_otherwise() -> ClaimError {
     let why = "it was used for something else".to_owned();
     Refusal::Invalid { field: "request".to_owned(), why }.into()
-}
-
-/// The mailboxes that an agent of this pool takes from.
-fn sources(agent: AgentId, pool: Option<synod_domain::name::Name>) -> Vec<MailboxId> {
-    let mut sources = vec![MailboxId::Agent(agent)];
-    sources.extend(pool.map(MailboxId::Pool));
-    sources.push(MailboxId::Open);
-    sources
 }

@@ -137,6 +137,7 @@ pub(super) fn weight(command: &Command) -> usize {
         | Command::RetirePool { .. }
         | Command::Resume { .. }
         | Command::Audit(_)
+        | Command::Access(_)
         | Command::RotateToken { .. } => 0,
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::access::Owned;
 use crate::agent::{AGENTS_MAX, Agent, AgentSpec, CONCURRENCY_MAX, Host, RuntimeSpec, Standing};
 use crate::capability::CAPABILITIES_MAX;
 use crate::event::Event;
@@ -21,6 +22,7 @@ use crate::task::{MailboxId, Outcome, REASON_BYTES_MAX, bounded_reason};
 impl State {
     pub(super) fn register_agent(&mut self, step: &mut Step, spec: &Arc<AgentSpec>) -> Answer {
         self.check_agent(spec)?;
+        self.check_change_of_owner(spec)?;
         let id = spec.id;
         if matches!(spec.host, Host::Node(_)) {
             // An agent that its node starts again has nothing in hand any more. One that runs elsewhere may
@@ -230,6 +232,7 @@ impl State {
         self.leave_name(&agent);
         self.forget_pauses(step, &MailboxId::Agent(id));
         self.agents.remove(&id);
+        self.forget_owner(Owned::Agent(id));
         self.mailboxes.remove(&MailboxId::Agent(id));
         self.changes.touch(RowKey::Turns(MailboxId::Agent(id)));
         self.changes.touch(RowKey::Agent(id));

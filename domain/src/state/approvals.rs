@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::approval::{Approval, ApprovalStatus, DECIDED_MAX, PENDING_MAX, Vote, Voter, bounded_content};
 use crate::event::{Event, Governing};
 use crate::id::{ApprovalId, TaskId};
+use crate::name::Name;
 use crate::parking::ParkedOn;
-use crate::permission::{Permission, Permissions};
 use crate::policy::{Ask, Ruling, Verdict};
 use crate::refusal::{Bound, Refusal};
 use crate::reply::{Answer, Reply};
@@ -223,7 +223,7 @@ impl State {
         }
         let (name, roles) = self.voter(voter)?;
         let voter = Voter { token: voter.token, name };
-        if !known.is_for(&voter, &roles) {
+        if !known.is_for(&voter, &roles) || !self.shares_workspace(&voter, known) {
             return Err(Refusal::NotAnApprover { approval: id, name: voter.name });
         }
         // Nobody is counted twice; who changes their mind from yes to no may say so.
@@ -253,21 +253,17 @@ impl State {
     }
 
     /// Returns the name and the roles of a voter, by the token as it is agreed on.
-    fn voter(&self, voter: &Voter) -> Result<(crate::name::Name, Vec<&'static str>), Refusal> {
-        let Some(id) = voter.token else { return Ok((voter.name.clone(), vec!["admin"])) };
+    fn voter(&self, voter: &Voter) -> Result<(Name, BTreeSet<Name>), Refusal> {
+        // Whoever runs the node needs none.
+        let Some(id) = voter.token else { return Ok((voter.name.clone(), BTreeSet::new())) };
         let token = self.tokens.get(id).ok_or(Refusal::TokenUnknown(id))?;
-        let permissions = &token.spec.permissions;
-        let mut roles = vec!["viewer"];
-        if permissions.allow(Permission::TasksWrite) {
-            roles.push("operator");
-        }
-        if permissions.allow(Permission::ApprovalsWrite) {
-            roles.push("approver");
-        }
-        if permissions.include(&Permissions::all()) {
-            roles.push("admin");
-        }
-        Ok((token.spec.name.clone(), roles))
+        Ok((token.spec.name.clone(), self.roles_of(&token.spec)))
+    }
+
+    /// Tells whether somebody of a workspace is asked for something of that workspace.
+    fn shares_workspace(&self, voter: &Voter, approval: &Approval) -> bool {
+        let own = voter.token.and_then(|token| self.workspace_of_token(token));
+        own.is_none_or(|own| approval.workspace.as_ref() == Some(own))
     }
 
     /// Ends an approval, and lets go or ends what waited for it.
@@ -369,8 +365,10 @@ impl State {
 
     /// Tells whether somebody may say something to an approval.
     pub fn may_vote(&self, approval: &Approval, voter: &Voter) -> bool {
-        self.voter(voter)
-            .is_ok_and(|(name, roles)| approval.is_for(&Voter { token: voter.token, name }, &roles))
+        self.shares_workspace(voter, approval)
+            && self
+                .voter(voter)
+                .is_ok_and(|(name, roles)| approval.is_for(&Voter { token: voter.token, name }, &roles))
     }
 }
 

@@ -23,7 +23,8 @@ impl State {
                 Assignment::Immediate => return Err(Refusal::NobodyFree(pool.clone())),
                 Assignment::Delegated { to } => {
                     passed.push(pool);
-                    let is_open = self.pools.get(to).is_some_and(|other| other.retiring.is_none());
+                    let is_open = self.pools.get(to).is_some_and(|other| other.retiring.is_none())
+                        && self.may_use_pool(&spec.workspace, to);
                     let ends = passed.len() > DELEGATIONS_MAX || passed.contains(&to);
                     if !is_open || ends || self.has_free(pool, &spec.demand) {
                         break;

@@ -11,6 +11,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::access::{AccessCommand, AccessKey, RoleBinding};
 use crate::audit::{
     Actor, ActorKind, AuditCommand, AuditHead, AuditKeep, AuditMark, AuditRecord, AuditVerdict, Audited,
     Hash, MARK_RECORDS, digest_of,
@@ -356,6 +357,7 @@ impl State {
             Command::RemoveRegion { region: name, .. } => region("region.remove", name),
             Command::LoseRegion { region: name, .. } => region("region.lose", name),
             Command::ShareRing { .. } => bare("region.ring", "ring", Touched::Row(RowKey::Federation)),
+            Command::Access(command) => about_access(command),
             Command::Audit(AuditCommand::Keep(_)) => bare("audit.keep", "audit", Touched::Keep),
             Command::Policy(command) => {
                 let policy = |action, name: &Name| {
@@ -414,4 +416,36 @@ fn of_pool(command: &PoolCommand) -> Option<(&'static str, &Name, TendingKey)> {
         PoolCommand::RegisterAgent { .. } => return None,
     };
     Some((action, pool, key))
+}
+
+/// Says what a change of who may do what is about.
+fn about_access(command: &AccessCommand) -> About {
+    let about = |action, kind, name: String, key| About {
+        action,
+        resource: (kind, name),
+        touched: Touched::Row(key),
+        workspace: None,
+    };
+    let role = |action, role: &Name| {
+        about(action, "role", role.to_string(), RowKey::Access(AccessKey::Role(role.clone())))
+    };
+    let binding = |action, of: &RoleBinding| {
+        let name = format!("{}/{}", of.role, of.subject.path());
+        let key = RowKey::Access(AccessKey::Binding(of.clone()));
+        About { workspace: of.workspace.clone(), ..about(action, "role_binding", name, key) }
+    };
+    match command {
+        AccessCommand::PutRole { role: name, .. } => role("role.put", name),
+        AccessCommand::RemoveRole { role: name } => role("role.remove", name),
+        AccessCommand::Bind(of) => binding("role.bind", of),
+        AccessCommand::Unbind(of) => binding("role.unbind", of),
+        AccessCommand::PutToken { spec, workspace } => About {
+            workspace: Some(workspace.clone()),
+            ..about("token.create", "token", spec.id.to_string(), RowKey::Token(spec.id))
+        },
+        AccessCommand::SetOwner { owned, workspace } => About {
+            workspace: workspace.clone(),
+            ..about("owner.set", "owner", owned.path(), RowKey::Access(AccessKey::Owner(owned.clone())))
+        },
+    }
 }

@@ -246,7 +246,7 @@ impl State {
         if !self.may_give(claimant) {
             return Vec::new();
         }
-        let mut sources = sources(claimant);
+        let mut sources = self.sources_of(&claimant.spec);
         sources.retain(|source| self.pauses.of_mailbox(source).is_none());
         sources
     }
@@ -287,12 +287,4 @@ fn bounded_progress(progress: &Progress) -> Progress {
         percent: progress.percent.map(|percent| percent.min(100)),
         message: progress.message.as_deref().map(bounded_reason),
     }
-}
-
-/// The mailboxes an agent takes work from, nearest first.
-pub(super) fn sources(agent: &Agent) -> Vec<MailboxId> {
-    let mut sources = vec![MailboxId::Agent(agent.spec.id)];
-    sources.extend(agent.spec.pool.clone().map(MailboxId::Pool));
-    sources.push(MailboxId::Open);
-    sources
 }

@@ -115,6 +115,7 @@ impl State {
         };
         let fits = self
             .check_mailbox(&spec.mailbox)
+            .and_then(|()| self.check_owner(&spec))
             .and_then(|()| self.check_open(&spec.mailbox))
             .and_then(|()| self.check_depth(&spec.mailbox))
             .and_then(|()| self.check_policies(&spec, step.now));

@@ -8,6 +8,7 @@
 //! history with the next checkpoint ([`persist`]); what stays is its [`Ending`], so that late writers
 //! get the right answer.
 
+mod access;
 mod after;
 mod agents;
 mod answers;
@@ -42,6 +43,7 @@ mod pauses;
 mod persist;
 mod policies;
 mod pools;
+mod reach;
 mod resources;
 mod retiring;
 mod rollouts;
@@ -141,6 +143,7 @@ pub struct State {
     limit_sets: limit_sets::LimitSets,
     trail: audit::Trail,
     tending: tending::Tending,
+    access: access::Access,
     changes: changes::ChangeLog,
 }
 
@@ -181,7 +184,12 @@ impl State {
             command => (None, command),
         };
         let noted = self.note(command);
-        let answer = self.judge(step, command);
+        let workspace = actor.and_then(|actor| actor.workspace.as_ref());
+        let reached = workspace.map_or(Ok(()), |workspace| self.check_reach(workspace, command));
+        let answer = reached.and_then(|()| self.judge(step, command));
+        if let (Some(workspace), Ok(_)) = (workspace, &answer) {
+            self.note_owner(workspace, command);
+        }
         self.settle(step);
         let recorded = !(mutant(Mutant::SkipTheRecord) && matches!(command, Command::LimitSet(_)));
         if let Some(noted) = noted.filter(|_| recorded) {
@@ -291,6 +299,7 @@ impl State {
             }
             Command::Audit(command) => self.change_audit(command),
             Command::Pool(command) => self.tend(step, command),
+            Command::Access(command) => self.judge_access(step, command),
         }
     }
 }

@@ -120,6 +120,7 @@ impl State {
         keys.extend(self.policies.defaults().map(|_| RowKey::PolicyDefaults));
         keys.extend(self.approvals.ids().map(RowKey::Approval));
         keys.extend(self.violations.ids().map(RowKey::Violation));
+        keys.extend(self.access.keys().map(RowKey::Access));
         keys.sort();
         keys.into_iter().filter_map(|key| Some((key.clone(), self.row(&key)?))).collect()
     }
@@ -169,6 +170,7 @@ impl State {
             RowKey::LimitSet(_) | RowKey::LimitKeys(_) | RowKey::LimitFlows(..) => self.limit_sets.row(key),
             RowKey::Resource(key) => self.resources.row(key).map(Row::Resource),
             RowKey::AuditHead => Some(Row::AuditHead(self.trail.head)),
+            RowKey::Access(key) => self.access.row(key).map(Row::Access),
             RowKey::AuditMark(seq) => self.trail.marks.get(seq).copied().map(Row::AuditMark),
             RowKey::Tending(key) => self.tending.row(key).map(Row::Tending),
             RowKey::History(_) | RowKey::Audit(_) => None,
@@ -254,6 +256,7 @@ impl State {
                 Row::LimitFlows(set, key, flows) => state.limit_sets.restore_flows(set, key, flows),
                 Row::Resource(row) => state.resources.restore(row),
                 Row::AuditHead(head) => state.trail.head = head,
+                Row::Access(row) => state.access.restore(row),
                 Row::AuditMark(mark) => {
                     state.trail.marks.insert(mark.link.seq, mark);
                 }

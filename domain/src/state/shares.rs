@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::access::Owned;
 use crate::agent::{Agent, Host, Pool, RuntimeSpec, Standing};
 use crate::id::{AgentId, NodeId};
 use crate::name::Name;
@@ -55,6 +56,7 @@ impl State {
             self.hosted.remove(&before);
         }
         self.changes.touch(RowKey::Pool(name.clone()));
+        self.forget_owner(Owned::Pool(name.clone()));
     }
 
     /// Spreads every pool anew, because a node has changed. O(pools * nodes).

@@ -69,6 +69,7 @@ impl State {
     pub(super) fn submit_new(&mut self, step: &mut Step, spec: &Arc<TaskSpec>) -> Answer {
         check_spec(spec, step.now)?;
         self.check_mailbox(&spec.mailbox)?;
+        self.check_owner(spec)?;
         self.check_open(&spec.mailbox)?;
         self.check_run(spec.run)?;
         let taken = self.assign(spec)?;

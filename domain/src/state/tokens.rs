@@ -138,6 +138,7 @@ impl State {
         }
         self.tokens.remove(id);
         self.changes.touch(RowKey::Token(id));
+        self.forget_access(id);
         step.events.push(Event::TokenRevoked { token: id, name });
         Ok(Reply::Done)
     }
@@ -150,7 +151,10 @@ impl State {
                 Some(token) if !is_over(&token, now) => {
                     self.keep_token(Token { previous: None, ..Token::clone(&token) });
                 }
-                Some(_) | None => self.changes.touch(RowKey::Token(id)),
+                Some(_) | None => {
+                    self.changes.touch(RowKey::Token(id));
+                    self.forget_access(id);
+                }
             }
         }
     }

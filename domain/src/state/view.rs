@@ -83,6 +83,11 @@ impl State {
         below(&self.dead_letters, before)
     }
 
+    /// Returns a dead letter.
+    pub fn dead_letter(&self, task: TaskId) -> Option<&Arc<Task>> {
+        self.dead_letters.get(&task)
+    }
+
     /// Walks the dead letters, oldest submit first.
     pub fn dead_letters(&self) -> impl Iterator<Item = &Arc<Task>> {
         self.dead_letters.values()

@@ -69,7 +69,10 @@ impl State {
         let serving: Vec<&Arc<Agent>> = match mailbox {
             MailboxId::Agent(agent) => self.agents.get(agent).into_iter().collect(),
             MailboxId::Pool(pool) => self.agents_of(pool).take(AGENTS_LOOKED_AT).collect(),
-            MailboxId::Open => self.agents.values().take(AGENTS_LOOKED_AT).collect(),
+            MailboxId::Open => {
+                let of_all = self.agents.values().filter(|agent| self.serves_everybody(&agent.spec));
+                of_all.take(AGENTS_LOOKED_AT).collect()
+            }
         };
         if serving.is_empty() {
             return self.why_nobody(task);

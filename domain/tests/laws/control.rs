@@ -10,7 +10,7 @@ use synod_domain::token::{TokenKind, TokenSpec};
 use super::histories::{Draw, spec_of};
 use super::tending;
 use super::world::{agent, at, hash, name, register as registration, token};
-use super::{breakers, limit_sets};
+use super::{access, breakers, limit_sets};
 
 /// Draws a command; an agent that is gone mostly comes back, or there would soon be none.
 pub(super) fn command(state: &State, now: u64, draw: &mut Draw, who: u128) -> Command {
@@ -19,6 +19,9 @@ pub(super) fn command(state: &State, now: u64, draw: &mut Draw, who: u128) -> Co
     }
     if draw.one_in(6) {
         return if draw.one_in(2) { breakers::command(draw) } else { limit_sets::command(draw) };
+    }
+    if draw.one_in(8) {
+        return access::command(draw);
     }
     if draw.one_in(4) {
         return tending::command(state, draw);

@@ -22,7 +22,9 @@ use super::problems::{Conflict, NotFound};
 use super::{examples, read, shown};
 use crate::api;
 use crate::http::extract::{Body, InPath, InQuery};
-use crate::http::{Caller, Context, Needs, Once, Problem, Routes};
+use crate::http::reach::bound;
+use crate::http::sight::Sight;
+use crate::http::{Caller, Context, Needs, Once, Problem, Routes, Thing};
 use crate::node::Node;
 
 /// How long a register waits for an agent that the node runs itself. It is there within milliseconds.
@@ -46,14 +48,14 @@ pub(super) fn routes() -> Routes {
     let read = Needs::Permission(AgentsRead);
     let write = Needs::Permission(AgentsWrite);
     Routes::default()
-        .post("/api/v1/agents", write.once(), register_agent)
-        .get("/api/v1/agents", read.gathered(), list_agents)
-        .get("/api/v1/agents/{id}", read, get_agent)
-        .get("/api/v1/agents/{id}/health", read, get_agent_health)
-        .delete("/api/v1/agents/{id}", write.once(), delete_agent)
-        .post("/api/v1/agents/{id}/restart", write, restart_agent)
-        .post("/api/v1/agents/{id}/drain", write.once(), drain_agent)
-        .post("/api/v1/agents/{id}/heartbeat", write.freely(), heartbeat_agent)
+        .post("/api/v1/agents", write.once().own(), register_agent)
+        .get("/api/v1/agents", read.gathered().own(), list_agents)
+        .get("/api/v1/agents/{id}", read.of(Thing::Agent), get_agent)
+        .get("/api/v1/agents/{id}/health", read.of(Thing::Agent), get_agent_health)
+        .delete("/api/v1/agents/{id}", write.once().about(Thing::Agent), delete_agent)
+        .post("/api/v1/agents/{id}/restart", write.of(Thing::Agent), restart_agent)
+        .post("/api/v1/agents/{id}/drain", write.once().about(Thing::Agent), drain_agent)
+        .post("/api/v1/agents/{id}/heartbeat", write.freely().about(Thing::Agent), heartbeat_agent)
 }
 
 /// Register an agent
@@ -82,6 +84,9 @@ async fn register_agent(
 ) -> Result<Response, Problem> {
     let node = context.node();
     let name = read::name("name", &wanted.name)?;
+    if let Some(workspace) = node.bound_to().filter(|_| wanted.hosted.is_some()) {
+        return Err(bound(&workspace));
+    }
     let (id, is_new) = match &wanted.hosted {
         // It makes a pool, and a program of the caller's choice runs as the node's user: workers may not.
         Some(_) if !caller.may(PoolsWrite) => return Err(Problem::not_allowed(PoolsWrite)),
@@ -191,8 +196,9 @@ async fn list_agents(
             && filter.available.is_none_or(|available| agent.takes_work() == available)
     };
     let node = context.node();
+    let sight = Sight::of_caller(node);
     let page = node.read(|state| {
-        let found = state.agents().filter(|agent| meets(agent));
+        let found = state.agents().filter(|agent| meets(agent) && sight.agent(state, &agent.spec));
         let shown = found.map(|found| (found.spec.id.to_string(), shown::agent_of(state, node, found)));
         page(shown, listing.limit)
     });

@@ -17,7 +17,8 @@ use super::problems::{Conflict, NotFound};
 use super::{examples, read};
 use crate::api;
 use crate::http::extract::{Body, InPath, InQuery};
-use crate::http::{Caller, Context, Needs, Once, Problem, Routes};
+use crate::http::sight::Sight;
+use crate::http::{Caller, Context, Needs, Once, Problem, Routes, Thing};
 use crate::node::Node;
 
 /// The approvals' part of the document.
@@ -29,11 +30,11 @@ pub(super) fn routes() -> Routes {
     let read = Needs::Permission(ApprovalsRead);
     let write = Needs::Permission(ApprovalsWrite);
     Routes::default()
-        .get("/api/v1/approvals", read, list_approvals)
-        .get("/api/v1/approvals/pending", read, list_pending)
-        .get("/api/v1/approvals/{id}", read, get_approval)
-        .post("/api/v1/approvals/{id}/approve", write.once(), approve)
-        .post("/api/v1/approvals/{id}/deny", write.once(), deny)
+        .get("/api/v1/approvals", read.own(), list_approvals)
+        .get("/api/v1/approvals/pending", read.own(), list_pending)
+        .get("/api/v1/approvals/{id}", read.of(Thing::Approval), get_approval)
+        .post("/api/v1/approvals/{id}/approve", write.once().about(Thing::Approval), approve)
+        .post("/api/v1/approvals/{id}/deny", write.once().about(Thing::Approval), deny)
 }
 
 /// List approvals
@@ -82,14 +83,15 @@ fn found(
         Some(word) => Some(status(word)?),
         None => None,
     };
-    let me = caller.token;
+    let (me, sight) = (caller.token, Sight::of_caller(node));
     Ok(node.read(|state| {
         let approver = listing.filter.approver.as_deref().map(|named| match (named, me) {
             ("me", Some(token)) => token.to_string(),
             (named, _) => named.to_owned(),
         });
         let approvals = state.approvals().filter(|one| {
-            after.is_none_or(|after| one.id > after)
+            sight.approval(one)
+                && after.is_none_or(|after| one.id > after)
                 && status.is_none_or(|status| one.status == status)
                 && approver.as_deref().is_none_or(|approver| is_for(state, one, approver))
         });

@@ -36,7 +36,7 @@ pub(super) struct Doc;
 pub(super) fn routes() -> Routes {
     let read = Needs::Permission(AuditRead);
     Routes::default()
-        .get("/api/v1/audit", read, list_audit)
+        .get("/api/v1/audit", read.own(), list_audit)
         .get("/api/v1/audit/stats", read, audit_stats)
         .get("/api/v1/audit/verify", read.long().agreed(), verify_audit)
         .get("/api/v1/audit/export", read.long().agreed(), export_audit)
@@ -58,7 +58,7 @@ async fn list_audit(
 ) -> Result<Json<api::Page<api::AuditRecord>>, Problem> {
     let before: Option<u64> =
         listing.cursor.as_deref().map(|cursor| read::id("cursor", cursor)).transpose()?;
-    let wanted = Wanted::read(&listing.filter)?;
+    let wanted = Wanted::read(context.node(), &listing.filter)?;
     let found = find(context.node(), &wanted, before, listing.limit).await?;
     let next = found.next.map(|next| next.to_string());
     // A page that is full of bytes ends before the records that were found.
@@ -284,7 +284,7 @@ pub(in crate::http) fn words(text: Option<&str>) -> Vec<String> {
 }
 
 impl Wanted {
-    fn read(filter: &api::AuditFilter) -> Result<Self, Problem> {
+    fn read(node: &Node, filter: &api::AuditFilter) -> Result<Self, Problem> {
         let time = |field, text: &Option<String>| {
             text.as_deref().map(|text| shown::read_time(field, text)).transpose()
         };
@@ -295,7 +295,7 @@ impl Wanted {
             actors: words(filter.actor.as_deref()),
             actor_kinds: Vec::new(),
             resources: words(filter.resource.as_deref()),
-            workspaces: read::optional_name("workspace", filter.workspace.as_deref())?.into_iter().collect(),
+            workspaces: read::own_workspace(node, filter.workspace.as_deref())?.into_iter().collect(),
             verdict: filter.verdict.clone(),
         })
     }

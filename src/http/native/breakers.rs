@@ -16,7 +16,8 @@ use super::problems::NotFound;
 use super::{examples, read, shown};
 use crate::api;
 use crate::http::extract::{Body, InPath, InQuery};
-use crate::http::{Context, Needs, Once, Problem, Routes};
+use crate::http::sight::Sight;
+use crate::http::{Context, Needs, Once, Problem, Routes, Thing};
 use crate::node::Node;
 
 /// The reason of who gives none.
@@ -31,12 +32,12 @@ pub(super) fn routes() -> Routes {
     let read = Needs::Permission(LimitsRead);
     let write = Needs::Permission(LimitsWrite);
     Routes::default()
-        .get("/api/v1/breakers", read, list_breakers)
-        .post("/api/v1/breakers/reset", write.once(), reset_breaker)
-        .post("/api/v1/breakers/trip", write.once(), trip_breaker)
-        .get("/api/v1/breakers/{*of}", read, get_breaker)
-        .put("/api/v1/breakers/{*of}", write.once(), put_breaker)
-        .delete("/api/v1/breakers/{*of}", write.once(), delete_breaker)
+        .get("/api/v1/breakers", read.own(), list_breakers)
+        .post("/api/v1/breakers/reset", write.once().own(), reset_breaker)
+        .post("/api/v1/breakers/trip", write.once().own(), trip_breaker)
+        .get("/api/v1/breakers/{*of}", read.of(Thing::Breaker), get_breaker)
+        .put("/api/v1/breakers/{*of}", write.once().about(Thing::Breaker), put_breaker)
+        .delete("/api/v1/breakers/{*of}", write.once().about(Thing::Breaker), delete_breaker)
 }
 
 /// List breakers
@@ -54,8 +55,11 @@ async fn list_breakers(
 ) -> Result<Json<api::Page<api::Breaker>>, Problem> {
     let after: Option<Guarded> =
         listing.cursor.as_deref().map(|cursor| read::id("cursor", cursor)).transpose()?;
-    let page = context.node().read(|state| {
-        let breakers = state.breakers().filter(|one| after.as_ref().is_none_or(|after| one.spec.of > *after));
+    let node = context.node();
+    let sight = Sight::of_caller(node);
+    let page = node.read(|state| {
+        let breakers = state.breakers().filter(|one| sight.breaker(state, &one.spec.of));
+        let breakers = breakers.filter(|one| after.as_ref().is_none_or(|after| one.spec.of > *after));
         page(breakers.map(|one| (one.spec.of.path(), shown::breaker(state, one))), listing.limit)
     });
     Ok(Json(page))

@@ -26,7 +26,8 @@ use super::problems::{Conflict, NotFound};
 use super::{examples, read, shown};
 use crate::api;
 use crate::http::extract::{Body, InPath, InQuery};
-use crate::http::{Context, Needs, Once, Problem, Routes};
+use crate::http::sight::Sight;
+use crate::http::{Context, Needs, Once, Problem, Routes, Thing};
 use crate::node::Node;
 
 /// How many days back a report looks that does not say.
@@ -59,18 +60,18 @@ pub(super) fn routes() -> Routes {
     let write = Needs::Permission(BudgetsWrite);
     Routes::default()
         .post("/api/v1/budgets", write.once(), put_budget)
-        .get("/api/v1/budgets", read, list_budgets)
+        .get("/api/v1/budgets", read.own(), list_budgets)
         .get("/api/v1/budgets/summary", read, summarize_budgets)
         .get("/api/v1/budgets/settings", read, get_budget_settings)
         .put("/api/v1/budgets/settings", write.once(), set_budget_settings)
-        .get("/api/v1/budgets/{name}", read, get_budget)
+        .get("/api/v1/budgets/{name}", read.of(Thing::Budget), get_budget)
         .delete("/api/v1/budgets/{name}", write.once(), remove_budget)
-        .post("/api/v1/budgets/{name}/check", read.freely(), check_budget)
-        .get("/api/v1/budgets/{name}/alerts", read, list_budget_alerts)
+        .post("/api/v1/budgets/{name}/check", read.freely().about(Thing::Budget), check_budget)
+        .get("/api/v1/budgets/{name}/alerts", read.of(Thing::Budget), list_budget_alerts)
         .post("/api/v1/budgets/{name}/override", write.once(), override_budget)
         .post("/api/v1/budgets/{name}/reset", write.once(), reset_budget)
-        .get("/api/v1/usage", read, report_usage)
-        .post("/api/v1/usage", Needs::Permission(TasksWork).once(), record_usage)
+        .get("/api/v1/usage", read.own(), report_usage)
+        .post("/api/v1/usage", Needs::Permission(TasksWork).once().own(), record_usage)
 }
 
 /// Make a budget, or change it
@@ -117,8 +118,11 @@ async fn list_budgets(
     listing: Listing<Everything>,
 ) -> Result<Json<api::Page<api::Budget>>, Problem> {
     let after = read::optional_name("cursor", listing.cursor.as_deref())?;
-    let page = context.node().read(|state| {
+    let node = context.node();
+    let sight = Sight::of_caller(node);
+    let page = node.read(|state| {
         let budgets = state.budgets().filter(|one| after.as_ref().is_none_or(|after| one.spec.name > *after));
+        let budgets = budgets.filter(|one| sight.budget(state, &one.spec.scope));
         page(budgets.map(|one| (one.spec.name.to_string(), shown::budget(state, one))), listing.limit)
     });
     Ok(Json(page))
@@ -366,8 +370,8 @@ async fn report_usage(
         return Err(Problem::bad_request("days", format!("it is from 1 to {DAYS_KEPT}")));
     }
     let by = query.by.unwrap_or_default();
-    let workspace = read::optional_name("workspace", query.workspace.as_deref())?;
     let node = context.node();
+    let workspace = read::own_workspace(node, query.workspace.as_deref())?;
     let first = (day(node.now()) + 1).saturating_sub(days);
     Ok(Json(node.read(|state| usage(state, first, by, days, workspace.as_ref()))))
 }
@@ -395,7 +399,7 @@ async fn record_usage(
     let node = context.node();
     let command = BudgetCommand::Record {
         agent: read::agent(node, &used.agent_id)?.spec.id,
-        workspace: read::optional_name("workspace", used.workspace.as_deref())?.unwrap_or_default(),
+        workspace: read::own_workspace(node, used.workspace.as_deref())?.unwrap_or_default(),
         account: read::optional_name("account", used.account.as_deref())?,
         model: read::optional_name("model", used.model.as_deref())?,
         report: Report {

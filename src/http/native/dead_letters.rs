@@ -17,7 +17,7 @@ use super::tasks::{Matches, carry_out, check};
 use super::{examples, read};
 use crate::api;
 use crate::http::extract::{Body, InPath, InQuery};
-use crate::http::{Context, Needs, Once, Problem, Routes};
+use crate::http::{Context, Needs, Once, Problem, Routes, Thing};
 use crate::node::{Error, Node};
 
 /// How many dead letters one page looks at: all that are kept unless the limit was raised.
@@ -40,12 +40,12 @@ pub(super) fn routes() -> Routes {
     let write = Needs::Permission(TasksWrite);
     let delete = Needs::Permission(TasksDelete);
     Routes::default()
-        .get("/api/v1/dead-letters", read, list_dead_letters)
-        .get("/api/v1/dead-letters/{id}", read, get_dead_letter)
-        .delete("/api/v1/dead-letters/{id}", delete.once(), purge_dead_letter)
-        .post("/api/v1/dead-letters/{id}/redrive", write.once(), redrive_dead_letter)
-        .post("/api/v1/dead-letters/redrive", write.once(), redrive_dead_letters)
-        .post("/api/v1/dead-letters/purge", delete.once(), purge_dead_letters)
+        .get("/api/v1/dead-letters", read.own(), list_dead_letters)
+        .get("/api/v1/dead-letters/{id}", read.of(Thing::DeadLetter), get_dead_letter)
+        .delete("/api/v1/dead-letters/{id}", delete.once().about(Thing::DeadLetter), purge_dead_letter)
+        .post("/api/v1/dead-letters/{id}/redrive", write.once().about(Thing::DeadLetter), redrive_dead_letter)
+        .post("/api/v1/dead-letters/redrive", write.once().own(), redrive_dead_letters)
+        .post("/api/v1/dead-letters/purge", delete.once().own(), purge_dead_letters)
 }
 
 /// List dead letters, latest first

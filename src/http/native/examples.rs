@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+mod access;
 mod audit;
 mod budgets;
 mod cluster;
@@ -11,6 +12,7 @@ mod governing;
 pub(super) mod policies;
 mod pools;
 
+pub(super) use access::*;
 pub(super) use audit::*;
 pub(super) use budgets::*;
 pub(super) use cluster::*;
@@ -471,12 +473,14 @@ pub(super) fn new_token() -> api::NewToken {
         name: "ci".to_owned(),
         kind: "client".to_owned(),
         permissions: Some(words(&["tasks:read", "tasks:write"])),
+        workspace: None,
         expires_in_ms: Some(2_592_000_000),
     }
 }
 
 pub(super) fn token() -> api::Token {
     api::Token {
+        workspace: None,
         id: TOKEN.to_owned(),
         name: "ci".to_owned(),
         kind: "client".to_owned(),

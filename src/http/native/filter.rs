@@ -38,7 +38,7 @@ impl Wanted {
             kind: read::optional_name("type", filter.kind.as_deref())?,
             pool: read::optional_name("pool", filter.pool.as_deref())?,
             agent: agent.map(|text| named(node, text)),
-            workspace: read::optional_name("workspace", filter.workspace.as_deref())?,
+            workspace: read::own_workspace(node, filter.workspace.as_deref())?,
             lane: filter.priority.map(lane),
             labels: filter.label.as_deref().map(labels).transpose()?.unwrap_or_default(),
             after: optional_time("submitted_after", filter.submitted_after.as_deref())?,

@@ -19,7 +19,8 @@ use super::problems::{Conflict, NotFound};
 use super::{examples, read, shown};
 use crate::api;
 use crate::http::extract::{Body, InPath, InQuery};
-use crate::http::{Context, Needs, Once, Problem, Routes};
+use crate::http::sight::Sight;
+use crate::http::{Context, Needs, Once, Problem, Routes, Thing};
 use crate::node::{NewHook, Node};
 
 /// The hooks' part of the document.
@@ -44,16 +45,16 @@ pub(super) fn routes() -> Routes {
     let write = Needs::Permission(HooksWrite);
     Routes::default()
         .post("/api/v1/hooks", write.once(), create_hook)
-        .get("/api/v1/hooks", read, list_hooks)
-        .get("/api/v1/hooks/pending", read, pending_hooks)
+        .get("/api/v1/hooks", read.own(), list_hooks)
+        .get("/api/v1/hooks/pending", read.own(), pending_hooks)
         .post("/api/v1/hooks/import", write.freely(), import_hooks)
-        .get("/api/v1/hooks/{id}", read, get_hook)
-        .delete("/api/v1/hooks/{id}", write.once(), delete_hook)
-        .post("/api/v1/hooks/{id}/start", write.once(), start_hook)
-        .post("/api/v1/hooks/{id}/complete", write.once(), complete_hook)
-        .post("/api/v1/hooks/{id}/fail", write.once(), fail_hook)
-        .post("/api/v1/hooks/{id}/abandon", write.once(), abandon_hook)
-        .post("/api/v1/hooks/{id}/reassign", write.once(), reassign_hook)
+        .get("/api/v1/hooks/{id}", read.of(Thing::Hook), get_hook)
+        .delete("/api/v1/hooks/{id}", write.once().about(Thing::Hook), delete_hook)
+        .post("/api/v1/hooks/{id}/start", write.once().about(Thing::Hook), start_hook)
+        .post("/api/v1/hooks/{id}/complete", write.once().about(Thing::Hook), complete_hook)
+        .post("/api/v1/hooks/{id}/fail", write.once().about(Thing::Hook), fail_hook)
+        .post("/api/v1/hooks/{id}/abandon", write.once().about(Thing::Hook), abandon_hook)
+        .post("/api/v1/hooks/{id}/reassign", write.once().about(Thing::Hook), reassign_hook)
 }
 
 /// Make a hook
@@ -360,9 +361,11 @@ fn list(
     meets: impl Fn(&Hook) -> bool,
 ) -> Result<Json<api::Page<api::Hook>>, Problem> {
     let before: Option<HookId> = cursor.map(|cursor| read::id("cursor", cursor)).transpose()?;
+    let sight = Sight::of_caller(node);
     // So few are kept that all of them may be looked at.
-    let found: Vec<Arc<Hook>> =
-        node.read(|state| state.hooks_below(before).filter(|hook| meets(hook)).cloned().collect());
+    let found: Vec<Arc<Hook>> = node.read(|state| {
+        state.hooks_below(before).filter(|hook| sight.hook(hook) && meets(hook)).cloned().collect()
+    });
     let shown = found.iter().map(|hook| (hook.spec.id.to_string(), shown::hook_line(node, hook)));
     Ok(Json(page(shown, limit)))
 }

@@ -19,7 +19,8 @@ use super::problems::NotFound;
 use super::{examples, read, shown};
 use crate::api;
 use crate::http::extract::{Body, InPath, InQuery};
-use crate::http::{Context, Needs, Once, Problem, Routes};
+use crate::http::sight::Sight;
+use crate::http::{Context, Needs, Once, Problem, Routes, Thing};
 use crate::node::Node;
 
 /// The limit sets' part of the document.
@@ -31,11 +32,11 @@ pub(super) fn routes() -> Routes {
     let read = Needs::Permission(LimitsRead);
     let write = Needs::Permission(LimitsWrite);
     Routes::default()
-        .get("/api/v1/limits", read, list_limits)
-        .get("/api/v1/limits/{name}", read, get_limit)
+        .get("/api/v1/limits", read.own(), list_limits)
+        .get("/api/v1/limits/{name}", read.of(Thing::Limit), get_limit)
         .put("/api/v1/limits/{name}", write.once(), put_limit)
         .delete("/api/v1/limits/{name}", write.once(), delete_limit)
-        .get("/api/v1/limits/{name}/keys", read, list_limit_keys)
+        .get("/api/v1/limits/{name}/keys", read.of(Thing::Limit), list_limit_keys)
 }
 
 /// List limit sets
@@ -52,8 +53,11 @@ async fn list_limits(
     listing: Listing<Everything>,
 ) -> Result<Json<api::Page<api::Limit>>, Problem> {
     let after = read::optional_name("cursor", listing.cursor.as_deref())?;
-    let page = context.node().read(|state| {
-        let sets = state.limit_sets().filter(|set| after.as_ref().is_none_or(|after| set.spec.name > *after));
+    let node = context.node();
+    let sight = Sight::of_caller(node);
+    let page = node.read(|state| {
+        let sets = state.limit_sets().filter(|set| sight.limit(&set.spec));
+        let sets = sets.filter(|set| after.as_ref().is_none_or(|after| set.spec.name > *after));
         page(sets.map(|set| (set.spec.name.to_string(), shown::limit(set))), listing.limit)
     });
     Ok(Json(page))

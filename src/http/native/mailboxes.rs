@@ -17,7 +17,8 @@ use super::problems::NotFound;
 use super::{examples, read, shown};
 use crate::api;
 use crate::http::extract::{Body, InPath, InQuery};
-use crate::http::{Context, Needs, Once, Problem, Routes};
+use crate::http::sight::Sight;
+use crate::http::{Context, Needs, Once, Problem, Routes, Thing};
 
 /// The reason of who gives none.
 const NO_REASON: &str = "paused by a client";
@@ -31,11 +32,11 @@ pub(super) fn routes() -> Routes {
     let read = Needs::Permission(MailboxesRead);
     let write = Needs::Permission(MailboxesWrite);
     Routes::default()
-        .get("/api/v1/mailboxes", read, list_mailboxes)
-        .get("/api/v1/mailboxes/pauses", read, list_pauses)
-        .post("/api/v1/mailboxes/pause", write.once(), pause)
-        .post("/api/v1/mailboxes/resume", write.once(), resume)
-        .get("/api/v1/mailboxes/{*name}", read, get_mailbox)
+        .get("/api/v1/mailboxes", read.own(), list_mailboxes)
+        .get("/api/v1/mailboxes/pauses", read.own(), list_pauses)
+        .post("/api/v1/mailboxes/pause", write.once().own(), pause)
+        .post("/api/v1/mailboxes/resume", write.once().own(), resume)
+        .get("/api/v1/mailboxes/{*name}", read.of(Thing::Mailbox), get_mailbox)
 }
 
 /// List mailboxes
@@ -52,13 +53,16 @@ async fn list_mailboxes(
     listing: Listing<Everything>,
 ) -> Result<Json<api::Page<api::Mailbox>>, Problem> {
     let after = listing.cursor.as_deref().map(|cursor| mailbox_id("cursor", cursor)).transpose()?;
-    let page = context.node().read(|state| {
+    let node = context.node();
+    let sight = Sight::of_caller(node);
+    let page = node.read(|state| {
         let mut all: BTreeSet<MailboxId> = state.mailboxes().map(|(id, _)| id.clone()).collect();
         all.extend(state.pauses().filter_map(|pause| match &pause.what {
             Pausable::Mailbox(mailbox) => Some(mailbox.clone()),
             Pausable::Pool(pool) => Some(MailboxId::Pool(pool.clone())),
             Pausable::Workspace(_) => None,
         }));
+        all.retain(|id| sight.mailbox(state, id));
         let shown = all.iter().filter(|id| after.as_ref().is_none_or(|after| *id > after)).map(|id| {
             let shown = shown::mailbox(state, id);
             (shown.name.clone(), shown)
@@ -154,8 +158,11 @@ async fn list_pauses(
 ) -> Result<Json<api::Page<api::Pause>>, Problem> {
     let after: Option<Pausable> =
         listing.cursor.as_deref().map(|cursor| read::id("cursor", cursor)).transpose()?;
-    let page = context.node().read(|state| {
-        let pauses = state.pauses().filter(|pause| after.as_ref().is_none_or(|after| pause.what > *after));
+    let node = context.node();
+    let sight = Sight::of_caller(node);
+    let page = node.read(|state| {
+        let pauses = state.pauses().filter(|pause| sight.pause(state, &pause.what));
+        let pauses = pauses.filter(|pause| after.as_ref().is_none_or(|after| pause.what > *after));
         page(pauses.map(|pause| (pause.what.path(), shown::pause(pause))), listing.limit)
     });
     Ok(Json(page))
@@ -170,7 +177,7 @@ fn pausable(of: &api::PauseOf) -> Result<Pausable, Problem> {
     }
 }
 
-fn mailbox_id(field: &str, text: &str) -> Result<MailboxId, Problem> {
+pub(in crate::http) fn mailbox_id(field: &str, text: &str) -> Result<MailboxId, Problem> {
     // An agent's id says already what it is; the word before it is for people.
     let path = text.strip_prefix("agent/").unwrap_or(text);
     MailboxId::from_path(path)

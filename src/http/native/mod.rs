@@ -3,6 +3,7 @@
 //! Handlers translate and decide nothing: they read a request ([`read`], [`filter`], [`listing`]), use a verb of
 //! the node, and show what came of it ([`shown`]).
 
+mod access;
 mod agents;
 mod approvals;
 pub(in crate::http) mod audit;
@@ -19,12 +20,12 @@ mod hooks;
 mod leases;
 mod limits;
 mod listing;
-mod mailboxes;
+pub(in crate::http) mod mailboxes;
 mod nodes;
 pub(crate) mod policies;
 mod pools;
 mod problems;
-mod read;
+pub(in crate::http) mod read;
 mod resources;
 mod rollouts;
 mod runs;
@@ -77,4 +78,5 @@ fn all() -> Routes {
         .merge(tokens::routes())
         .merge(audit::routes())
         .merge(budgets::routes())
+        .merge(access::routes())
 }

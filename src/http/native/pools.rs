@@ -25,7 +25,9 @@ use super::tending::tending;
 use super::{examples, read, shown};
 use crate::api;
 use crate::http::extract::{Body, InPath, InQuery};
-use crate::http::{Caller, Context, Needs, Once, Problem, RequestName, Routes};
+use crate::http::reach::bound;
+use crate::http::sight::Sight;
+use crate::http::{Caller, Context, Needs, Once, Problem, RequestName, Routes, Thing};
 use crate::node::Node;
 
 /// The pools' part of the document.
@@ -37,13 +39,17 @@ pub(super) fn routes() -> Routes {
     let read = Needs::Permission(PoolsRead);
     let write = Needs::Permission(PoolsWrite);
     Routes::default()
-        .post("/api/v1/pools", write.once(), put_pool)
-        .get("/api/v1/pools", read, list_pools)
-        .get("/api/v1/pools/{name}", read, get_pool)
-        .delete("/api/v1/pools/{name}", write.once(), delete_pool)
-        .post("/api/v1/pools/{name}/scale", write.once(), scale_pool)
-        .put("/api/v1/pools/{name}/scale", write.once(), scale_pool_put)
-        .post("/api/v1/pools/{name}/tasks", Needs::Permission(TasksWrite).once(), submit_to_pool)
+        .post("/api/v1/pools", write.once().own(), put_pool)
+        .get("/api/v1/pools", read.own(), list_pools)
+        .get("/api/v1/pools/{name}", read.of(Thing::Pool), get_pool)
+        .delete("/api/v1/pools/{name}", write.once().about(Thing::Pool), delete_pool)
+        .post("/api/v1/pools/{name}/scale", write.once().about(Thing::Pool), scale_pool)
+        .put("/api/v1/pools/{name}/scale", write.once().about(Thing::Pool), scale_pool_put)
+        .post(
+            "/api/v1/pools/{name}/tasks",
+            Needs::Permission(TasksWrite).once().about(Thing::Pool),
+            submit_to_pool,
+        )
 }
 
 /// Create a pool, or change it
@@ -72,7 +78,10 @@ async fn put_pool(
     let tending = tending(&wanted, &spec)?;
     let name = spec.name.clone();
     let is_new = node.read(|state| state.pool(&name).is_none());
-    node.tend_pool_before(&name, &tending).await?;
+    // Of one that is not shown, nothing may be told before it is refused.
+    if node.read(|state| Sight::of_caller(node).pool(state, &name)) {
+        node.tend_pool_before(&name, &tending).await?;
+    }
     once.propose(node, Command::PutPool { spec: Arc::new(spec) }).await?;
     node.tend_pool(&name, &tending).await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
@@ -81,6 +90,10 @@ async fn put_pool(
 
 /// Returns the pool if its agents could work on this node.
 pub(super) async fn checked_pool(node: &Node, spec: PoolSpec) -> Result<PoolSpec, Problem> {
+    if let Some(workspace) = node.bound_to().filter(|_| spec.runtime != RuntimeSpec::External) {
+        // Whether a program is there is the machine's business.
+        return Err(bound(&workspace));
+    }
     node.check_pool(&spec).await.map_err(|why| Problem::bad_request("runtime", why))?;
     Ok(spec)
 }
@@ -175,8 +188,11 @@ async fn list_pools(
     listing: Listing<Everything>,
 ) -> Result<Json<api::Page<api::Pool>>, Problem> {
     let after = read::optional_name("cursor", listing.cursor.as_deref())?;
-    let page = context.node().read(|state| {
+    let node = context.node();
+    let sight = Sight::of_caller(node);
+    let page = node.read(|state| {
         let pools = state.pools().filter(|pool| after.as_ref().is_none_or(|after| pool.spec.name > *after));
+        let pools = pools.filter(|pool| sight.pool(state, &pool.spec.name));
         page(pools.map(|pool| (pool.spec.name.to_string(), shown::pool(state, pool))), listing.limit)
     });
     Ok(Json(page))

@@ -17,6 +17,7 @@ use synod_domain::state::State;
 
 use crate::api;
 use crate::http::Problem;
+use crate::http::sight::Sight;
 use crate::node::Node;
 
 /// Reads an id.
@@ -32,6 +33,23 @@ pub(super) fn name(field: &str, text: &str) -> Result<Name, Problem> {
 /// Reads a name that may be left out.
 pub(super) fn optional_name(field: &str, text: Option<&str>) -> Result<Option<Name>, Problem> {
     text.map(|text| name(field, text)).transpose()
+}
+
+/// Reads a workspace that may be left out. Whoever is bound to one means that one, and is refused any other.
+pub(super) fn own_workspace(node: &Node, text: Option<&str>) -> Result<Option<Name>, Problem> {
+    workspace_of(node.bound_to(), text)
+}
+
+/// The same, for one who is bound to `own`.
+pub(super) fn workspace_of(own: Option<Name>, text: Option<&str>) -> Result<Option<Name>, Problem> {
+    let named = optional_name("workspace", text)?;
+    match (own, named) {
+        (Some(own), Some(named)) if own != named => {
+            Err(Problem::bad_request("workspace", format!("the token is bound to {own}")))
+        }
+        (Some(own), _) => Ok(Some(own)),
+        (None, named) => Ok(named),
+    }
 }
 
 /// Reads capabilities; two versions of one name are refused, because only one could count.
@@ -75,12 +93,14 @@ pub(super) fn patience(field: &str, millis: u64, max: Duration) -> Result<Durati
 
 /// Returns the agent of an id or name. Of several agents that a node runs under one name, it is the first.
 pub(super) fn agent(node: &Node, text: &str) -> Result<Arc<Agent>, Problem> {
-    let found = node.read(|state| agent_in(state, text).cloned());
+    let sight = Sight::of_caller(node);
+    let found =
+        node.read(|state| agent_in(state, text).filter(|agent| sight.agent(state, &agent.spec)).cloned());
     found.ok_or_else(|| Problem::not_found("agent_unknown", format!("agent {text:?}")))
 }
 
 /// Finds the agent of an id or name.
-pub(super) fn agent_in<'a>(state: &'a State, text: &str) -> Option<&'a Arc<Agent>> {
+pub(in crate::http) fn agent_in<'a>(state: &'a State, text: &str) -> Option<&'a Arc<Agent>> {
     if let Ok(id) = text.parse::<AgentId>() {
         return state.agent(id);
     }

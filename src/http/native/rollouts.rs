@@ -20,7 +20,7 @@ use super::problems::{Conflict, NotFound};
 use super::{examples, read, shown, tending};
 use crate::api;
 use crate::http::extract::{Body, InPath, InQuery};
-use crate::http::{Context, Needs, Once, Problem, Routes};
+use crate::http::{Context, Needs, Once, Problem, Routes, Thing};
 use crate::node::Node;
 
 /// Why something is done to a rollout, if nobody says.
@@ -35,11 +35,11 @@ pub(super) fn routes() -> Routes {
     let read = Needs::Permission(PoolsRead);
     let write = Needs::Permission(PoolsWrite);
     Routes::default()
-        .get("/api/v1/pools/{name}/rollout", read, get_rollout)
-        .post("/api/v1/pools/{name}/rollout", write.once(), begin_rollout)
-        .delete("/api/v1/pools/{name}/rollout", write.once(), abort_rollout)
-        .post("/api/v1/pools/{name}/rollout/pause", write.once(), pause_rollout)
-        .post("/api/v1/pools/{name}/rollout/resume", write.once(), resume_rollout)
+        .get("/api/v1/pools/{name}/rollout", read.of(Thing::Pool), get_rollout)
+        .post("/api/v1/pools/{name}/rollout", write.once().about(Thing::Pool), begin_rollout)
+        .delete("/api/v1/pools/{name}/rollout", write.once().about(Thing::Pool), abort_rollout)
+        .post("/api/v1/pools/{name}/rollout/pause", write.once().about(Thing::Pool), pause_rollout)
+        .post("/api/v1/pools/{name}/rollout/resume", write.once().about(Thing::Pool), resume_rollout)
 }
 
 /// Look at the rollout of a pool

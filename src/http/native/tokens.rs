@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use synod_domain::access::AccessCommand;
 use synod_domain::command::Command;
 use synod_domain::id::TokenId;
 use synod_domain::permission::Permission::{self, TokensRead, TokensWrite};
@@ -21,7 +22,8 @@ use super::problems::{Conflict, NotFound};
 use super::{examples, read, shown};
 use crate::api;
 use crate::http::extract::{Body, InPath, InQuery};
-use crate::http::{Caller, Context, Needs, Once, Problem, Routes, TokenText};
+use crate::http::sight::Sight;
+use crate::http::{Caller, Context, Needs, Once, Problem, Routes, Thing, TokenText};
 use crate::node::Node;
 
 /// The tokens' part of the document.
@@ -33,11 +35,11 @@ pub(super) fn routes() -> Routes {
     let read = Needs::Permission(TokensRead);
     let write = Needs::Permission(TokensWrite);
     Routes::default()
-        .post("/api/v1/tokens", write, make_token)
-        .get("/api/v1/tokens", read, list_tokens)
-        .get("/api/v1/tokens/{id}", read, get_token)
-        .delete("/api/v1/tokens/{id}", write.once(), revoke_token)
-        .post("/api/v1/tokens/{id}/rotate", write, rotate_token)
+        .post("/api/v1/tokens", write.own(), make_token)
+        .get("/api/v1/tokens", read.own(), list_tokens)
+        .get("/api/v1/tokens/{id}", read.of(Thing::Token), get_token)
+        .delete("/api/v1/tokens/{id}", write.once().about(Thing::Token), revoke_token)
+        .post("/api/v1/tokens/{id}/rotate", write.of(Thing::Token), rotate_token)
 }
 
 /// Make a token
@@ -63,7 +65,7 @@ async fn make_token(
         Some(words) => words.join(",").parse().map_err(|error| Problem::bad_request("permissions", error))?,
         None => of_kind(kind),
     };
-    check_held(&caller, &permissions)?;
+    let workspace = read::own_workspace(node, wanted.workspace.as_deref())?;
     let asked = wanted.expires_in_ms.map(|millis| node.now().after(Duration::from_millis(millis)));
     let expires_at = asked.or(caller.ends_at(node));
     check_outlived(node, &caller, expires_at)?;
@@ -78,8 +80,15 @@ async fn make_token(
         expires_at,
         created_by: caller.token,
     };
-    node.propose(Command::PutToken { spec: Arc::new(spec) }).await?;
-    Ok(secret(StatusCode::CREATED, &*find(node, id)?, &text))
+    // What roles are bound to its name counts, too.
+    check_held(&caller, &node.read(|state| state.permissions_of(&spec, workspace.as_ref()).into_owned()))?;
+    let spec = Arc::new(spec);
+    let command = match workspace {
+        Some(workspace) => Command::Access(AccessCommand::PutToken { spec, workspace }),
+        None => Command::PutToken { spec },
+    };
+    node.propose(command).await?;
+    Ok(secret(StatusCode::CREATED, show(node, id)?, &text))
 }
 
 /// List tokens
@@ -97,9 +106,12 @@ async fn list_tokens(
 ) -> Result<Json<api::Page<api::Token>>, Problem> {
     let after: Option<TokenId> =
         listing.cursor.as_deref().map(|cursor| read::id("cursor", cursor)).transpose()?;
-    let page = context.node().read(|state| {
+    let node = context.node();
+    let sight = Sight::of_caller(node);
+    let page = node.read(|state| {
         let tokens = state.tokens().filter(|token| after.is_none_or(|after| token.spec.id > after));
-        page(tokens.map(|token| (token.spec.id.to_string(), shown::token(token))), listing.limit)
+        let tokens = tokens.filter(|token| sight.token(state, token.spec.id));
+        page(tokens.map(|token| (token.spec.id.to_string(), shown::token(state, token))), listing.limit)
     });
     Ok(Json(page))
 }
@@ -122,7 +134,7 @@ async fn get_token(
     _: InQuery<Everything>,
 ) -> Result<Json<api::Token>, Problem> {
     let id = read::id("the token's id", &id)?;
-    Ok(Json(shown::token(&*find(context.node(), id)?)))
+    Ok(Json(show(context.node(), id)?))
 }
 
 /// Rotate a token
@@ -150,13 +162,13 @@ async fn rotate_token(
     let node = context.node();
     let id = read::id("the token's id", &id)?;
     let known = find(node, id)?;
-    check_held(&caller, &known.spec.permissions)?;
+    check_held(&caller, &allowed(node, &known))?;
     check_outlived(node, &caller, known.spec.expires_at)?;
     let text = TokenText::make(known.spec.kind, node.entropy());
     let keep = Duration::from_millis(rotate.keep_old_ms);
     let keep_old_until = (!keep.is_zero()).then(|| node.now().after(keep));
     node.propose(Command::RotateToken { token: id, hash: text.hash(), keep_old_until }).await?;
-    Ok(secret(StatusCode::OK, &*find(node, id)?, &text))
+    Ok(secret(StatusCode::OK, show(node, id)?, &text))
 }
 
 /// Revoke a token
@@ -187,14 +199,14 @@ async fn revoke_token(
         return Ok(StatusCode::NO_CONTENT);
     }
     let known = find(node, id)?;
-    check_held(&caller, &known.spec.permissions)?;
+    check_held(&caller, &allowed(node, &known))?;
     let reason = format!("revoked by {}", caller.accessor).into();
     once.propose(node, Command::RevokeToken { token: id, reason }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Holds that the caller may do all that a token allows.
-fn check_held(caller: &Caller, permissions: &Permissions) -> Result<(), Problem> {
+pub(super) fn check_held(caller: &Caller, permissions: &Permissions) -> Result<(), Problem> {
     let beyond: Option<Permission> = permissions.iter().find(|one| !caller.may(*one));
     beyond.map_or(Ok(()), |beyond| Err(Problem::not_allowed(beyond)))
 }
@@ -231,13 +243,26 @@ fn of_kind(kind: TokenKind) -> Permissions {
     }
 }
 
+/// Returns what a token allows, its roles among it.
+fn allowed(node: &Node, token: &Token) -> Permissions {
+    node.read(|state| {
+        let workspace = state.workspace_of_token(token.spec.id);
+        state.permissions_of(&token.spec, workspace).into_owned()
+    })
+}
+
+fn show(node: &Node, id: TokenId) -> Result<api::Token, Problem> {
+    let found = node.read(|state| state.token(id).map(|token| shown::token(state, token)));
+    found.ok_or_else(|| Refusal::TokenUnknown(id).into())
+}
+
 fn find(node: &Node, id: TokenId) -> Result<Arc<Token>, Problem> {
     node.read(|state| state.token(id).cloned()).ok_or_else(|| Refusal::TokenUnknown(id).into())
 }
 
 /// Shows a token with its secret, in an answer that nobody on its way may keep.
-fn secret(status: StatusCode, token: &Token, text: &TokenText) -> Response {
-    let body = api::TokenWithSecret { token: shown::token(token), secret: text.expose().to_owned() };
+fn secret(status: StatusCode, token: api::Token, text: &TokenText) -> Response {
+    let body = api::TokenWithSecret { token, secret: text.expose().to_owned() };
     let no_store: [(HeaderName, HeaderValue); 1] =
         [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
     (status, no_store, Json(body)).into_response()

@@ -32,6 +32,8 @@ impl From<Refusal> for Problem {
             | Refusal::BreakerUnknown(_)
             | Refusal::LimitSetUnknown(_)
             | Refusal::TokenUnknown(_) => (StatusCode::NOT_FOUND, "Not found"),
+            Refusal::RoleUnknown(_) => (StatusCode::NOT_FOUND, "Role unknown"),
+            Refusal::WorkspaceBound(_) => (StatusCode::FORBIDDEN, "Bound to a workspace"),
             Refusal::LeaseLost { .. } => (StatusCode::CONFLICT, "Lease lost"),
             Refusal::AlreadyEnded { .. } => (StatusCode::CONFLICT, "Already ended"),
             Refusal::IdempotencyConflict { .. } => (StatusCode::CONFLICT, "Idempotency key in use"),

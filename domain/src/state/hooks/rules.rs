@@ -44,6 +44,7 @@ impl State {
         }
         self.check_new_hook(spec)?;
         let agent = self.agents.get(&spec.agent).ok_or(Refusal::AgentUnknown(spec.agent))?;
+        self.check_serves(&agent.spec, &spec.workspace)?;
         let hook = Hook {
             spec: spec.clone(),
             agent: spec.agent,
@@ -127,6 +128,7 @@ impl State {
             None => self.taker_of(&hook).ok_or(HookRefusal::Nobody(id))?,
         };
         let agent = self.agents.get(&to).ok_or(Refusal::AgentUnknown(to))?;
+        self.check_serves(&agent.spec, &hook.spec.workspace)?;
         check_taker(&hook, agent)?;
         hook.agent = to;
         hook.pool.clone_from(&agent.spec.pool);

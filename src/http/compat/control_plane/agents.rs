@@ -9,6 +9,7 @@ use synod_domain::capability::Capability;
 use synod_domain::command::Command;
 use synod_domain::time::Timestamp;
 
+use crate::http::sight::Sight;
 use crate::http::{Body, InPath, InQuery};
 use crate::http::{Context, Problem};
 
@@ -43,8 +44,9 @@ pub(super) async fn list(
     let fits = |agent: &Agent| {
         (!available || shown::status(agent) == "ready") && agent.spec.capabilities.satisfy(&demand)
     };
+    let sight = Sight::of_caller(context.node());
     let (agents, total) = context.node().read(|state| {
-        let mut fitting = state.agents().filter(|agent| fits(agent));
+        let mut fitting = state.agents().filter(|agent| fits(agent) && sight.agent(state, &agent.spec));
         let agents: Vec<_> = fitting.by_ref().take(SHOWN_MAX).cloned().collect();
         let total = agents.len() + fitting.count();
         (agents, total)

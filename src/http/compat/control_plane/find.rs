@@ -8,6 +8,7 @@ use synod_domain::name::Name;
 use synod_domain::state::State;
 use synod_domain::task::Task;
 
+use crate::http::sight::Sight;
 use crate::http::{Context, Problem};
 use crate::node::Error;
 
@@ -25,7 +26,10 @@ pub(super) fn known_agent<'a>(state: &'a State, text: &str) -> Option<&'a Arc<Ag
 
 /// Returns the agent of a name or id.
 pub(super) fn agent(context: &Context, text: &str) -> Result<Arc<Agent>, Problem> {
-    let found = context.node().read(|state| known_agent(state, text).cloned());
+    let sight = Sight::of_caller(context.node());
+    let found = context
+        .node()
+        .read(|state| known_agent(state, text).filter(|one| sight.agent(state, &one.spec)).cloned());
     found.ok_or_else(|| agent_not_found(text))
 }
 
@@ -37,10 +41,14 @@ pub(super) fn agent_not_found(text: &str) -> Problem {
 pub(super) fn task(context: &Context, text: &str) -> Result<Arc<Task>, Problem> {
     let not_found = || missing("task_unknown", format!("Task not found: {text}"));
     let id: TaskId = text.parse().map_err(|_| not_found())?;
-    context.node().task(id).map_err(|error| match error {
+    let task = context.node().task(id).map_err(|error| match error {
         Error::NoTask(_) => not_found(),
         other => other.into(),
-    })
+    })?;
+    // One of another workspace is not there either.
+    Some(task)
+        .filter(|task| Sight::of_caller(context.node()).workspace(&task.spec.workspace))
+        .ok_or_else(not_found)
 }
 
 /// Returns what an agent is called, or its id when it is gone.

@@ -7,6 +7,7 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use synod_domain::id::AgentId;
+use synod_domain::name::Name;
 use synod_domain::task::{Phase, Task};
 
 use crate::api;
@@ -94,6 +95,8 @@ struct Filter {
     phase: Option<Phase>,
     kind: Option<String>,
     agent: Option<Option<AgentId>>,
+    /// Of those who are bound to one.
+    workspace: Option<Name>,
 }
 
 impl Filter {
@@ -106,15 +109,17 @@ impl Filter {
             phase: given(&wanted.status).map(|word| phase(&word)).transpose()?,
             kind: given(&wanted.task_type),
             agent,
+            workspace: context.node().bound_to(),
         })
     }
 
     const fn is_empty(&self) -> bool {
-        self.phase.is_none() && self.kind.is_none() && self.agent.is_none()
+        self.phase.is_none() && self.kind.is_none() && self.agent.is_none() && self.workspace.is_none()
     }
 
     fn fits(&self, task: &Task) -> bool {
-        self.phase.is_none_or(|phase| task.phase() == phase)
+        self.workspace.as_ref().is_none_or(|workspace| task.spec.workspace == *workspace)
+            && self.phase.is_none_or(|phase| task.phase() == phase)
             && self.kind.as_deref().is_none_or(|kind| task.spec.kind.as_str() == kind)
             && self.agent.is_none_or(|agent| agent.is_some() && shown::assigned_agent(task) == agent)
     }

@@ -47,36 +47,60 @@ pub const STREAM_PATH: &str = "/ws/control-plane";
 macro_rules! under {
     ($prefix:literal) => {
         Routes::default()
-            .post(concat!($prefix, "/agents"), Needs::Permission(AgentsWrite), register::register)
-            .get(concat!($prefix, "/agents"), Needs::Permission(AgentsRead), agents::list)
-            .get(concat!($prefix, "/agents/{id}"), Needs::Permission(AgentsRead), agents::get)
-            .delete(concat!($prefix, "/agents/{id}"), Needs::Permission(AgentsWrite), agents::unregister)
+            .post(concat!($prefix, "/agents"), Needs::Permission(AgentsWrite).own(), register::register)
+            .get(concat!($prefix, "/agents"), Needs::Permission(AgentsRead).own(), agents::list)
+            .get(concat!($prefix, "/agents/{id}"), Needs::Permission(AgentsRead).own(), agents::get)
+            .delete(
+                concat!($prefix, "/agents/{id}"),
+                Needs::Permission(AgentsWrite).own(),
+                agents::unregister,
+            )
             .post(
                 concat!($prefix, "/agents/{id}/heartbeat"),
-                Needs::Permission(AgentsWrite),
+                Needs::Permission(AgentsWrite).own(),
                 agents::heartbeat,
             )
-            .post(concat!($prefix, "/agents/{id}/pause"), Needs::Permission(AgentsWrite), agents::pause)
-            .post(concat!($prefix, "/agents/{id}/resume"), Needs::Permission(AgentsWrite), agents::resume)
-            .get(concat!($prefix, "/agents/{id}/metrics"), Needs::Permission(AgentsRead), metrics::agent)
-            .post(concat!($prefix, "/tasks"), Needs::Permission(TasksWrite), tasks::submit)
-            .post(concat!($prefix, "/tasks/claim"), Needs::Permission(TasksWork).long(), claims::claim)
-            .get(concat!($prefix, "/tasks/history"), Needs::Permission(TasksRead), history::list)
-            .get(concat!($prefix, "/tasks/{id}"), Needs::Permission(TasksRead), tasks::get)
-            .post(concat!($prefix, "/tasks/{id}/complete"), Needs::Permission(TasksWork), claims::complete)
-            .post(concat!($prefix, "/tasks/{id}/fail"), Needs::Permission(TasksWork), claims::fail)
-            .post(concat!($prefix, "/tasks/{id}/cancel"), Needs::Permission(TasksDelete), tasks::cancel)
-            .get(concat!($prefix, "/queue"), Needs::Permission(TasksRead), queue::list)
+            .post(concat!($prefix, "/agents/{id}/pause"), Needs::Permission(AgentsWrite).own(), agents::pause)
+            .post(
+                concat!($prefix, "/agents/{id}/resume"),
+                Needs::Permission(AgentsWrite).own(),
+                agents::resume,
+            )
+            .get(
+                concat!($prefix, "/agents/{id}/metrics"),
+                Needs::Permission(AgentsRead).own(),
+                metrics::agent,
+            )
+            .post(concat!($prefix, "/tasks"), Needs::Permission(TasksWrite).own(), tasks::submit)
+            .post(concat!($prefix, "/tasks/claim"), Needs::Permission(TasksWork).long().own(), claims::claim)
+            .get(concat!($prefix, "/tasks/history"), Needs::Permission(TasksRead).own(), history::list)
+            .get(concat!($prefix, "/tasks/{id}"), Needs::Permission(TasksRead).own(), tasks::get)
+            .post(
+                concat!($prefix, "/tasks/{id}/complete"),
+                Needs::Permission(TasksWork).own(),
+                claims::complete,
+            )
+            .post(concat!($prefix, "/tasks/{id}/fail"), Needs::Permission(TasksWork).own(), claims::fail)
+            .post(concat!($prefix, "/tasks/{id}/cancel"), Needs::Permission(TasksDelete).own(), tasks::cancel)
+            .get(concat!($prefix, "/queue"), Needs::Permission(TasksRead).own(), queue::list)
             .get(concat!($prefix, "/queue/metrics"), Needs::Permission(NodesRead), stats::queue)
-            .post(concat!($prefix, "/queue/prioritize"), Needs::Permission(TasksWrite), queue::prioritize)
+            .post(
+                concat!($prefix, "/queue/prioritize"),
+                Needs::Permission(TasksWrite).own(),
+                queue::prioritize,
+            )
             .get(concat!($prefix, "/health"), Needs::Permission(NodesRead), health::all)
             .get(concat!($prefix, "/health/detailed"), Needs::Permission(NodesRead), health::detailed)
-            .get(concat!($prefix, "/health/{id}"), Needs::Permission(NodesRead), health::of_agent)
+            .get(concat!($prefix, "/health/{id}"), Needs::Permission(NodesRead).own(), health::of_agent)
             .get(concat!($prefix, "/stats"), Needs::Permission(NodesRead), stats::all)
             .get(concat!($prefix, "/metrics"), Needs::Permission(NodesRead), metrics::dashboard)
             .get(concat!($prefix, "/metrics/system"), Needs::Permission(NodesRead), metrics::system)
             .get(concat!($prefix, "/metrics/tasks"), Needs::Permission(NodesRead), metrics::tasks)
-            .get(concat!($prefix, "/metrics/agents/{id}"), Needs::Permission(AgentsRead), metrics::agent)
+            .get(
+                concat!($prefix, "/metrics/agents/{id}"),
+                Needs::Permission(AgentsRead).own(),
+                metrics::agent,
+            )
             .get(concat!($prefix, "/breakers"), Needs::Permission(NodesRead), stats::breakers)
             .get(concat!($prefix, "/audit"), Needs::Permission(AuditRead), audit::entries)
             .get(concat!($prefix, "/audit/stats"), Needs::Permission(AuditRead), audit::stats)
@@ -132,7 +156,7 @@ macro_rules! under {
                 Needs::Permission(EventsRead),
                 notifications::stats,
             )
-            .get(concat!($prefix, "/stream"), Needs::Permission(EventsRead).long(), stream::stream)
+            .get(concat!($prefix, "/stream"), Needs::Permission(EventsRead).long().own(), stream::stream)
     };
 }
 
@@ -140,7 +164,7 @@ macro_rules! under {
 pub fn routes() -> Routes {
     let routes = under!("/api/control-plane").merge(under!("/api/v1/control-plane")).get(
         STREAM_PATH,
-        Needs::Permission(EventsRead).long(),
+        Needs::Permission(EventsRead).long().own(),
         stream::stream,
     );
     PREFIXES

@@ -13,6 +13,7 @@ use synod_domain::refusal::Refusal;
 use synod_domain::state;
 use synod_domain::task::Task;
 
+use crate::http::sight::Sight;
 use crate::http::{Body, InQuery};
 use crate::http::{Context, Problem};
 use crate::node::Error;
@@ -61,12 +62,16 @@ pub(super) async fn list(
     InQuery(wanted): InQuery<Wanted>,
 ) -> Result<Json<Value>, Problem> {
     let limit = wanted.limit.unwrap_or(LIMIT_DEFAULT).min(LIMIT_MAX);
+    let own = context.node().bound_to();
+    let sight = Sight::of_caller(context.node());
     let (mut tasks, total): (Vec<Arc<Task>>, u64) = context.node().read(|state| {
-        let unfinished = state.tasks().take(LOOK_MAX);
+        let unfinished = state.tasks().filter(|task| sight.workspace(&task.spec.workspace)).take(LOOK_MAX);
         // What runs was submitted long ago as a rule; where it was not, its agent knows it.
         let held = state.agents().flat_map(|agent| &agent.held).filter_map(|task| state.task(*task));
+        let held = held.filter(|task| sight.workspace(&task.spec.workspace));
         let all = unfinished.chain(held.take(LOOK_MAX)).cloned().collect();
-        (all, state.unfinished())
+        let total = own.as_ref().map_or_else(|| state.unfinished(), |own| state.unfinished_of(own));
+        (all, total)
     });
     tasks.sort_by_key(|task| (Reverse(task.lease().is_some()), task.lane, task.sequence));
     tasks.dedup_by_key(|task| task.spec.id);

@@ -15,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use synod_actors::events::{Heard, Subscription};
+use synod_domain::event::Event;
 use tokio::time::{Instant, timeout};
 
 use crate::http::StreamPermit;
@@ -124,7 +125,7 @@ async fn talk(
                 if !caller.is_valid(context.node()) {
                     return Err(Over);
                 }
-                for text in texts(context, frames, heard)? {
+                for text in texts(context, caller, frames, heard)? {
                     send(socket, text).await?;
                 }
             }
@@ -139,11 +140,15 @@ async fn talk(
     }
 }
 
-fn texts(context: &Context, frames: &mut Frames, heard: Heard) -> Result<Vec<String>, Over> {
+fn texts(context: &Context, caller: &Caller, frames: &mut Frames, heard: Heard) -> Result<Vec<String>, Over> {
+    let is_shown = |event: &&Event| caller.workspace().is_none_or(|own| event.workspace() == Some(own));
     match heard {
-        Heard::Happening(happening) => {
-            Ok(happening.events.iter().flat_map(|event| frames.of(happening.at, event)).collect())
-        }
+        Heard::Happening(happening) => Ok(happening
+            .events
+            .iter()
+            .filter(is_shown)
+            .flat_map(|event| frames.of(happening.at, event))
+            .collect()),
         Heard::Missed(missed) => {
             let message = format!("{missed} happenings were missed; read agents and tasks afresh");
             *frames = Frames::new(context.clone());

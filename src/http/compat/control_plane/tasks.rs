@@ -69,6 +69,9 @@ pub(super) async fn submit(
     if let Some(metadata) = metadata {
         task = task.metadata(metadata);
     }
+    if let Some(workspace) = context.node().bound_to() {
+        task = task.workspace(workspace);
+    }
     let task = context.node().submit(task).await?;
     Ok((StatusCode::CREATED, Json(json!({ "task_id": task.to_string() }))))
 }

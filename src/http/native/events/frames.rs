@@ -37,7 +37,7 @@ impl Frames {
         let after = after.map(|after| read::id::<Place>("the last event's id", after)).transpose()?;
         Ok(Self {
             context: context.clone(),
-            wanted: Wanted::read(filter)?,
+            wanted: Wanted::read(caller.workspace(), filter)?,
             reader: context.node().feed().reader(after),
             caller: caller.clone(),
             _permit: context.stream_permit(caller)?,

@@ -19,7 +19,7 @@ use crate::http::{Needs, Routes};
 pub(super) struct Doc;
 
 pub(super) fn routes() -> Routes {
-    let read = Needs::Permission(EventsRead).long();
+    let read = Needs::Permission(EventsRead).long().own();
     Routes::default().get("/api/v1/events", read, sse::stream_events).get(
         "/api/v1/events/ws",
         read,

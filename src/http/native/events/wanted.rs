@@ -18,7 +18,8 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    pub(super) fn read(filter: &api::EventFilter) -> Result<Self, Problem> {
+    /// Reads a filter; whoever is bound to a workspace wants what happens there, whatever else they say.
+    pub(super) fn read(own: Option<&Name>, filter: &api::EventFilter) -> Result<Self, Problem> {
         let set = |text: &str| read::parts(text).map(str::to_owned).collect::<BTreeSet<_>>();
         let kinds = filter.kind.as_deref().map(set);
         if let Some(wrong) = kinds.iter().flatten().find(|kind| !Event::KINDS.contains(&kind.as_str())) {
@@ -27,7 +28,7 @@ impl Wanted {
         }
         Ok(Self {
             kinds,
-            workspace: read::optional_name("workspace", filter.workspace.as_deref())?,
+            workspace: read::workspace_of(own.cloned(), filter.workspace.as_deref())?,
             resources: filter.resource.as_deref().map(set),
         })
     }

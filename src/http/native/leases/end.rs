@@ -8,6 +8,7 @@ use futures::future::join_all;
 use synod_domain::budget::command::BudgetCommand;
 use synod_domain::command::Command;
 use synod_domain::id::{RequestId, TaskId};
+use synod_domain::refusal::Refusal;
 use synod_domain::reply::Reply;
 use synod_domain::task::Usage;
 
@@ -18,6 +19,7 @@ use crate::http::native::listing::Everything;
 use crate::http::native::problems::{Conflict, NotFound};
 use crate::http::native::shown::{status, time};
 use crate::http::native::{examples, read};
+use crate::http::sight::Sight;
 use crate::http::{Context, Once, Problem, RequestName};
 use crate::node::Node;
 
@@ -76,8 +78,13 @@ pub(super) async fn complete_tasks(
     }
     let node = context.node();
     let request = name.as_ref().map_or("", |name| name.0.0.as_ref());
+    let sight = Sight::of_caller(node);
+    let sight = &sight;
     let ends = many.items.iter().map(|item| async {
         let id = read::id::<TaskId>("task_id", &item.task_id)?;
+        if !sight.task(node, id) {
+            return Err(Refusal::TaskUnknown(id).into());
+        }
         let named = once.part(&format!("{id}/{}", item.attempt));
         end(node, named, (id, item.attempt), item.result.as_ref(), item.usage.as_ref()).await
     });

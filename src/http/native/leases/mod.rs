@@ -7,7 +7,7 @@ mod hold;
 use synod_domain::permission::Permission::TasksWork;
 use utoipa::OpenApi;
 
-use crate::http::{Needs, Routes};
+use crate::http::{Needs, Routes, Thing};
 
 /// The workers' part of the document.
 #[derive(OpenApi)]
@@ -26,12 +26,12 @@ pub(super) struct Doc;
 pub(super) fn routes() -> Routes {
     let work = Needs::Permission(TasksWork);
     Routes::default()
-        .post("/api/v1/tasks/claim", work.long().once(), claim::claim_tasks)
-        .post("/api/v1/tasks/complete", work.once(), end::complete_tasks)
-        .post("/api/v1/tasks/{id}/start", work.once(), hold::start_task)
-        .post("/api/v1/tasks/{id}/heartbeat", work.once(), hold::heartbeat_task)
-        .post("/api/v1/tasks/{id}/progress", work.once(), hold::progress_task)
-        .post("/api/v1/tasks/{id}/release", work.once(), hold::release_task)
-        .post("/api/v1/tasks/{id}/complete", work.once(), end::complete_task)
-        .post("/api/v1/tasks/{id}/fail", work.once(), end::fail_task)
+        .post("/api/v1/tasks/claim", work.long().once().own(), claim::claim_tasks)
+        .post("/api/v1/tasks/complete", work.once().own(), end::complete_tasks)
+        .post("/api/v1/tasks/{id}/start", work.once().about(Thing::Task), hold::start_task)
+        .post("/api/v1/tasks/{id}/heartbeat", work.once().about(Thing::Task), hold::heartbeat_task)
+        .post("/api/v1/tasks/{id}/progress", work.once().about(Thing::Task), hold::progress_task)
+        .post("/api/v1/tasks/{id}/release", work.once().about(Thing::Task), hold::release_task)
+        .post("/api/v1/tasks/{id}/complete", work.once().about(Thing::Task), end::complete_task)
+        .post("/api/v1/tasks/{id}/fail", work.once().about(Thing::Task), end::fail_task)
 }

@@ -27,7 +27,8 @@ use super::problems::NotFound;
 use super::{LONG_POLL_MAX, examples, read as native};
 use crate::api;
 use crate::http::extract::{Body, InPath, InQuery};
-use crate::http::{Caller, Context, Needs, Once, Problem, Routes};
+use crate::http::sight::Sight;
+use crate::http::{Caller, Context, Needs, Once, Problem, Routes, Thing};
 use crate::node::Node;
 
 /// The policies' part of the document.
@@ -57,13 +58,13 @@ pub(super) fn routes() -> Routes {
         .get("/api/v1/policies/defaults", read, get_defaults)
         .put("/api/v1/policies/defaults", write.once(), set_defaults)
         .post("/api/v1/policies/dry-run", read.freely(), dry_run_policies)
-        .get("/api/v1/policies/violations", read, list_violations)
-        .get("/api/v1/policies/violations/{id}", read, get_violation)
+        .get("/api/v1/policies/violations", read.own(), list_violations)
+        .get("/api/v1/policies/violations/{id}", read.of(Thing::Violation), get_violation)
         .patch("/api/v1/policies/violations/{id}", write.once(), settle_violation)
         .get("/api/v1/policies/{name}", read, get_policy)
         .delete("/api/v1/policies/{name}", write.once(), remove_policy)
         .post("/api/v1/policies/{name}/toggle", write.once(), toggle_policy)
-        .post("/api/v1/policy/evaluate", read.once(), evaluate)
+        .post("/api/v1/policy/evaluate", read.once().own(), evaluate)
 }
 
 /// List policies
@@ -241,7 +242,7 @@ async fn evaluate(
     Body(wanted): Body<api::Evaluate>,
 ) -> Result<Json<api::Evaluated>, Problem> {
     let node = context.node();
-    let ask = read::ask(&wanted)?;
+    let ask = read::ask(node, &wanted)?;
     let wait = native::patience("wait_ms", wanted.wait_ms.unwrap_or(0), LONG_POLL_MAX)?;
     let ruled = node.read(|state| state.rule(&ask, node.now()))?;
     if wanted.dry || node.read(|state| state.is_plainly_allowed(&ask)) {
@@ -335,9 +336,12 @@ async fn list_violations(
     let same = |wanted: &Option<String>, name: Option<&Name>| {
         wanted.as_deref().is_none_or(|wanted| name.is_some_and(|name| name.as_str() == wanted))
     };
-    let page = context.node().read(|state| {
+    let node = context.node();
+    let sight = Sight::of_caller(node);
+    let page = node.read(|state| {
         let found = state.violations().filter(|one| {
-            after.is_none_or(|after| one.id > after)
+            sight.violation(one)
+                && after.is_none_or(|after| one.id > after)
                 && status.is_none_or(|status| one.status == status)
                 && same(&filter.policy, one.offence.policy.as_ref())
                 && same(&filter.workspace, one.offence.workspace.as_ref())

@@ -6,16 +6,20 @@ use std::time::Duration;
 
 use serde_json::{Map, Value as Json};
 use synod_actors::tools::{self, scalar};
+use synod_domain::id::{AgentId, TaskId};
 use synod_domain::name::Name;
 use synod_domain::policy::effect::TIMEOUT_DEFAULT;
 use synod_domain::policy::{
     AgentLists, ApprovalDemand, Ask, Attributes, Comparison, Condition, Effect, Enforcement, PolicySpec,
     Rule, Scope, Test, glob,
 };
+use synod_domain::refusal::Refusal;
 
 use crate::api;
 use crate::http::Problem;
 use crate::http::native::read;
+use crate::http::sight::Sight;
+use crate::node::Node;
 
 /// How deep a body of conditions or attributes may be nested.
 const DEPTH_MAX: usize = 8;
@@ -121,14 +125,23 @@ pub(crate) fn attributes(said: &Map<String, Json>) -> Result<Attributes, Problem
     tools::attributes(said).map_err(|why| Problem::bad_request("attributes", why))
 }
 
-/// Reads a question.
-pub(crate) fn ask(wanted: &api::Evaluate) -> Result<Ask, Problem> {
+/// Reads a question. Whoever is bound to a workspace asks of its tasks and agents alone.
+pub(crate) fn ask(node: &Node, wanted: &api::Evaluate) -> Result<Ask, Problem> {
+    let sight = Sight::of_caller(node);
+    let task: Option<TaskId> = wanted.task_id.as_deref().map(|id| read::id("task_id", id)).transpose()?;
+    if let Some(task) = task.filter(|task| !sight.task(node, *task)) {
+        return Err(Refusal::TaskUnknown(task).into());
+    }
+    let agent: Option<AgentId> = wanted.agent_id.as_deref().map(|id| read::id("agent_id", id)).transpose()?;
+    if let Some(agent) = agent.filter(|agent| !node.read(|state| sight.agent_id(state, *agent))) {
+        return Err(Refusal::AgentUnknown(agent).into());
+    }
     Ok(Ask {
         action: read::name("action", &wanted.action)?,
-        workspace: read::optional_name("workspace", wanted.workspace.as_deref())?,
-        task: wanted.task_id.as_deref().map(|id| read::id("task_id", id)).transpose()?,
+        workspace: read::own_workspace(node, wanted.workspace.as_deref())?,
+        task,
         task_type: None,
-        agent: wanted.agent_id.as_deref().map(|id| read::id("agent_id", id)).transpose()?,
+        agent,
         attributes: attributes(&wanted.attributes)?,
         content: wanted.content.as_deref().map(synod_domain::approval::bounded_content),
     })

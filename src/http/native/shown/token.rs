@@ -1,13 +1,14 @@
 //! A token, without anything that is secret.
 
 use synod_domain::permission::Permission;
+use synod_domain::state::State;
 use synod_domain::token::Token;
 
 use super::time;
 use crate::api;
 
 /// Shows a token.
-pub(crate) fn token(token: &Token) -> api::Token {
+pub(crate) fn token(state: &State, token: &Token) -> api::Token {
     let spec = &token.spec;
     api::Token {
         id: spec.id.to_string(),
@@ -18,5 +19,6 @@ pub(crate) fn token(token: &Token) -> api::Token {
         created_by: spec.created_by.map(|token| token.to_string()),
         rotated_at: token.rotated_at.map(time),
         expires_at: spec.expires_at.map(time),
+        workspace: state.workspace_of_token(spec.id).map(|workspace| workspace.to_string()),
     }
 }

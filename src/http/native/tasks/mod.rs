@@ -15,7 +15,7 @@ pub(super) use submit::submit_all;
 use synod_domain::permission::Permission::{TasksDelete, TasksRead, TasksWrite};
 use utoipa::OpenApi;
 
-use crate::http::{Needs, Routes};
+use crate::http::{Needs, Routes, Thing};
 
 /// The tasks' part of the document.
 #[derive(OpenApi)]
@@ -40,16 +40,16 @@ pub(super) fn routes() -> Routes {
     let write = Needs::Permission(TasksWrite);
     let delete = Needs::Permission(TasksDelete);
     Routes::default()
-        .post("/api/v1/tasks", write.once(), submit::submit_tasks)
-        .get("/api/v1/tasks", read.gathered(), look::list_tasks)
-        .get("/api/v1/tasks/{id}", read, look::get_task)
-        .get("/api/v1/tasks/{id}/result", read, look::get_result)
-        .get("/api/v1/tasks/{id}/why", read, look::why_task)
-        .get("/api/v1/tasks/{id}/wait", read.long().agreed(), wait::wait_task)
-        .get("/api/v1/tasks/{id}/log", read.long().agreed(), log::task_log)
-        .put("/api/v1/tasks/{id}/cancel", delete.once(), change::cancel_task_put)
-        .post("/api/v1/tasks/{id}/cancel", delete.once(), change::cancel_task)
-        .post("/api/v1/tasks/{id}/priority", write.once(), change::set_priority)
-        .post("/api/v1/tasks/cancel", delete.once(), bulk::cancel_tasks)
-        .post("/api/v1/tasks/retry", write.once(), bulk::retry_tasks)
+        .post("/api/v1/tasks", write.once().own(), submit::submit_tasks)
+        .get("/api/v1/tasks", read.gathered().own(), look::list_tasks)
+        .get("/api/v1/tasks/{id}", read.of(Thing::Task), look::get_task)
+        .get("/api/v1/tasks/{id}/result", read.of(Thing::Task), look::get_result)
+        .get("/api/v1/tasks/{id}/why", read.of(Thing::Task), look::why_task)
+        .get("/api/v1/tasks/{id}/wait", read.long().agreed().about(Thing::Task), wait::wait_task)
+        .get("/api/v1/tasks/{id}/log", read.long().agreed().about(Thing::Task), log::task_log)
+        .put("/api/v1/tasks/{id}/cancel", delete.once().about(Thing::Task), change::cancel_task_put)
+        .post("/api/v1/tasks/{id}/cancel", delete.once().about(Thing::Task), change::cancel_task)
+        .post("/api/v1/tasks/{id}/priority", write.once().about(Thing::Task), change::set_priority)
+        .post("/api/v1/tasks/cancel", delete.once().own(), bulk::cancel_tasks)
+        .post("/api/v1/tasks/retry", write.once().own(), bulk::retry_tasks)
 }

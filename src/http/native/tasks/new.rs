@@ -57,7 +57,7 @@ pub(super) fn read_task(node: &Node, task: api::NewTask, pool: Option<&Name>) ->
         .timeouts(timeouts)
         .retry(retry(task.retry.as_ref())?)
         .labels(read::labels(&task.labels)?);
-    if let Some(workspace) = read::optional_name("workspace", task.workspace.as_deref())? {
+    if let Some(workspace) = read::own_workspace(node, task.workspace.as_deref())? {
         new = new.workspace(workspace);
     }
     if let Some(metadata) = read::metadata(task.metadata.as_ref())? {
