@@ -87,7 +87,8 @@ pub(super) fn command(draw: &mut Draw) -> Command {
     }
 }
 
-/// What of others nobody of a workspace may change.
+/// What of others nobody of a workspace may change. What is on its way out goes when the last work is over, whosever
+/// work that was.
 #[derive(Debug, PartialEq)]
 struct Others {
     tasks: BTreeMap<TaskId, Lane>,
@@ -103,8 +104,10 @@ impl Others {
     fn than(workspace: &Name, state: &State) -> Self {
         let is_ours = |pool: &Name| state.workspace_of_pool(pool) == *workspace;
         let tasks = state.tasks().filter(|task| task.spec.workspace != *workspace);
-        let pools = state.pools().filter(|pool| !is_ours(&pool.spec.name));
+        let goes = |pool: &Name| state.pool(pool).is_none_or(|pool| pool.retiring.is_some());
+        let pools = state.pools().filter(|pool| !is_ours(&pool.spec.name) && !goes(&pool.spec.name));
         let agents = state.agents().filter(|agent| state.workspace_of_agent(&agent.spec) != *workspace);
+        let agents = agents.filter(|agent| !agent.retiring && !agent.spec.pool.as_ref().is_some_and(goes));
         let tokens = state.tokens().map(|token| token.spec.id);
         let bindings = state.role_bindings().filter(|one| one.workspace.as_ref() != Some(workspace));
         let owners = state.owners().filter(|(_, owner)| *owner != workspace);

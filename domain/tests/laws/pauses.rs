@@ -55,9 +55,8 @@ fn everything() -> Vec<Pausable> {
 
 /// Tells whether a plan made from what is claimable would name the agent, as the scheduler makes it.
 fn would_plan(state: &State, agent: &Agent, offered: &Capabilities) -> bool {
-    let pool = agent.spec.pool.clone().map(MailboxId::Pool);
-    let sources = [Some(MailboxId::Agent(agent.spec.id)), pool, Some(MailboxId::Open)];
-    let mut claimable = sources.into_iter().flatten().flat_map(|source| state.claimable(&source));
+    let sources = state.sources_of(&agent.spec);
+    let mut claimable = sources.iter().flat_map(|source| state.claimable(source));
     state.may_claim(agent) && claimable.any(|work| work.count > 0 && offered.satisfy(&work.demand))
 }
 

@@ -50,8 +50,11 @@ fn look(history: &[Record]) -> Verdict {
                     ends.say(place, standing.task, phase)?;
                     checked += 1;
                 }
-                Some(phase) => ends.lives(place, standing.task, &format!("it is {phase} again"))?,
-                None => {}
+                // A look waits for what was told, not for what was answered: who fell behind may not know of it yet.
+                Some(phase) if ends.told.contains_key(&standing.task) => {
+                    ends.lives(place, standing.task, &format!("it is {phase} again"))?;
+                }
+                Some(_) | None => {}
             },
             Fact::Happened { event, .. } => ends.hear(place, event)?,
             _ => {}
@@ -127,5 +130,14 @@ mod tests {
         assert!(after(leased(2, 1, 2)).is_err());
         assert!(after(stands(1, Some(Phase::Running), 1)).is_err());
         assert!(after(stands(1, Some(Phase::Completed), 1)).is_ok());
+    }
+
+    #[test]
+    fn a_node_that_has_not_heard_of_an_end_that_was_only_answered_is_no_finding() {
+        let waited = [asked(1, Request::Wait { task: task(1) }), answered(1, Answer::Ended(Phase::Completed))];
+        let behind = stands(1, Some(Phase::Running), 1);
+        let heard = ended(2, 1, Phase::Completed);
+        assert_eq!(look(&history(waited.into_iter().chain([behind.clone(), heard.clone()]))), Ok(2));
+        assert!(look(&history([heard, behind])).is_err());
     }
 }

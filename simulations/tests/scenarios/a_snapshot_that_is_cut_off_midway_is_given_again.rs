@@ -12,8 +12,8 @@ use super::support::{assert_nothing_lost, assert_states_agree, holds, ms, power_
 fn a_snapshot_that_is_cut_off_midway_is_given_again() {
     alone(|| {
         let story = Scenario::of(408)
-            .lasts(s(22))
-            .at_sight(s(4), |scene| Fault::Pause { node: scene.follower(), lasts: s(9) })
+            .lasts(s(30))
+            .at_sight(s(4), |scene| Fault::Pause { node: scene.follower(), lasts: s(15) })
             .whenever(
                 |record| matches!(&record.fact, Fact::Healed(Fault::Pause { .. })),
                 ms(120),
