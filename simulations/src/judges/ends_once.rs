@@ -134,7 +134,8 @@ mod tests {
 
     #[test]
     fn a_node_that_has_not_heard_of_an_end_that_was_only_answered_is_no_finding() {
-        let waited = [asked(1, Request::Wait { task: task(1) }), answered(1, Answer::Ended(Phase::Completed))];
+        let waited =
+            [asked(1, Request::Wait { task: task(1) }), answered(1, Answer::Ended(Phase::Completed))];
         let behind = stands(1, Some(Phase::Running), 1);
         let heard = ended(2, 1, Phase::Completed);
         assert_eq!(look(&history(waited.into_iter().chain([behind.clone(), heard.clone()]))), Ok(2));
