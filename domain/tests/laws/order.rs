@@ -8,7 +8,7 @@ use synod_domain::name::Name;
 use synod_domain::pause::Pausable;
 use synod_domain::reply::Reply;
 use synod_domain::state::State;
-use synod_domain::task::{Lane, MailboxId, Task, TaskStatus};
+use synod_domain::task::{Lane, Task, TaskStatus};
 use synod_domain::time::Timestamp;
 
 use super::histories::{config, histories, one_by_one};
@@ -32,9 +32,7 @@ fn candidates(state: &State, agent: &Agent, offered: &Capabilities) -> Vec<Waiti
     if agent.takes_work() && !state.may_claim(agent) {
         return Vec::new();
     }
-    let mut sources = vec![MailboxId::Agent(agent.spec.id)];
-    sources.extend(agent.spec.pool.clone().map(MailboxId::Pool));
-    sources.push(MailboxId::Open);
+    let sources = state.sources_of(&agent.spec);
     let waiting = |task: &Task| {
         let TaskStatus::Waiting { since } = task.status else { return None };
         let source = sources.iter().position(|source| *source == task.spec.mailbox)?;
