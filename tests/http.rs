@@ -63,3 +63,5 @@ mod tending;
 mod tls;
 #[path = "http/tokens.rs"]
 mod tokens;
+#[path = "http/webhooks.rs"]
+mod webhooks;

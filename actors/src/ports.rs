@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -17,6 +18,7 @@ use synod_domain::reply::Answer;
 use synod_domain::state::State;
 use synod_domain::task::{TaskSpec, Usage};
 use synod_domain::time::Timestamp;
+use synod_domain::webhook::{Delivery, Webhook};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -209,6 +211,34 @@ impl Regions for NoRegions {
         _: Bytes,
     ) -> Result<Answer, String> {
         Err(format!("no region {region} is known here"))
+    }
+}
+
+/// Tells those who want to know what happens, over whatever they listen to.
+#[async_trait]
+pub trait Receivers: Send + Sync + 'static {
+    /// Sends a message of a webhook, signed with the secrets that hold now, and returns when it was taken.
+    ///
+    /// # Errors
+    /// When it was not, or may not have been: it is told again.
+    async fn tell(&self, webhook: &Webhook, delivery: &Delivery, now: Timestamp) -> Result<(), NotTaken>;
+}
+
+/// Why a message was not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotTaken {
+    /// What was answered, if anything was.
+    pub status: Option<u16>,
+    /// Why, for a person.
+    pub why: String,
+    /// How long the receiver asks to be left alone.
+    pub wait: Option<Duration>,
+}
+
+impl NotTaken {
+    /// Says why, where nothing was answered.
+    pub fn because(why: impl Into<String>) -> Self {
+        Self { status: None, why: why.into(), wait: None }
     }
 }
 

@@ -22,7 +22,7 @@ use crate::events::{Happening, Heard, Subscription};
 use crate::propose::World;
 use crate::scheduler::Touched;
 use crate::tether::Tether;
-use crate::{agents, census, clockwork, envoy, foreman, liveness, scheduler, steward};
+use crate::{agents, census, clockwork, envoy, foreman, herald, liveness, scheduler, steward};
 
 /// What a start or a restart needs.
 #[derive(Clone)]
@@ -37,6 +37,7 @@ pub(crate) struct Args {
     pub(crate) liveness: liveness::Handle,
     pub(crate) envoy: envoy::Handle,
     pub(crate) foreman: foreman::Handle,
+    pub(crate) herald: herald::Handle,
     pub(crate) desk: Desk,
 }
 
@@ -117,11 +118,12 @@ impl Args {
         for event in &happening.events {
             self.route_event(event, &mut touched, &mut moved);
         }
-        let (due, tended) = self.world.read(|state| {
+        let (due, tended, stirred) = self.world.read(|state| {
             touched.mailboxes.extend(moved.into_iter().filter_map(|task| waits_in(state, task)));
-            (state.next_due(), tended(state, &touched, happening))
+            (state.next_due(), tended(state, &touched, happening), state.outboxes_stirred())
         });
         self.clockwork.due(due);
+        self.herald.stirred(stirred);
         self.foreman.touch(tended);
         if touched.everything {
             self.foreman.look();
@@ -241,6 +243,7 @@ impl Args {
         let _ = self.liveness.look();
         self.envoy.look();
         self.foreman.look();
+        self.herald.look();
         self.clockwork.due(self.world.read(Agreed::next_due));
         let everything = Touched { everything: true, ..Touched::default() };
         self.desk.touch(&everything);

@@ -33,6 +33,7 @@ use crate::tending::PoolCommand;
 use crate::terms::Terms;
 use crate::time::Timestamp;
 use crate::token::{TokenHash, TokenSpec};
+use crate::webhook::WebhookCommand;
 
 /// One record of the log.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -513,6 +514,8 @@ pub enum Command {
     Policy(PolicyCommand),
     /// Changes who may do what, or whose something is.
     Access(AccessCommand),
+    /// Asks something of webhooks.
+    Webhook(WebhookCommand),
 }
 
 impl Command {
@@ -556,6 +559,7 @@ impl Command {
                         | HookCommand::Complete { .. }
                         | HookCommand::Fail { .. }
                 )
+                | Self::Webhook(WebhookCommand::Delivered { .. } | WebhookCommand::Failed { .. })
         )
     }
 }

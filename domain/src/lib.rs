@@ -49,6 +49,7 @@ pub mod terms;
 pub mod token;
 pub mod totals;
 pub mod violation;
+pub mod webhook;
 
 pub mod mailbox;
 pub mod mailbox_path;

@@ -37,6 +37,7 @@ use crate::time::Timestamp;
 use crate::token::Token;
 use crate::totals::{Today, Totals};
 use crate::violation::Violation;
+use crate::webhook::{WebhookKey, WebhookRow};
 
 /// Names one row.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -123,6 +124,8 @@ pub enum RowKey {
     Violation(ViolationId),
     /// Who may do what, and whose things are.
     Access(AccessKey),
+    /// Something of a webhook.
+    Webhook(WebhookKey),
 }
 
 /// Everything but history and the audit log sorts below this byte; a start reads the keys up to it.
@@ -215,6 +218,8 @@ impl RowKey {
             Self::PolicyDefaults => governing(b'd', &[]),
             Self::Approval(approval) => governing(b'y', &approval.raw().to_be_bytes()),
             Self::Violation(violation) => governing(b'v', &violation.raw().to_be_bytes()),
+            // Out to others.
+            Self::Webhook(key) => governing(b'o', &key.to_bytes()),
         }
     }
 }
@@ -349,6 +354,8 @@ pub enum Row {
     Violation(Arc<Violation>),
     /// Who may do what, and whose things are.
     Access(AccessRow),
+    /// Something of a webhook.
+    Webhook(WebhookRow),
 }
 
 /// What changed since it was last asked.
@@ -363,6 +370,7 @@ pub struct Changes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::WebhookId;
 
     #[test]
     fn every_key_begins_with_a_live_prefix_or_that_of_history() {
@@ -406,6 +414,7 @@ mod tests {
             RowKey::PolicyDefaults,
             RowKey::Approval(ApprovalId::from_raw(1)),
             RowKey::Violation(ViolationId::from_raw(1)),
+            RowKey::Webhook(WebhookKey::Webhook(WebhookId::from_raw(1))),
         ];
         let mut first: Vec<u8> = live.iter().map(|key| key.to_bytes()[0]).collect();
         first.sort_unstable();

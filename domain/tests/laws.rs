@@ -49,4 +49,5 @@ mod laws {
     mod shares;
     mod submits;
     mod timeouts;
+    mod webhooks;
 }

@@ -29,6 +29,7 @@ mod runs;
 mod tasks;
 mod tending;
 mod tokens;
+mod webhooks;
 
 pub use access::{Ownership, PutRole, Role, RoleBinding};
 pub use agents::{Agent, AgentHealth, AgentPrograms, HeartbeatAgent, HostedSpec, RegisterAgent};
@@ -78,3 +79,7 @@ pub use tending::{
     RolloutVersion, Scaled,
 };
 pub use tokens::{NewToken, RotateToken, Token, TokenWithSecret};
+pub use webhooks::{
+    ChangeWebhook, NewWebhook, RedeliverWebhook, RotateWebhook, Webhook, WebhookDelivery,
+    WebhookDeliveryFilter, WebhookFailure, WebhookRetry, WebhookWithSecret,
+};

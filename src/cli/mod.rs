@@ -44,6 +44,7 @@ mod resource;
 mod task;
 mod token;
 mod top;
+mod webhook;
 #[cfg(unix)]
 mod worker;
 
@@ -121,6 +122,8 @@ enum Command {
     Policy(policy::PolicyArgs),
     /// Say yes or no to what waits for it.
     Approval(approval::ApprovalArgs),
+    /// Have what happens told to an address, signed; see what was not taken.
+    Webhook(webhook::WebhookArgs),
     /// Look at nodes, figures and health; drain nodes.
     Node(node::NodeArgs),
     /// Form a cluster, look at it, let nodes in and out, back it up.
@@ -190,6 +193,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Audit(args) => audit::main(&cli.common, &args),
         Command::Policy(args) => policy::main(&cli.common, &args),
         Command::Approval(args) => approval::main(&cli.common, &args),
+        Command::Webhook(args) => webhook::main(&cli.common, &args),
         Command::Node(args) => node::main(&cli.common, &args),
         Command::Cluster(args) => cluster::main(&cli.common, &args),
         Command::Context(args) => context::main(&args),

@@ -33,6 +33,7 @@ mod pools;
 mod regions;
 mod tasks;
 mod tending;
+mod webhooks;
 mod wiring;
 
 pub use asking::asking;
@@ -84,6 +85,7 @@ use crate::node::elsewhere::{Elsewhere, Handed};
 use crate::node::feed::Feed;
 use crate::node::member::Member;
 use crate::node::natives::Natives;
+use crate::webhooks::Rules;
 use wiring::{RaftJournal, StoredBlobs};
 
 /// How long a change is proposed whose outcome stays unknown. Whoever asks for longer asks again.
@@ -124,6 +126,8 @@ pub struct Node {
     handed: Handed,
     /// What hooks need; `None` on a node that keeps none.
     hooks: Option<hooks::Keeping>,
+    /// Where webhooks may be, as far as this node is concerned.
+    webhook_rules: Rules,
     /// In whose name is proposed what nobody else asks for.
     itself: Arc<Actor>,
 }

@@ -178,6 +178,7 @@ impl Fleet {
             neighbours: self.rumours.clone(),
             relay: self.wire.clone(),
             regions: Arc::new(NoRegions::default()),
+            receivers: None,
             clock: clock.clone(),
             entropy: entropy.clone(),
             ids: Arc::new(Ids::new(clock.clone(), entropy)),

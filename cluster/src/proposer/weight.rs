@@ -7,6 +7,7 @@ use synod_domain::id::{AgentId, TaskId};
 use synod_domain::payload::Payload;
 use synod_domain::policy::{Ask, PolicyCommand};
 use synod_domain::tending::PoolCommand;
+use synod_domain::webhook::WebhookCommand;
 
 /// Tells whether a command makes the disk fuller for long. The others end work or govern it: they must
 /// pass on a full disk, or nothing would ever get emptier.
@@ -114,6 +115,11 @@ pub(super) fn weight(command: &Command) -> usize {
             offered.as_ref().map_or(0, |offered| offered.len() * REST)
         }
         Command::Breaker(_) | Command::LimitSet(_) => 4 * REST,
+        Command::Webhook(WebhookCommand::Put { spec, .. } | WebhookCommand::Change { spec }) => {
+            spec.url.len() + spec.topics.iter().map(|topic| topic.len() + REST).sum::<usize>()
+        }
+        Command::Webhook(WebhookCommand::Failed { why, .. }) => why.len(),
+        Command::Webhook(_) => 0,
         Command::SetLimits { .. }
         | Command::SetWeight { .. }
         | Command::SetNodeRole { .. }

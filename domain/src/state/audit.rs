@@ -33,6 +33,7 @@ use crate::row::{Row, RowKey};
 use crate::state::{State, Step};
 use crate::task::TaskSpec;
 use crate::tending::{PoolCommand, TendingKey};
+use crate::webhook::{WebhookCommand, WebhookKey};
 
 /// The ends of the chain and the marks on it.
 #[derive(Debug, Clone, Default)]
@@ -234,7 +235,10 @@ impl State {
                 | HookCommand::Touch { .. }
                 | HookCommand::Complete { .. }
                 | HookCommand::Fail { .. },
-            ) => return None,
+            )
+            | Command::Webhook(WebhookCommand::Delivered { .. } | WebhookCommand::Failed { .. }) => {
+                return None;
+            }
             // Never reached: who asks was taken off before.
             Command::By { .. } => return None,
             Command::SetLimits { .. } => bare("limits.set", "limits", Touched::Limits),
@@ -358,6 +362,19 @@ impl State {
             Command::LoseRegion { region: name, .. } => region("region.lose", name),
             Command::ShareRing { .. } => bare("region.ring", "ring", Touched::Row(RowKey::Federation)),
             Command::Access(command) => about_access(command),
+            Command::Webhook(command) => {
+                let action = match command {
+                    WebhookCommand::Put { .. } => "webhook.create",
+                    WebhookCommand::Change { .. } => "webhook.change",
+                    WebhookCommand::Remove { .. } => "webhook.remove",
+                    WebhookCommand::Rotate { .. } => "webhook.rotate",
+                    WebhookCommand::Test { .. } => "webhook.test",
+                    WebhookCommand::Redeliver { .. } => "webhook.redeliver",
+                    WebhookCommand::Delivered { .. } | WebhookCommand::Failed { .. } => return None,
+                };
+                let id = command.webhook();
+                row(action, ("webhook", id.to_string()), RowKey::Webhook(WebhookKey::Webhook(id)))
+            }
             Command::Audit(AuditCommand::Keep(_)) => bare("audit.keep", "audit", Touched::Keep),
             Command::Policy(command) => {
                 let policy = |action, name: &Name| {

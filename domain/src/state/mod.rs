@@ -57,11 +57,13 @@ mod totals;
 mod view;
 mod violations;
 mod wakes;
+mod webhooks;
 mod why;
 mod window;
 
 pub use after::PREREQUISITES_MAX;
 pub use persist::RestoreError;
+pub use webhooks::Outbox;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -144,6 +146,7 @@ pub struct State {
     trail: audit::Trail,
     tending: tending::Tending,
     access: access::Access,
+    webhooks: webhooks::Webhooks,
     changes: changes::ChangeLog,
 }
 
@@ -170,6 +173,7 @@ impl State {
         let mut step = Step { now, chance: Chance::new(entry.seed), events: Vec::new(), idle: Vec::new() };
         self.advance(&mut step);
         let answers = entry.commands.iter().map(|request| self.answer(&mut step, request)).collect();
+        self.fill_outboxes(&mut step);
         Effects { answers, events: step.events }
     }
 
@@ -300,6 +304,7 @@ impl State {
             Command::Audit(command) => self.change_audit(command),
             Command::Pool(command) => self.tend(step, command),
             Command::Access(command) => self.judge_access(step, command),
+            Command::Webhook(command) => self.webhook_command(step, command),
         }
     }
 }

@@ -121,6 +121,7 @@ impl State {
         keys.extend(self.approvals.ids().map(RowKey::Approval));
         keys.extend(self.violations.ids().map(RowKey::Violation));
         keys.extend(self.access.keys().map(RowKey::Access));
+        keys.extend(self.webhooks.keys().map(RowKey::Webhook));
         keys.sort();
         keys.into_iter().filter_map(|key| Some((key.clone(), self.row(&key)?))).collect()
     }
@@ -173,6 +174,7 @@ impl State {
             RowKey::Access(key) => self.access.row(key).map(Row::Access),
             RowKey::AuditMark(seq) => self.trail.marks.get(seq).copied().map(Row::AuditMark),
             RowKey::Tending(key) => self.tending.row(key).map(Row::Tending),
+            RowKey::Webhook(key) => self.webhooks.row(key).map(Row::Webhook),
             RowKey::History(_) | RowKey::Audit(_) => None,
         }
     }
@@ -262,6 +264,7 @@ impl State {
                 }
                 Row::Audit(record) => return Err(RestoreError::Audited(record.seq)),
                 Row::Tending(row) => state.tending.restore(row),
+                Row::Webhook(row) => state.webhooks.restore(row),
             }
         }
         state.meta = match meta {

@@ -22,8 +22,10 @@ mod hooks;
 
 pub(super) use hooks::*;
 mod resources;
+mod webhooks;
 
 pub(super) use resources::*;
+pub(super) use webhooks::*;
 
 use crate::api::{self, Priority, TaskStatus};
 

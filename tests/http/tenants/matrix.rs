@@ -160,6 +160,7 @@ fn native_case(place: &str) -> Option<Case> {
         (_, "nodes" | "stats") => Operators,
         (_, path) if path.starts_with("nodes/") || path.starts_with("cluster") => Operators,
         (_, path) if path.starts_with("runs") || path.starts_with("resources") => Operators,
+        (_, path) if path.starts_with("webhooks") => Operators,
         (
             _,
             "policies"
