@@ -6,7 +6,7 @@
 
 mod governing;
 
-pub use governing::{Change, Governance, Ledger, Recorded};
+pub use governing::{Change, Governance, Ledger, Postbox, Recorded};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use serde_json::Value;
 use synod::node::domain::event::Event;
-use synod::node::domain::id::{AgentId, NodeId, TaskId, TokenId};
+use synod::node::domain::id::{AgentId, NodeId, TaskId, TokenId, WebhookId};
 use synod::node::domain::name::Name;
 use synod::node::domain::node::NodeRole;
 use synod::node::domain::pause::Pausable;
@@ -227,6 +227,21 @@ pub enum Fact {
     },
     /// How everything that governs stands, looked up.
     Governs(Governance),
+    /// A receiver was told something by the node.
+    Told {
+        /// By which webhook.
+        webhook: WebhookId,
+        /// The number of the message.
+        seq: u64,
+        /// What happened, as a word.
+        topic: Arc<str>,
+        /// Whose it is, if it is somebody's.
+        workspace: Option<Name>,
+        /// Of what is told.
+        hash: u64,
+        /// Whether it took it. Whether the node hears that is another question.
+        taken: bool,
+    },
     /// Records of the audit log, looked up; of the whole log at the end.
     Trail(Vec<Recorded>),
     /// The node has checked its audit log.
@@ -531,6 +546,7 @@ impl Fact {
             | Self::Paused(_)
             | Self::Token { .. }
             | Self::Governs(_)
+            | Self::Told { .. }
             | Self::Trail(_)
             | Self::Checked { .. }
             | Self::Answered { .. }

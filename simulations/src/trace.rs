@@ -81,6 +81,10 @@ impl fmt::Display for Record {
                 write!(f, "agent   {task} attempt {attempt} says it used {tokens} more")
             }
             Fact::Governs(governance) => write!(f, "governs{governance}"),
+            Fact::Told { webhook, seq, topic, workspace, hash, taken } => {
+                let whose = workspace.as_ref().map_or("-", |workspace| workspace.as_str());
+                write!(f, "told    {webhook} {seq} {topic} of {whose}, {hash:016x}, taken {taken}")
+            }
             Fact::Trail(records) => {
                 f.write_str("trail  ")?;
                 records.iter().try_for_each(|record| write!(f, " [{record}]"))

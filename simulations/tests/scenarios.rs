@@ -69,4 +69,5 @@ mod scenarios {
     mod two_claims_at_once_never_get_one_lease;
     mod two_nodes_that_do_not_reach_each_other_still_work_through_the_third;
     mod what_waits_long_enough_is_not_starved_by_what_is_urgent;
+    mod what_webhooks_want_is_told_in_order_whoever_leads;
 }

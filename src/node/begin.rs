@@ -213,6 +213,7 @@ async fn put_together(
         (None, None) => (Arc::new(NoRegions::new(spec.region.clone())), Arc::new(Nowhere)),
     };
     let sending = builder.webhooks;
+    let over_http = sending.clone().map(|settings| Arc::new(Sender::new(settings)) as Arc<dyn Receivers>);
     let world = World {
         node,
         spec,
@@ -223,7 +224,7 @@ async fn put_together(
         neighbours,
         relay,
         regions,
-        receivers: sending.clone().map(|settings| Arc::new(Sender::new(settings)) as Arc<dyn Receivers>),
+        receivers: builder.receivers.or(over_http),
         clock: consensus.clock(),
         entropy,
         ids,

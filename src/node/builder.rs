@@ -23,7 +23,7 @@ use crate::node::elsewhere::Elsewhere;
 use crate::node::home::Home;
 use crate::node::natives::Natives;
 use crate::node::{Error, Node};
-use crate::webhooks::WebhookSettings;
+use crate::webhooks::{Receivers, WebhookSettings};
 
 /// How long agents may finish what they have when the node stops, unless set.
 const DRAIN_DEFAULT: Duration = Duration::from_secs(10);
@@ -46,6 +46,7 @@ pub struct Builder {
     pub(super) regions: Option<(Arc<dyn Regions>, Arc<dyn Elsewhere>)>,
     pub(super) hooks: Option<HookSettings>,
     pub(super) webhooks: Option<WebhookSettings>,
+    pub(super) receivers: Option<Arc<dyn Receivers>>,
 }
 
 impl Default for Builder {
@@ -67,6 +68,7 @@ impl Default for Builder {
             regions: None,
             hooks: None,
             webhooks: Some(WebhookSettings::default()),
+            receivers: None,
         }
     }
 }
@@ -93,7 +95,8 @@ impl Builder {
     }
 
     /// Keeps everything in the given storage instead of a folder, and does all disk work on the spot:
-    /// for tests and simulations. Such a node runs no programs and tells no webhooks.
+    /// for tests and simulations. Such a node runs no programs, and tells webhooks what happens only over
+    /// [`receivers`](Builder::receivers) that are brought.
     #[must_use]
     pub fn storage(mut self, storage: Storage) -> Self {
         self.home = Home::Storage(storage);
@@ -172,6 +175,14 @@ impl Builder {
     #[must_use]
     pub fn webhooks(mut self, settings: WebhookSettings) -> Self {
         self.webhooks = Some(settings);
+        self
+    }
+
+    /// Has webhooks told by whoever is brought, and not over HTTP: for embedders with a way of their own, tests and
+    /// simulations.
+    #[must_use]
+    pub fn receivers(mut self, receivers: Arc<dyn Receivers>) -> Self {
+        self.receivers = Some(receivers);
         self
     }
 

@@ -16,6 +16,7 @@ mod signature;
 pub use address::{Network, NetworkUnknown, Rules};
 pub use envelope::{CONTENT_TYPE, body, message_id};
 pub use signature::{SECRET_PREFIX, secret_text, sign, signatures};
+pub use synod_actors::ports::{NotTaken, Receivers};
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -23,7 +24,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use reqwest::header::{CONTENT_TYPE as CONTENT_TYPE_HEADER, HeaderMap, RETRY_AFTER};
 use reqwest::redirect;
-use synod_actors::ports::{NotTaken, Receivers};
 use synod_domain::time::Timestamp;
 use synod_domain::webhook::{Delivery, Webhook};
 

@@ -26,7 +26,7 @@ use crate::support::{Served, eventually};
 
 /// What a receiver does with what it is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mood {
+pub(crate) enum Mood {
     Takes,
     Fails,
     /// Takes it, and never says so.
@@ -36,16 +36,16 @@ enum Mood {
 
 /// A message as it arrived.
 #[derive(Debug, Clone)]
-struct Arrived {
+pub(crate) struct Arrived {
     id: String,
     timestamp: String,
     signature: String,
     kind: String,
-    body: Bytes,
+    pub(crate) body: Bytes,
 }
 
 impl Arrived {
-    fn event(&self) -> Value {
+    pub(crate) fn event(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 
@@ -54,7 +54,7 @@ impl Arrived {
     }
 
     /// Tells whether one of its signatures fits, by the scheme and not by what the node uses.
-    fn verifies(&self, secret: &str, body: &[u8]) -> bool {
+    pub(crate) fn verifies(&self, secret: &str, body: &[u8]) -> bool {
         let secret = STANDARD.decode(secret.strip_prefix("whsec_").unwrap()).unwrap();
         let key = hmac::Key::new(hmac::HMAC_SHA256, &secret);
         let signed = [format!("{}.{}.", self.id, self.timestamp).as_bytes(), body].concat();
@@ -67,17 +67,17 @@ impl Arrived {
 
 /// Somebody who is told things.
 #[derive(Clone)]
-struct Receiver {
-    url: String,
+pub(crate) struct Receiver {
+    pub(crate) url: String,
     mood: watch::Sender<Mood>,
     /// What it took.
     taken: Arc<Mutex<Vec<Arrived>>>,
     /// How often it did not.
-    refused: watch::Sender<usize>,
+    pub(crate) refused: watch::Sender<usize>,
 }
 
 impl Receiver {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let receiver = Self {
             url: format!("http://{}/hook", listener.local_addr().unwrap()),
@@ -90,12 +90,12 @@ impl Receiver {
         receiver
     }
 
-    fn feel(&self, mood: Mood) {
+    pub(crate) fn feel(&self, mood: Mood) {
         self.mood.send_replace(mood);
     }
 
     /// What it took, each message once, in the order in which they came first.
-    fn first_times(&self) -> Vec<Arrived> {
+    pub(crate) fn first_times(&self) -> Vec<Arrived> {
         let mut seen = BTreeMap::new();
         let taken = self.taken.lock();
         taken.iter().filter(|one| seen.insert(one.id.clone(), ()).is_none()).cloned().collect()
@@ -130,11 +130,11 @@ async fn hear(State(receiver): State<Receiver>, headers: HeaderMap, body: Bytes)
 }
 
 /// A node whose operator lets webhooks be on this machine.
-async fn served() -> Served {
+pub(crate) async fn served() -> Served {
     Served::start_set("[webhooks]\nallow = [\"127.0.0.1\"]\n").await
 }
 
-fn soon() -> WebhookRetry {
+pub(crate) fn soon() -> WebhookRetry {
     WebhookRetry { tries: 100, first_wait_ms: 20, longest_wait_ms: 200 }
 }
 
@@ -151,7 +151,7 @@ async fn make(served: &Served, receiver: &Receiver, retry: WebhookRetry) -> (Web
     (made.webhook, made.secret)
 }
 
-async fn submit(served: &Served) -> String {
+pub(crate) async fn submit(served: &Served) -> String {
     let new = NewTask { kind: "echo".to_owned(), ..NewTask::default() };
     served.client().submit(&new).await.unwrap().task_id.unwrap()
 }

@@ -18,7 +18,7 @@ mod roles;
 mod steward;
 mod wish;
 
-pub(crate) use governed::{Work, check as check_audit, needs_of, note_all as note_audit};
+pub(crate) use governed::{Work, check as check_audit, needs_of, note_all as note_audit, wants_of};
 pub(crate) use wish::Manners;
 
 pub(crate) use governed::look as look_at_governance;
