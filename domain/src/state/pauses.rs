@@ -104,6 +104,8 @@ impl State {
         if self.pauses.remove(what).is_some() {
             self.changes.touch(RowKey::Pause(what.clone()));
             step.events.push(Event::Resumed { what: what.clone() });
+            // What came back meanwhile was not offered to those that stood still.
+            self.note_pause(step);
         }
         Ok(Reply::Done)
     }

@@ -344,7 +344,8 @@ impl State {
         step.idle.push(Idle::Freed(terms.resources.keys().cloned().collect()));
     }
 
-    /// Notes that what was set aside may be there for others, because something was paused.
+    /// Notes that something was paused, so that what was set aside may be there for others, or that it goes on, so that what
+    /// came back may be there for it.
     pub(super) fn note_pause(&self, step: &mut Step) {
         if !self.resources.queues.is_empty() {
             step.idle.push(Idle::Freed(self.resources.queues.keys().cloned().collect()));

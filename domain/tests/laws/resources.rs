@@ -219,6 +219,20 @@ fn a_task_that_waits_too_long_for_its_resources_times_out_and_lets_others_go() {
 }
 
 #[test]
+fn what_came_back_while_a_task_was_paused_is_its_when_it_goes_on() {
+    let mut world = world(1);
+    needs(&mut world, 1, &[("gpu", 1)]);
+    needs(&mut world, 2, &[("gpu", 1)]);
+    assert_eq!(claimed(&mut world), [task(1)]);
+    let what = Pausable::Workspace(Name::default());
+    world.ask(Command::Pause { what: what.clone(), reason: "so".into() }).unwrap();
+    world.ask(complete(1, 1)).unwrap();
+    assert!(claimed(&mut world).is_empty());
+    world.ask(Command::Resume { what }).unwrap();
+    assert_eq!(claimed(&mut world), [task(2)], "nothing else will wake it");
+}
+
+#[test]
 fn what_is_paused_has_nothing_set_aside_and_keeps_its_turn() {
     let mut world = world(1);
     needs(&mut world, 1, &[("gpu", 1)]);
