@@ -91,6 +91,10 @@ mutants! {
     SkipTheRecord = "skip-the-record",
     /// A checkpoint leaves records of the audit log out.
     LoseRecords = "lose-records",
+    /// What a webhook did not take counts as told.
+    TellOnce = "tell-once",
+    /// Of what an entry brings about, webhooks are told the first thing alone.
+    NoteOneEvent = "note-one-event",
 }
 
 /// Says why no bug can be chosen.

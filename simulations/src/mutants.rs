@@ -45,7 +45,7 @@ impl Seeded {
 }
 
 /// All of them.
-pub const ALL: [Seeded; 29] = [
+pub const ALL: [Seeded; 31] = [
     Seeded {
         mutant: Mutant::AcknowledgeBeforeSync,
         breaks: "what was acknowledged is gone after a crash",
@@ -190,6 +190,16 @@ pub const ALL: [Seeded; 29] = [
         mutant: Mutant::LoseRecords,
         breaks: "a node has not all records of the audit log",
         notices: Notices::Alone("audit unbroken"),
+    },
+    Seeded {
+        mutant: Mutant::TellOnce,
+        breaks: "a message that its receiver refused is never told again",
+        notices: Notices::Alone("webhooks are told"),
+    },
+    Seeded {
+        mutant: Mutant::NoteOneEvent,
+        breaks: "what happens in one entry with something else is told to nobody",
+        notices: Notices::Alone("webhooks are told"),
     },
 ];
 

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use crate::event::{Event, Governing};
 use crate::id::WebhookId;
+use crate::mutants::{Mutant, mutant};
 use crate::refusal::{Bound, Refusal};
 use crate::reply::{Answer, Reply};
 use crate::row::RowKey;
@@ -210,6 +211,9 @@ impl State {
         for event in &step.events {
             let Some(topic) = topic_of(event) else { continue };
             let mut message: Option<Arc<Message>> = None;
+            if mutant(Mutant::NoteOneEvent) && step.events.first() != Some(event) {
+                break;
+            }
             for id in self.webhooks.who_wants(topic).iter() {
                 if !self.webhook(*id).is_some_and(|webhook| webhook.spec.covers(event)) {
                     continue;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::event::Governing;
 use crate::id::WebhookId;
+use crate::mutants::{Mutant, mutant};
 use crate::refusal::Refusal;
 use crate::reply::{Answer, Reply};
 use crate::row::RowKey;
@@ -141,6 +142,9 @@ impl State {
         failure: Failure,
         asked: Duration,
     ) -> Answer {
+        if mutant(Mutant::TellOnce) {
+            return self.delivered(step, id, seq);
+        }
         let outbox = self.webhooks.all.get_mut(&id).ok_or(Refusal::WebhookUnknown(id))?;
         let known = outbox.delivery(seq).filter(|known| known.given_up_at.is_none());
         let known = known.ok_or(Refusal::DeliveryUnknown { webhook: id, seq })?;
