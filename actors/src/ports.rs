@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -87,6 +88,10 @@ pub trait Neighbours: Send + Sync + 'static {
     /// Returns the latest rumour of each node that was ever heard of; this node may be among them.
     fn seen(&self) -> Vec<Neighbour>;
 
+    /// Returns after how long a live node of so many has been heard of that was taken for dead without a reason, for
+    /// instance because it was cut off together with this one.
+    fn patience(&self, members: usize) -> Duration;
+
     /// Counts the changes of what [`Neighbours::seen`] returns.
     fn changes(&self) -> watch::Receiver<u64>;
 }
@@ -115,6 +120,10 @@ impl Default for Alone {
 impl Neighbours for Alone {
     fn seen(&self) -> Vec<Neighbour> {
         Vec::new()
+    }
+
+    fn patience(&self, _: usize) -> Duration {
+        Duration::ZERO
     }
 
     fn changes(&self) -> watch::Receiver<u64> {

@@ -228,9 +228,10 @@ pub struct Meta {
     pub sequence: u64,
     /// The limits in force.
     pub limits: Limits,
-    /// Until when nothing is declared dead.
+    /// Until when nobody is declared silent who was not heard since the leader began.
     pub grace_until: Timestamp,
-    /// When a node started last. Only leases that were last heard of before it get the grace.
+    /// When the leader began, or a voter started, which may lead. Only leases that were last heard of before it get the
+    /// grace, and a whole timeout of their own from it on.
     pub grace_since: Timestamp,
     /// The number of the last node that was admitted; numbers are not given out again.
     pub last_node: u64,

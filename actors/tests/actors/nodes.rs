@@ -217,6 +217,19 @@ async fn new_leader_listens_before_it_takes_anybody_for_dead() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn new_leader_listens_as_long_as_gossip_of_so_many_nodes_asks_for() {
+    let mut fleet = idlers(3).await;
+    pass(60 * SECOND).await;
+    fleet.ask_for_patience(4 * SECOND);
+    fleet.lead(1).await;
+    fleet.rumour(2, Alive::Dead);
+    pass(11 * SECOND).await;
+    assert_eq!(fleet.read(|state| state.node(node(2)).unwrap().standing), NodeStanding::Up);
+    pass(2 * SECOND).await;
+    assert_eq!(fleet.read(|state| state.node(node(2)).unwrap().standing), NodeStanding::Down);
+}
+
+#[tokio::test(start_paused = true)]
 async fn rumours_of_an_earlier_life_and_of_the_leader_itself_are_not_believed() {
     let fleet = idlers(2).await;
     pass(60 * SECOND).await;

@@ -1,5 +1,7 @@
 //! Gossip and the leader as the actors' ports.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use synod_actors::ports::{Alive, Neighbour, Neighbours, Relay};
 use synod_cluster::gossip::{Gossip, Health};
@@ -25,6 +27,10 @@ impl Neighbours for Rumours {
                 },
             })
             .collect()
+    }
+
+    fn patience(&self, members: usize) -> Duration {
+        self.0.patience(members)
     }
 
     fn changes(&self) -> watch::Receiver<u64> {
