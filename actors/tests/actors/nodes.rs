@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use synod_actors::ports::Alive;
-use synod_domain::agent::AgentStatus;
+use synod_domain::agent::{AgentStatus, PoolSpec};
 use synod_domain::command::Command;
 use synod_domain::id::TaskId;
 use synod_domain::node::NodeStanding;
+use synod_domain::spread::Recovery;
 use synod_domain::task::{AttemptEnd, Phase};
 
 use crate::fleet::{Fleet, node};
@@ -310,7 +311,8 @@ async fn agent_that_failed_for_good_is_tried_again_on_a_node_that_does_not_lead(
     let fleet = idlers(2).await;
     let broken = &fleet.members[1].puppet;
     broken.seen(|seen| seen.preparing.extend(vec![Prepare::Fail("no disk".to_owned()); 6]));
-    fleet.apply(Command::PutPool { spec: Arc::new(pool("coders", 2)) }).unwrap();
+    let spec = PoolSpec { recovery: Recovery::Restart, ..pool("coders", 2) };
+    fleet.apply(Command::PutPool { spec: Arc::new(spec) }).unwrap();
     fleet.until("both serve", |state| crate::stage::serving(state, &name("coders")) == 2).await;
     assert_eq!(fleet.serving("coders"), [1, 1]);
 }

@@ -155,6 +155,7 @@ fn tending_weight(command: &PoolCommand) -> usize {
         PoolCommand::Autoscale { reason, .. }
         | PoolCommand::MoveRollout { reason, .. }
         | PoolCommand::PauseRollout { reason, .. }
+        | PoolCommand::GiveUpAgent { reason, .. }
         | PoolCommand::AbortRollout { reason, .. } => reason.len(),
         PoolCommand::SetAutoscale { .. }
         | PoolCommand::SetRestartAfter { .. }

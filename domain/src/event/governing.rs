@@ -100,6 +100,8 @@ pub enum Governing {
     BudgetRaised,
     /// An attempt used more than a hard limit leaves, and is stopped unless it ends soon.
     AttemptOverBudget,
+    /// An agent failed for good where it is, and its pool recovers from that as it says.
+    AgentGivenUp,
 }
 
 impl Governing {
@@ -152,6 +154,7 @@ impl Governing {
             Self::HookReturned => "hook_returned",
             Self::BudgetRaised => "budget_raised",
             Self::AttemptOverBudget => "attempt_over_budget",
+            Self::AgentGivenUp => "agent_given_up",
         }
     }
 }

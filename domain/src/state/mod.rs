@@ -44,6 +44,7 @@ mod persist;
 mod policies;
 mod pools;
 mod reach;
+mod recovering;
 mod resources;
 mod retiring;
 mod rollouts;

@@ -33,6 +33,10 @@ impl State {
             Some(known) => self.roll_definition(step, &known, spec),
             None => spec.clone(),
         };
+        if self.pools.get(&spec.name).is_some_and(|known| known.spec != *spec) {
+            // Agents that are made otherwise may fare better.
+            self.forget_replacing(&spec.name);
+        }
         let known = self.pools.get(&spec.name);
         let created_at = known.map_or(step.now, |pool| pool.created_at);
         let (shares, standbys) =
@@ -69,6 +73,7 @@ impl State {
         self.store_pool(Pool { shares, standbys, ..pool });
         self.tell_pool(step, &name);
         self.choose_standbys(step, &name);
+        self.cover(step, &name);
     }
 
     pub(super) fn tell_pool(&self, step: &mut Step, name: &Name) {

@@ -170,7 +170,9 @@ impl Reach<'_> {
             // The foreman's.
             PoolCommand::Autoscale { .. }
             | PoolCommand::RenewAgents { .. }
-            | PoolCommand::MoveRollout { .. } => Err(self.bound()),
+            | PoolCommand::MoveRollout { .. }
+            // A node's.
+            | PoolCommand::GiveUpAgent { .. } => Err(self.bound()),
         }
     }
 
