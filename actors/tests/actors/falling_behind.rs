@@ -4,6 +4,7 @@ use synod_actors::events::Heard;
 use synod_actors::ports::{Finish, Work};
 use synod_domain::agent::{AgentStatus, PoolSpec, Standing};
 use synod_domain::command::Command;
+use synod_domain::spread::Recovery;
 use synod_domain::task::{Lane, Phase};
 
 use crate::puppet::{Prepare, complete_after, until_stopped};

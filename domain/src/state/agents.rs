@@ -257,6 +257,7 @@ impl State {
         {
             // One that stands by has its place, if it served.
             self.choose_standbys(step, &pool.spec.name);
+            self.cover(step, &pool.spec.name);
         }
     }
 
