@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use reqwest::Method;
 use serde_json::{Value, json};
 use synod::node::Node;
+use synod::node::domain::command::Command;
 use synod::node::domain::event::Event;
 use synod::node::domain::id::{RequestId, TaskId};
 use synod::node::domain::name::Name;
@@ -93,9 +94,9 @@ impl Elsewhere for Wires {
 }
 
 /// The regions us and eu.
-struct World {
-    us: Api,
-    eu: Api,
+pub(crate) struct World {
+    pub(crate) us: Api,
+    pub(crate) eu: Api,
     all: Arc<All>,
     wires: Vec<Arc<Wires>>,
 }
@@ -105,7 +106,7 @@ fn name(text: &str) -> Name {
 }
 
 impl World {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::of(["us", "eu"]).await
     }
 
@@ -129,7 +130,7 @@ impl World {
         world
     }
 
-    fn reach(&self, regions: &[&str]) {
+    pub(crate) fn reach(&self, regions: &[&str]) {
         *self.all.reachable.lock() = regions.iter().map(|region| name(region)).collect();
         self.wires.iter().for_each(|wire| wire.changes.send_modify(|changes| *changes += 1));
     }
@@ -145,7 +146,7 @@ impl World {
         answer.json()["task_id"].as_str().unwrap().parse().unwrap()
     }
 
-    async fn until_forwarded(&self, task: TaskId) {
+    pub(crate) async fn until_forwarded(&self, task: TaskId) {
         let mut events = self.us.node.events();
         let forwarded = async {
             while self.us.node.read(|state| state.pointer(task).is_none()) {
@@ -155,7 +156,14 @@ impl World {
         tokio::time::timeout(PATIENCE, forwarded).await.expect("the task is forwarded");
     }
 
-    async fn stop(self) {
+    /// Has it agreed at us that there is a region, whether it is within reach or not.
+    pub(crate) async fn know(&self, region: &str) {
+        let (region, addresses) = (name(region), vec!["10.0.0.1:7501".to_owned()]);
+        let known = Command::KnowRegion { region, addresses, heard: true };
+        self.us.node.propose(known).await.unwrap();
+    }
+
+    pub(crate) async fn stop(self) {
         self.us.stop().await;
         self.eu.stop().await;
     }

@@ -128,6 +128,7 @@ impl TaskInfo {
     pub(super) async fn of(context: &Context, task: &Task) -> Result<Self, Problem> {
         let spec = &task.spec;
         let (metadata, extra) = extra::split::<TaskExtra>(spec.metadata.as_ref());
+        let extra = task.forwarding().map(|kept| TaskExtra::of_route(&kept.route, &extra)).unwrap_or(extra);
         let (assigned_agent, assigned_region) = context.node().read(|state| assigned(state, task));
         Ok(Self {
             id: spec.id.to_string(),
