@@ -513,6 +513,15 @@ pub enum Command {
     Policy(PolicyCommand),
     /// Changes who may do what, or whose something is.
     Access(AccessCommand),
+    /// Submits a task of this region whose content is shown in this region alone, as [`Command::SubmitAfter`] does.
+    SubmitStrict {
+        /// What is asked for.
+        spec: Arc<TaskSpec>,
+        /// What has to complete first, if anything.
+        after: BTreeSet<TaskId>,
+        /// On which terms, if it has some of its own.
+        terms: Option<Arc<Terms>>,
+    },
 }
 
 impl Command {

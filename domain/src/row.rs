@@ -123,6 +123,8 @@ pub enum RowKey {
     Violation(ViolationId),
     /// Who may do what, and whose things are.
     Access(AccessKey),
+    /// That the content of a task is shown in this region alone.
+    Strict(TaskId),
 }
 
 /// Everything but history and the audit log sorts below this byte; a start reads the keys up to it.
@@ -215,6 +217,7 @@ impl RowKey {
             Self::PolicyDefaults => governing(b'd', &[]),
             Self::Approval(approval) => governing(b'y', &approval.raw().to_be_bytes()),
             Self::Violation(violation) => governing(b'v', &violation.raw().to_be_bytes()),
+            Self::Strict(task) => governing(b's', &task.raw().to_be_bytes()),
         }
     }
 }
@@ -349,6 +352,10 @@ pub enum Row {
     Violation(Arc<Violation>),
     /// Who may do what, and whose things are.
     Access(AccessRow),
+    /// That the content of a task is shown in this region alone.
+    Strict(TaskId),
+    /// An ended task in history whose content is shown in this region alone.
+    StrictTask(Arc<Task>),
 }
 
 /// What changed since it was last asked.
@@ -406,6 +413,7 @@ mod tests {
             RowKey::PolicyDefaults,
             RowKey::Approval(ApprovalId::from_raw(1)),
             RowKey::Violation(ViolationId::from_raw(1)),
+            RowKey::Strict(TaskId::from_raw(1)),
         ];
         let mut first: Vec<u8> = live.iter().map(|key| key.to_bytes()[0]).collect();
         first.sort_unstable();

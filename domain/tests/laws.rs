@@ -47,6 +47,7 @@ mod laws {
     mod removed;
     mod resources;
     mod shares;
+    mod strict;
     mod submits;
     mod timeouts;
 }

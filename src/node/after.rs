@@ -20,24 +20,26 @@ impl Node {
         spec: Arc<TaskSpec>,
         mut after: BTreeSet<TaskId>,
         terms: Option<Terms>,
+        strict: bool,
     ) -> Result<Reply, Error> {
         let terms = terms.map(Arc::new);
         match &terms {
-            None if after.is_empty() => return self.propose(Command::Submit { spec }).await,
-            Some(terms) if after.is_empty() => {
-                return self.propose(Command::SubmitWith { spec, terms: terms.clone() }).await;
-            }
-            Some(_) | None => {}
+            _ if strict || !after.is_empty() => {}
+            None => return self.propose(Command::Submit { spec }).await,
+            Some(terms) => return self.propose(Command::SubmitWith { spec, terms: terms.clone() }).await,
         }
         loop {
-            let (spec, terms) = (spec.clone(), terms.clone());
-            let asked = spec.clone();
-            let command = Command::SubmitAfter { spec, after: after.clone(), terms };
+            let (asked, after_now, terms) = (spec.clone(), after.clone(), terms.clone());
+            let command = if strict {
+                Command::SubmitStrict { spec: asked, after: after_now, terms }
+            } else {
+                Command::SubmitAfter { spec: asked, after: after_now, terms }
+            };
             let unknown = match self.propose(command).await {
                 Err(Error::Refused(Refusal::PrerequisiteUnknown(unknown))) => unknown,
                 other => return other,
             };
-            if !self.has_completed(&asked, unknown)? || !after.remove(&unknown) {
+            if !self.has_completed(&spec, unknown)? || !after.remove(&unknown) {
                 return Err(Refusal::PrerequisiteUnknown(unknown).into());
             }
         }

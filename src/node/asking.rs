@@ -6,7 +6,9 @@
 
 use std::sync::Arc;
 
-use synod_domain::audit::Actor;
+use synod_cluster::history::History;
+use synod_domain::audit::{Actor, ActorKind};
+use synod_domain::id::TaskId;
 use synod_domain::name::Name;
 
 use crate::node::Node;
@@ -29,5 +31,15 @@ impl Node {
     /// Returns the workspace that whoever asks is bound to; none for an operator, and for the process itself.
     pub(crate) fn bound_to(&self) -> Option<Name> {
         self.asks().workspace.clone()
+    }
+
+    /// Tells whether what a task holds is withheld from whoever asks: it is strict, and they ask through another region.
+    /// Where that cannot be told, it is.
+    pub(crate) fn withholds(&self, task: TaskId) -> bool {
+        if self.asks().kind != ActorKind::Region {
+            return false;
+        }
+        let is_open = |history: History| history.is_strict(task).is_ok_and(|strict| !strict);
+        !self.history().is_ok_and(is_open)
     }
 }

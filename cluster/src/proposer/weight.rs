@@ -16,6 +16,7 @@ pub(super) fn creates_work(command: &Command) -> bool {
         Command::Submit { .. }
             | Command::SubmitWith { .. }
             | Command::SubmitAfter { .. }
+            | Command::SubmitStrict { .. }
             | Command::StartRun { .. }
             | Command::Redrive { .. }
             | Command::KeepForRegion { .. }
@@ -66,10 +67,13 @@ pub(super) fn weight(command: &Command) -> usize {
         | Command::SubmitWith { spec, .. }
         | Command::KeepForRegion { spec, .. }
         | Command::TakeOffered { spec, .. }
-        | Command::SubmitAfter { spec, .. } => {
+        | Command::SubmitAfter { spec, .. }
+        | Command::SubmitStrict { spec, .. } => {
             let labels: usize = spec.labels.values().map(|value| value.len() + REST).sum();
             let after = match command {
-                Command::SubmitAfter { after, .. } => after.len() * size_of::<TaskId>(),
+                Command::SubmitAfter { after, .. } | Command::SubmitStrict { after, .. } => {
+                    after.len() * size_of::<TaskId>()
+                }
                 _ => 0,
             };
             spec.weight() + labels + after + REST

@@ -322,6 +322,7 @@ impl State {
             Command::Submit { spec }
             | Command::SubmitWith { spec, .. }
             | Command::SubmitAfter { spec, .. }
+            | Command::SubmitStrict { spec, .. }
             | Command::KeepForRegion { spec, .. }
             | Command::TakeOffered { spec, .. } => submit(spec),
             Command::Cancel { task: id, .. } => task("task.cancel", *id),

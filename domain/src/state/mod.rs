@@ -49,6 +49,7 @@ mod retiring;
 mod rollouts;
 mod runs;
 mod shares;
+mod strict;
 mod submit;
 mod tending;
 mod timers;
@@ -127,6 +128,8 @@ pub struct State {
     arrivals: passages::Passages<Verdict>,
     /// Of dead letters that were kept for other regions.
     routes: BTreeMap<TaskId, Route>,
+    /// Tasks and dead letters whose content is shown in this region alone.
+    strict: BTreeSet<TaskId>,
     /// The terms of tasks that have some of their own.
     terms: BTreeMap<TaskId, Arc<Terms>>,
     after: after::After,
@@ -300,6 +303,9 @@ impl State {
             Command::Audit(command) => self.change_audit(command),
             Command::Pool(command) => self.tend(step, command),
             Command::Access(command) => self.judge_access(step, command),
+            Command::SubmitStrict { spec, after, terms } => {
+                self.submit_strict(step, spec, after, terms.as_ref())
+            }
         }
     }
 }

@@ -41,7 +41,8 @@ impl State {
         match command {
             Command::Submit { spec }
             | Command::SubmitWith { spec, .. }
-            | Command::SubmitAfter { spec, .. } => reach.submit(spec),
+            | Command::SubmitAfter { spec, .. }
+            | Command::SubmitStrict { spec, .. } => reach.submit(spec),
             Command::Cancel { task, .. } | Command::SetLane { task, .. } => reach.task(*task),
             Command::Redrive { task, .. } | Command::Purge { task } => reach.letter(*task),
             Command::PutPool { spec } => reach.put_pool(spec),

@@ -86,7 +86,8 @@ proptest! {
             | Command::KeepForRegion { spec, .. }
             | Command::TakeOffered { spec, .. }
             | Command::SubmitWith { spec, .. }
-            | Command::SubmitAfter { spec, .. }) = &request.command
+            | Command::SubmitAfter { spec, .. }
+            | Command::SubmitStrict { spec, .. }) = &request.command
             else {
                 continue;
             };

@@ -168,6 +168,7 @@ pub(super) fn task_line() -> api::Task {
         attempts: Vec::new(),
         run: None,
         redriven_from: None,
+        withheld: None,
     }
 }
 

@@ -38,6 +38,15 @@ pub(in crate::http) struct Served {
 /// The longest name of a caller: a region's, and a token's id or the word for a token of the settings, with room.
 const ACCESSOR_BYTES_MAX: usize = 256;
 
+/// What hands out whatever tasks hold, strict ones among them, and why it is not served to other regions.
+const INSIDE: [(&str, &str); 3] = [
+    ("/api/v1/tasks/claim", CLAIMS),
+    ("/api/v1/control-plane/tasks/claim", CLAIMS),
+    ("/api/v1/cluster/backup", "a backup holds strict tasks too: ask a node of its region itself"),
+];
+const CLAIMS: &str =
+    "work is claimed in its own region, whose strict tasks do not leave it: ask one of its nodes itself";
+
 /// Where tokens are made and changed.
 const TOKENS: &str = "/api/v1/tokens";
 
@@ -74,6 +83,9 @@ impl Served {
         // What is made here must not outlive the token that made it, and that one is known only where it is from.
         if request.method() == Method::POST && request.uri().path().starts_with(TOKENS) {
             let why = "tokens are made by whoever has a token of their region: ask one of its nodes itself";
+            return Problem::bad_request("region", why).into_response();
+        }
+        if let Some((_, why)) = INSIDE.iter().find(|(path, _)| *path == request.uri().path()) {
             return Problem::bad_request("region", why).into_response();
         }
         let caller = Caller::of_region(accessor.into(), permissions);
