@@ -29,6 +29,11 @@ impl Node {
             }
             Some(_) | None => {}
         }
+        for prerequisite in &after {
+            if self.is_foreign(&spec, *prerequisite).await? {
+                return Err(Refusal::PrerequisiteUnknown(*prerequisite).into());
+            }
+        }
         loop {
             let (spec, terms) = (spec.clone(), terms.clone());
             let asked = spec.clone();
@@ -40,6 +45,24 @@ impl Node {
             if !self.has_completed(&asked, unknown)? || !after.remove(&unknown) {
                 return Err(Refusal::PrerequisiteUnknown(unknown).into());
             }
+        }
+    }
+
+    /// Tells whether a task is of another workspace. The agreed state knows that no more of one that has completed, so it
+    /// is asked of what this node keeps, as new as the agreed state if there is no such task at first.
+    async fn is_foreign(&self, spec: &TaskSpec, task: TaskId) -> Result<bool, Error> {
+        let known = match self.task(task) {
+            Err(Error::NoTask(_)) => {
+                self.linearize().await?;
+                self.task(task)
+            }
+            known => known,
+        };
+        match known {
+            Ok(known) => Ok(known.spec.workspace != spec.workspace),
+            // The rules say what there is to say of it.
+            Err(Error::NoTask(_) | Error::Refused(_)) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 

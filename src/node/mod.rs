@@ -31,6 +31,7 @@ mod new;
 mod payloads;
 mod pools;
 mod regions;
+pub mod sight;
 mod tasks;
 mod tending;
 mod wiring;
@@ -69,9 +70,11 @@ use synod_cluster::history::History;
 use synod_domain::audit::Actor;
 use synod_domain::command::Command;
 use synod_domain::id::{NodeId, RequestId};
+use synod_domain::refusal::Refusal;
 use synod_domain::reply::Reply;
 use synod_domain::sources::Entropy;
 use synod_domain::state::State;
+use synod_domain::task::Phase;
 use synod_domain::time::Timestamp;
 use synod_storage::Repair;
 use tokio::sync::{Mutex, watch};
@@ -245,7 +248,21 @@ impl Node {
     /// When it is refused, or the node cannot take it.
     pub async fn propose_as(&self, request: RequestId, command: Command) -> Result<Reply, Error> {
         self.note_speaker(&command);
-        let command = command.by(&self.asks());
+        let asks = self.asks();
+        let change = match command {
+            Command::Cancel { task, .. } => Some((task, Some(Phase::Cancelled))),
+            Command::SetLane { task, .. } => Some((task, None)),
+            _ => None,
+        };
+        match (self.propose_for(request, command.by(&asks)).await, change) {
+            (Err(Error::Refused(Refusal::TaskUnknown(_))), Some((task, to))) => {
+                self.of_unknown(&asks, task, to).await
+            }
+            (answer, _) => answer,
+        }
+    }
+
+    async fn propose_for(&self, request: RequestId, command: Command) -> Result<Reply, Error> {
         let proposed = self.world.propose_as(request, command);
         if self.member.is_none() {
             return Ok(proposed.await??);

@@ -100,11 +100,13 @@ impl Reach<'_> {
         }
     }
 
-    /// One that has ended is not known here any more; whoever asks about it was shown it.
+    /// Of one that has ended it is not known here whose it was, so nothing is told of it; the node that was asked looks
+    /// it up in history.
     fn task(&self, task: TaskId) -> Result<(), Refusal> {
-        match self.state.tasks.get(&task) {
-            Some(known) if known.spec.workspace != *self.workspace => Err(Refusal::TaskUnknown(task)),
-            Some(_) | None => Ok(()),
+        let known = self.state.tasks.get(&task).or_else(|| self.state.dead_letters.get(&task));
+        match known {
+            Some(known) if known.spec.workspace == *self.workspace => Ok(()),
+            Some(_) | None => Err(Refusal::TaskUnknown(task)),
         }
     }
 
