@@ -91,6 +91,8 @@ mutants! {
     SkipTheRecord = "skip-the-record",
     /// A checkpoint leaves records of the audit log out.
     LoseRecords = "lose-records",
+    /// What somebody of a workspace asks for is not held against that workspace.
+    AcceptAForeignWorkspace = "accept-a-foreign-workspace",
 }
 
 /// Says why no bug can be chosen.

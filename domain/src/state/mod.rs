@@ -185,7 +185,8 @@ impl State {
         };
         let noted = self.note(command);
         let workspace = actor.and_then(|actor| actor.workspace.as_ref());
-        let reached = workspace.map_or(Ok(()), |workspace| self.check_reach(workspace, command));
+        let held_to = workspace.filter(|_| !mutant(Mutant::AcceptAForeignWorkspace));
+        let reached = held_to.map_or(Ok(()), |workspace| self.check_reach(workspace, command));
         let answer = reached.and_then(|()| self.judge(step, command));
         if let (Some(workspace), Ok(_)) = (workspace, &answer) {
             self.note_owner(workspace, command);

@@ -34,6 +34,7 @@ mod states_agree;
 mod stays_up;
 mod usage_adds_up;
 mod work;
+mod workspaces_apart;
 
 use synod::node::domain::id::TaskId;
 
@@ -65,7 +66,7 @@ pub struct Violation {
 }
 
 /// All judges, in the order in which they are asked.
-pub const ALL: [Judge; 29] = [
+pub const ALL: [Judge; 30] = [
     something_happened::JUDGE,
     stays_up::JUDGE,
     one_leader_per_term::JUDGE,
@@ -92,6 +93,7 @@ pub const ALL: [Judge; 29] = [
     limits_hold::JUDGE,
     resources_hold::JUDGE,
     audit_unbroken::JUDGE,
+    workspaces_apart::JUDGE,
     all_work_ends::JUDGE,
     converges::JUDGE,
     serves::JUDGE,
