@@ -63,3 +63,5 @@ mod tending;
 mod tls;
 #[path = "http/tokens.rs"]
 mod tokens;
+#[path = "http/workspaces.rs"]
+mod workspaces;

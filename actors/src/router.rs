@@ -106,6 +106,7 @@ impl Args {
     fn route(&self, happening: &Happening) {
         let mut touched = Touched::default();
         let mut moved = Vec::new();
+        let mut freed = BTreeSet::new();
         // Before a pool hears that it has become smaller, so that it knows whom to let go.
         for event in &happening.events {
             if let Event::AgentRemoved { agent } = event
@@ -116,9 +117,19 @@ impl Args {
         }
         for event in &happening.events {
             self.route_event(event, &mut touched, &mut moved);
+            if let Event::TaskReturned { workspace, .. } | Event::TaskEnded { workspace, agent: Some(_), .. } =
+                event
+                && !freed.contains(workspace)
+            {
+                freed.insert(workspace.clone());
+            }
         }
         let (due, tended) = self.world.read(|state| {
             touched.mailboxes.extend(moved.into_iter().filter_map(|task| waits_in(state, task)));
+            // With a task less in hand a quota may have room for another, wherever it waits.
+            touched
+                .mailboxes
+                .extend(freed.iter().flat_map(|workspace| state.bounded_mailboxes_of(workspace)));
             (state.next_due(), tended(state, &touched, happening))
         });
         self.clockwork.due(due);
@@ -174,6 +185,7 @@ impl Args {
             Event::Resumed { .. }
             | Event::Governed { what: Governing::BreakerHalfOpened | Governing::BreakerClosed, .. }
             | Event::Governed { what: Governing::BudgetReopened | Governing::BudgetRemoved, .. }
+            | Event::Governed { what: Governing::QuotaPut, .. }
             // Its agents take work from elsewhere from then on.
             | Event::Governed { what: Governing::OwnerSet, .. } => {
                 touched.everything = true;

@@ -38,6 +38,7 @@ pub mod pause;
 pub mod payload;
 pub mod permission;
 pub mod policy;
+pub mod quota;
 pub mod renewal;
 pub mod resource;
 pub mod retry;

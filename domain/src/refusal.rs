@@ -14,6 +14,7 @@ use crate::id::{AgentId, ApprovalId, NodeId, RunId, TaskId, TokenId, ViolationId
 use crate::name::Name;
 use crate::node::NodeStanding;
 use crate::policy::{Decider, Enforcement};
+use crate::quota::QuotaOf;
 use crate::task::Phase;
 
 /// Which bound was reached.
@@ -65,6 +66,15 @@ pub enum Bound {
     Roles,
     /// Bindings of roles.
     RoleBindings,
+    /// What a workspace may have.
+    Quota {
+        /// Which one.
+        workspace: Name,
+        /// What of it.
+        of: QuotaOf,
+    },
+    /// Workspaces with a quota.
+    Quotas,
 }
 
 /// Why a command was refused; the state is as it was.
@@ -411,6 +421,9 @@ impl Refusal {
             Self::Full { bound: Bound::Pauses, .. } => "resume what need not stand still",
             Self::Full { bound: Bound::Breakers, .. } => "remove breakers that nobody needs any more",
             Self::Full { bound: Bound::LimitSets, .. } => "remove limit sets that nobody needs any more",
+            Self::Full { bound: Bound::Quota { .. }, .. } => {
+                "wait until some of it is free, or have the quota raised; see `synod workspace show`"
+            }
             Self::Full { .. } => "wait and submit again, or raise the limit",
             Self::IdempotencyConflict { .. } => "use a new key for new work, or send the same content",
             Self::TaskExists(_) => "make a new id for new work",
@@ -507,6 +520,8 @@ impl fmt::Display for Bound {
             Self::Approvals => f.write_str("the list of pending approvals"),
             Self::Roles => f.write_str("the list of roles"),
             Self::RoleBindings => f.write_str("the list of role bindings"),
+            Self::Quota { workspace, of } => write!(f, "the quota of {of} of workspace {workspace}"),
+            Self::Quotas => f.write_str("the list of quotas"),
         }
     }
 }

@@ -44,6 +44,7 @@ mod laws {
     mod federation;
     mod limit_sets;
     mod membership;
+    mod quotas;
     mod removed;
     mod resources;
     mod shares;

@@ -29,6 +29,7 @@ mod runs;
 mod tasks;
 mod tending;
 mod tokens;
+mod workspaces;
 
 pub use access::{Ownership, PutRole, Role, RoleBinding};
 pub use agents::{Agent, AgentHealth, AgentPrograms, HeartbeatAgent, HostedSpec, RegisterAgent};
@@ -78,3 +79,4 @@ pub use tending::{
     RolloutVersion, Scaled,
 };
 pub use tokens::{NewToken, RotateToken, Token, TokenWithSecret};
+pub use workspaces::{PutWorkspace, Quota, Workspace, WorkspaceUse};

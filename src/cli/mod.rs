@@ -46,6 +46,7 @@ mod token;
 mod top;
 #[cfg(unix)]
 mod worker;
+mod workspace;
 
 use std::path::PathBuf;
 
@@ -113,6 +114,8 @@ enum Command {
     Top(top::TopArgs),
     /// Make, rotate and revoke tokens.
     Token(token::TokenArgs),
+    /// Look at workspaces; change their weights and quotas.
+    Workspace(workspace::WorkspaceArgs),
     /// Make roles, bind them, and give pools and agents to workspaces.
     Role(role::RoleArgs),
     /// Look at who changed what, and check that nobody changed that.
@@ -186,6 +189,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Event(args) => event::main(&cli.common, &args),
         Command::Top(args) => top::main(&cli.common, &args),
         Command::Token(args) => token::main(&cli.common, &args),
+        Command::Workspace(args) => workspace::main(&cli.common, &args),
         Command::Role(args) => role::main(&cli.common, &args),
         Command::Audit(args) => audit::main(&cli.common, &args),
         Command::Policy(args) => policy::main(&cli.common, &args),

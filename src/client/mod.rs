@@ -45,6 +45,7 @@ mod runs;
 mod sse;
 mod tasks;
 mod tokens;
+mod workspaces;
 
 #[cfg(unix)]
 pub mod worker;

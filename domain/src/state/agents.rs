@@ -23,6 +23,7 @@ impl State {
     pub(super) fn register_agent(&mut self, step: &mut Step, spec: &Arc<AgentSpec>) -> Answer {
         self.check_agent(spec)?;
         self.check_change_of_owner(spec)?;
+        self.check_agent_quota(spec)?;
         let id = spec.id;
         if matches!(spec.host, Host::Node(_)) {
             // An agent that its node starts again has nothing in hand any more. One that runs elsewhere may
@@ -233,6 +234,7 @@ impl State {
         self.forget_pauses(step, &MailboxId::Agent(id));
         self.agents.remove(&id);
         self.forget_owner(Owned::Agent(id));
+        self.note_fewer_agents(step);
         self.mailboxes.remove(&MailboxId::Agent(id));
         self.changes.touch(RowKey::Turns(MailboxId::Agent(id)));
         self.changes.touch(RowKey::Agent(id));

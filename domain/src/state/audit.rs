@@ -443,6 +443,15 @@ fn about_access(command: &AccessCommand) -> About {
             workspace: Some(workspace.clone()),
             ..about("token.create", "token", spec.id.to_string(), RowKey::Token(spec.id))
         },
+        AccessCommand::PutQuota { workspace, .. } => About {
+            workspace: Some(workspace.clone()),
+            ..about(
+                "workspace.quota",
+                "workspace",
+                workspace.to_string(),
+                RowKey::Access(AccessKey::Quota(workspace.clone())),
+            )
+        },
         AccessCommand::SetOwner { owned, workspace } => About {
             workspace: workspace.clone(),
             ..about("owner.set", "owner", owned.path(), RowKey::Access(AccessKey::Owner(owned.clone())))

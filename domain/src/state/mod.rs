@@ -43,6 +43,7 @@ mod pauses;
 mod persist;
 mod policies;
 mod pools;
+mod quotas;
 mod reach;
 mod resources;
 mod retiring;
@@ -57,6 +58,7 @@ mod totals;
 mod view;
 mod violations;
 mod wakes;
+mod whereabouts;
 mod why;
 mod window;
 
@@ -72,7 +74,7 @@ use crate::command::{Command, Entry, Request};
 use crate::event::Event;
 use crate::federation::Federation;
 use crate::id::{AgentId, NodeId, RequestId, RunId, TaskId, TokenId};
-use crate::mailbox::{Mailbox, Weights};
+use crate::mailbox::{Mailbox, Paused, Weights};
 use crate::mutants::{Mutant, mutant};
 use crate::name::Name;
 use crate::node::{JoinToken, Keyring, Node};
@@ -144,6 +146,10 @@ pub struct State {
     trail: audit::Trail,
     tending: tending::Tending,
     access: access::Access,
+    quotas: quotas::Quotas,
+    /// The workspaces that mailboxes pass over: paused ones, and those with as much in hand as they may have.
+    resting: Paused,
+    whereabouts: whereabouts::Whereabouts,
     changes: changes::ChangeLog,
 }
 
@@ -186,9 +192,11 @@ impl State {
         let noted = self.note(command);
         let workspace = actor.and_then(|actor| actor.workspace.as_ref());
         let reached = workspace.map_or(Ok(()), |workspace| self.check_reach(workspace, command));
+        // Before it is judged, since what it may have goes by whose it is.
+        let made = workspace.filter(|_| reached.is_ok()).and_then(|own| self.note_owner(own, command));
         let answer = reached.and_then(|()| self.judge(step, command));
-        if let (Some(workspace), Ok(_)) = (workspace, &answer) {
-            self.note_owner(workspace, command);
+        if let (Some(owned), Err(_)) = (made, &answer) {
+            self.forget_owner(owned);
         }
         self.settle(step);
         let recorded = !(mutant(Mutant::SkipTheRecord) && matches!(command, Command::LimitSet(_)));

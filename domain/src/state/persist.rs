@@ -120,7 +120,7 @@ impl State {
         keys.extend(self.policies.defaults().map(|_| RowKey::PolicyDefaults));
         keys.extend(self.approvals.ids().map(RowKey::Approval));
         keys.extend(self.violations.ids().map(RowKey::Violation));
-        keys.extend(self.access.keys().map(RowKey::Access));
+        keys.extend(self.access.keys().chain(self.quotas.keys()).map(RowKey::Access));
         keys.sort();
         keys.into_iter().filter_map(|key| Some((key.clone(), self.row(&key)?))).collect()
     }
@@ -170,7 +170,7 @@ impl State {
             RowKey::LimitSet(_) | RowKey::LimitKeys(_) | RowKey::LimitFlows(..) => self.limit_sets.row(key),
             RowKey::Resource(key) => self.resources.row(key).map(Row::Resource),
             RowKey::AuditHead => Some(Row::AuditHead(self.trail.head)),
-            RowKey::Access(key) => self.access.row(key).map(Row::Access),
+            RowKey::Access(key) => self.access.row(key).or_else(|| self.quotas.row(key)).map(Row::Access),
             RowKey::AuditMark(seq) => self.trail.marks.get(seq).copied().map(Row::AuditMark),
             RowKey::Tending(key) => self.tending.row(key).map(Row::Tending),
             RowKey::History(_) | RowKey::Audit(_) => None,
@@ -190,7 +190,10 @@ impl State {
             empty = false;
             match row {
                 Row::Meta(row) => meta = Some(row),
-                Row::Task(task) => state.restore_task(task)?,
+                Row::Task(task) => {
+                    state.quotas.restore_task(&task);
+                    state.restore_task(task)?;
+                }
                 Row::DeadLetter(task) => {
                     state.dead_letters.insert(task.spec.id, task);
                 }
@@ -256,7 +259,7 @@ impl State {
                 Row::LimitFlows(set, key, flows) => state.limit_sets.restore_flows(set, key, flows),
                 Row::Resource(row) => state.resources.restore(row),
                 Row::AuditHead(head) => state.trail.head = head,
-                Row::Access(row) => state.access.restore(row),
+                Row::Access(row) => state.restore_access(row),
                 Row::AuditMark(mark) => {
                     state.trail.marks.insert(mark.link.seq, mark);
                 }
@@ -278,6 +281,7 @@ impl State {
         }
         state.rearm_breakers();
         state.recount_limits();
+        state.restore_resting();
         state.restore_resources();
         state.rearm_all();
         state.rearm_hooks();
@@ -289,6 +293,7 @@ impl State {
         match &task.status {
             TaskStatus::Ended(_) => return Err(RestoreError::Ended(task.spec.id)),
             TaskStatus::Waiting { since } => {
+                self.whereabouts.add(&task.spec.workspace, &task.spec.mailbox);
                 let mailbox = self.mailboxes.entry(task.spec.mailbox.clone()).or_default();
                 mailbox.enqueue(submit::waiting(&task, *since));
             }

@@ -28,6 +28,7 @@ impl State {
         if spec.runtime != RuntimeSpec::External {
             self.check_fabric_size(&spec.name, u64::from(target))?;
         }
+        self.check_pool_quota(spec, target)?;
         // Nothing is refused from here on.
         let spec = &match known.cloned() {
             Some(known) => self.roll_definition(step, &known, spec),
@@ -52,6 +53,7 @@ impl State {
         if pool.spec.runtime != RuntimeSpec::External {
             self.check_fabric_size(name, u64::from(target))?;
         }
+        self.check_pool_quota(&pool.spec, target)?;
         if target != pool.target {
             let pool = Pool { target, ..Pool::clone(pool) };
             self.keep_pool(step, pool);
@@ -99,6 +101,7 @@ impl State {
         self.forget_tending(name);
         self.drop_pool(name);
         self.forget_profile(step, name);
+        self.note_fewer_agents(step);
         self.mailboxes.remove(&mailbox);
         self.changes.touch(RowKey::Turns(mailbox));
         step.events.push(Event::PoolRemoved { pool: name.clone() });

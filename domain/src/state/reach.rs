@@ -20,19 +20,18 @@ use crate::task::{MailboxId, TaskSpec};
 use crate::tending::PoolCommand;
 
 impl State {
-    /// Notes that what somebody of a workspace has made is that workspace's.
-    pub(super) fn note_owner(&mut self, workspace: &Name, command: &Command) {
-        match command {
-            Command::PutPool { spec } => {
-                self.set_owner(Owned::Pool(spec.name.clone()), Some(workspace.clone()));
-            }
+    /// Notes that what somebody of a workspace makes is that workspace's. Returns what was nobody's before.
+    pub(super) fn note_owner(&mut self, workspace: &Name, command: &Command) -> Option<Owned> {
+        let owned = match command {
+            Command::PutPool { spec } => Owned::Pool(spec.name.clone()),
             Command::RegisterAgent { spec } | Command::Pool(PoolCommand::RegisterAgent { spec, .. })
                 if spec.pool.is_none() =>
             {
-                self.set_owner(Owned::Agent(spec.id), Some(workspace.clone()));
+                Owned::Agent(spec.id)
             }
-            _ => {}
-        }
+            _ => return None,
+        };
+        self.set_owner(owned.clone(), Some(workspace.clone())).then_some(owned)
     }
 
     /// Holds that somebody of a workspace asks for something of that workspace.
@@ -216,7 +215,8 @@ impl Reach<'_> {
             AccessCommand::Bind(binding) | AccessCommand::Unbind(binding) => self.binding(binding),
             AccessCommand::PutRole { .. }
             | AccessCommand::RemoveRole { .. }
-            | AccessCommand::SetOwner { .. } => Err(self.bound()),
+            | AccessCommand::SetOwner { .. }
+            | AccessCommand::PutQuota { .. } => Err(self.bound()),
         }
     }
 

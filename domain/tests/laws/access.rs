@@ -81,6 +81,7 @@ pub(super) fn command(draw: &mut Draw) -> Command {
         3 | 4 => access(AccessCommand::Bind(binding)),
         5 => access(AccessCommand::Unbind(binding)),
         6 | 7 => put_token(draw.below(6), "token", "tasks:read", draw.pick(&["w1", "w2"])),
+        8 if draw.one_in(2) => super::quotas::command(draw),
         8 => Command::PutPool { spec: pool_spec("w1/own").into() },
         9 => give(Owned::Agent(agent(5)), draw.pick(&[Some("w1"), Some("w2"), None])),
         _ => give(Owned::Pool(name(draw.pick(&["a", "b", "w1/own"]))), draw.pick(&[Some("w1"), None, None])),

@@ -19,7 +19,7 @@ use super::problems::{
 };
 use super::{
     access, agents, approvals, audit, breakers, budgets, cluster, dead_letters, events, examples, hooks,
-    leases, limits, mailboxes, nodes, policies, pools, resources, rollouts, runs, tasks, tokens,
+    leases, limits, mailboxes, nodes, policies, pools, resources, rollouts, runs, tasks, tokens, workspaces,
 };
 use crate::api;
 use crate::http::{Again, Needs, Route, Routes};
@@ -128,6 +128,7 @@ pub(super) fn describe(table: &[Route]) -> Value {
         audit::Doc::openapi(),
         budgets::Doc::openapi(),
         access::Doc::openapi(),
+        workspaces::Doc::openapi(),
     ];
     for part in parts {
         document.merge(part);

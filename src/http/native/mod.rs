@@ -33,6 +33,7 @@ pub(crate) mod shown;
 mod tasks;
 mod tending;
 mod tokens;
+mod workspaces;
 
 pub(crate) use budgets::budget_of;
 pub(crate) use limits::limit_of;
@@ -79,4 +80,5 @@ fn all() -> Routes {
         .merge(audit::routes())
         .merge(budgets::routes())
         .merge(access::routes())
+        .merge(workspaces::routes())
 }
