@@ -91,6 +91,8 @@ mutants! {
     SkipTheRecord = "skip-the-record",
     /// A checkpoint leaves records of the audit log out.
     LoseRecords = "lose-records",
+    /// However many tasks of a workspace agents have, its quota has room for another.
+    PassTheQuota = "pass-the-quota",
 }
 
 /// Says why no bug can be chosen.

@@ -45,7 +45,7 @@ impl Seeded {
 }
 
 /// All of them.
-pub const ALL: [Seeded; 29] = [
+pub const ALL: [Seeded; 30] = [
     Seeded {
         mutant: Mutant::AcknowledgeBeforeSync,
         breaks: "what was acknowledged is gone after a crash",
@@ -190,6 +190,11 @@ pub const ALL: [Seeded; 29] = [
         mutant: Mutant::LoseRecords,
         breaks: "a node has not all records of the audit log",
         notices: Notices::Alone("audit unbroken"),
+    },
+    Seeded {
+        mutant: Mutant::PassTheQuota,
+        breaks: "more of a workspace is given out than its quota allows",
+        notices: Notices::Alone("quotas hold"),
     },
 ];
 

@@ -5,6 +5,7 @@ use std::fmt;
 use synod::node::domain::approval::ApprovalStatus;
 use synod::node::domain::id::{ApprovalId, TaskId};
 use synod::node::domain::name::Name;
+use synod::node::domain::quota::Quota;
 use synod::node::domain::time::Timestamp;
 
 /// What somebody who governs asks for.
@@ -72,6 +73,25 @@ pub enum Change {
         /// How much of it there is.
         capacity: u64,
     },
+    /// To change what a workspace may have.
+    PutQuota {
+        /// Which.
+        workspace: Name,
+        /// What it may have.
+        quota: Quota,
+    },
+    /// To give a pool to a workspace.
+    SetOwner {
+        /// Which.
+        pool: Name,
+    },
+    /// To have so many agents in a pool, if it may.
+    ScalePool {
+        /// Which.
+        pool: Name,
+        /// How many.
+        target: u32,
+    },
     /// To show the last records of the audit log.
     ReadAudit,
     /// To check the whole of it.
@@ -92,6 +112,9 @@ impl fmt::Display for Change {
             Self::PutLimits { set, most } => write!(f, "put limits {set} with {most}"),
             Self::RemoveLimits { set } => write!(f, "remove limits {set}"),
             Self::PutResource { resource, capacity } => write!(f, "put resource {resource} with {capacity}"),
+            Self::PutQuota { workspace, quota } => write!(f, "put the quota of {workspace} to {quota}"),
+            Self::SetOwner { pool } => write!(f, "let {pool}"),
+            Self::ScalePool { pool, target } => write!(f, "scale {pool} to {target}"),
             Self::ReadAudit => f.write_str("show the audit log"),
             Self::CheckAudit => f.write_str("check the audit log"),
         }
@@ -122,6 +145,8 @@ pub struct Governance {
     pub limit_sets: Vec<Name>,
     /// The resources: how much there is of each, and how much of that is in use.
     pub resources: Vec<(Name, u64, u64)>,
+    /// The workspaces with a quota.
+    pub quotas: Vec<Name>,
 }
 
 impl Governance {
@@ -133,7 +158,7 @@ impl Governance {
 
 impl fmt::Display for Governance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { budgets, policies, approvals, limit_sets, resources } = self;
+        let Self { budgets, policies, approvals, limit_sets, resources, quotas } = self;
         for Ledger { budget, settled, reserved } in budgets {
             write!(f, " budget {budget} {settled}+{reserved}")?;
         }
@@ -148,6 +173,9 @@ impl fmt::Display for Governance {
         }
         for (resource, capacity, in_use) in resources {
             write!(f, " resource {resource} {in_use}/{capacity}")?;
+        }
+        for workspace in quotas {
+            write!(f, " quota of {workspace}")?;
         }
         Ok(())
     }

@@ -57,11 +57,13 @@ pub enum Workload {
     Resources,
     /// The audit log read and checked beside every node.
     Audits,
+    /// A workspace whose quota changes while it has more work than it lets through.
+    Quotas,
 }
 
 impl Workload {
     /// All.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Submits,
         Self::Keys,
         Self::Retries,
@@ -81,6 +83,7 @@ impl Workload {
         Self::Limits,
         Self::Resources,
         Self::Audits,
+        Self::Quotas,
     ];
 
     /// Returns its name.
@@ -105,6 +108,7 @@ impl Workload {
             Self::Limits => "limits",
             Self::Resources => "resources",
             Self::Audits => "audits",
+            Self::Quotas => "quotas",
         }
     }
 
@@ -216,10 +220,11 @@ impl Workloads {
     #[must_use]
     pub(crate) fn plain(mut self) -> Self {
         use Workload::{
-            Approvals, Audits, Budgets, Deadly, Large, Limits, Pools, Redrives, Resources, Roles,
+            Approvals, Audits, Budgets, Deadly, Large, Limits, Pools, Quotas, Redrives, Resources, Roles,
         };
         self.0.retain(|workload| !matches!(workload, Redrives | Pools | Large | Roles | Deadly));
-        self.0.retain(|workload| !matches!(workload, Budgets | Approvals | Limits | Resources | Audits));
+        self.0.retain(|workload| !matches!(workload, Budgets | Approvals | Limits | Resources));
+        self.0.retain(|workload| !matches!(workload, Audits | Quotas));
         self
     }
 

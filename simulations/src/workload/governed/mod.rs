@@ -8,6 +8,7 @@
 
 mod auditor;
 mod errand;
+mod landlord;
 mod quartermaster;
 mod regulator;
 mod treasurer;
@@ -55,12 +56,13 @@ const SILENCE: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(500);
 
 /// The offices, by the names of those who hold them.
-const OFFICES: [(&str, Workload); 5] = [
+const OFFICES: [(&str, Workload); 6] = [
     (treasurer::NAME, Workload::Budgets),
     (regulator::NAME, Workload::Approvals),
     (warden::NAME, Workload::Limits),
     (quartermaster::NAME, Workload::Resources),
     (auditor::NAME, Workload::Audits),
+    (landlord::NAME, Workload::Quotas),
 ];
 
 /// Returns what somebody who governs asks for.
@@ -92,6 +94,7 @@ pub(super) async fn run(node: Arc<Node>, shared: Arc<Machine>, life: u32) {
             Workload::Approvals => tasks.spawn(regulator::run(office)),
             Workload::Limits => tasks.spawn(warden::run(office)),
             Workload::Resources => tasks.spawn(quartermaster::run(office)),
+            Workload::Quotas => tasks.spawn(landlord::run(office)),
             _ => tasks.spawn(auditor::run(office)),
         };
     }
@@ -124,6 +127,7 @@ pub(crate) fn look(shared: &Machine, node: &Node) {
                 .resources()
                 .map(|one| (one.name.clone(), one.capacity, state.resource_in_use(&one.name)))
                 .collect(),
+            quotas: state.quotas().map(|(workspace, _)| workspace.clone()).collect(),
         }
     });
     if !governance.is_empty() || shared.governs() {
@@ -189,6 +193,11 @@ impl Office {
 
     /// Submits a task in a workspace of this name, in a drawn lane.
     async fn submit(&mut self, wanted: Wanted) {
+        self.submit_to(GOVERNED, wanted).await;
+    }
+
+    /// Submits one to another pool.
+    async fn submit_to(&mut self, pool: &str, wanted: Wanted) {
         let content = self.stream.draw();
         let lane = self.stream.pick(&Lane::ALL).copied().unwrap_or_default();
         let name = Arc::clone(&self.name);
@@ -203,10 +212,10 @@ impl Office {
                 factor_percent: 200,
                 max: Duration::from_secs(1),
             };
-            let task = NewTask::to_pool(GOVERNED, &kind, &errand)?.workspace(Name::new(&name)?);
+            let task = NewTask::to_pool(pool, &kind, &errand)?.workspace(Name::new(&name)?);
             Ok(task.terms(terms).lane(lane).timeouts(timeouts).retry(retry))
         };
-        let request = Request::Submit { key: None, content, pool: GOVERNED.into() };
+        let request = Request::Submit { key: None, content, pool: pool.into() };
         let call = async { self.node.submit(task()?).await };
         // A refusal is one of the things that are asked for here.
         let _ = ask(&self.shared, &self.name, request, call, |task| Answer::Submitted(*task)).await;
