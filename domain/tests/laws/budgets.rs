@@ -234,6 +234,17 @@ fn a_task_that_would_pass_the_limit_waits_with_the_figures_and_goes_when_there_i
 }
 
 #[test]
+fn what_an_attempt_uses_after_a_reset_counts_though_nothing_was_reserved_for_it() {
+    let mut world = world();
+    put(&mut world, "b", Scope::Global, 1000, Window::Hour);
+    world.ask(on_terms(1, 0, OverBudget::Wait)).unwrap();
+    assert_eq!(world.claim(1, 1), [(task(1), 1)]);
+    world.ask(Command::Budget(BudgetCommand::Reset { budget: name("b"), reason: "new".into() })).unwrap();
+    world.ask(finish(1, 1, 300)).unwrap();
+    assert_eq!(sums(&world, "b"), (300, 0, 0));
+}
+
+#[test]
 fn a_task_whose_terms_say_so_fails_with_the_figures() {
     let mut world = world();
     put(&mut world, "b", Scope::Global, 100, Window::Hour);
