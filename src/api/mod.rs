@@ -48,8 +48,8 @@ pub use claims::{
     Failed, HeartbeatTask, Lease, LeasedTask, Release, StartTask,
 };
 pub use cluster::{
-    Cluster, Gossip, GossipKey, JoinToken, JoinTokenWithText, Leader, Member, NewJoinToken, Region,
-    RegionMember, RegionRival, SnapshotMade, TransferLeadership,
+    Cluster, Courier, CourierLetter, Gossip, GossipKey, JoinToken, JoinTokenWithText, Leader, Member,
+    NewJoinToken, Region, RegionMember, RegionRival, SnapshotMade, TransferLeadership,
 };
 pub use events::{Event, Missed};
 pub use hooks::{
