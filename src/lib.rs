@@ -49,6 +49,7 @@ pub mod period;
 pub mod recording;
 pub mod settings;
 pub mod telemetry;
+pub mod webhooks;
 
 /// Agents that are Rust types.
 pub use synod_actors::runtimes::native;

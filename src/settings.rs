@@ -12,6 +12,7 @@ mod sense;
 mod serving;
 mod show;
 mod snapshots;
+mod webhooks;
 mod work;
 
 pub use cluster::{ClusterFlags, ClusterSettings, ENV_JOIN_TOKEN, is_member};
@@ -20,6 +21,7 @@ pub use http::{HttpSettings, TlsSettings};
 pub use older::{ENV_EXTRA_TOKEN, EXTRA_TOKEN_LEN_MIN};
 pub use show::{Origin, Shown};
 pub use snapshots::SnapshotSettings;
+pub use webhooks::WebhookSettings;
 pub use work::{AgentSettings, TaskSettings};
 
 use std::net::SocketAddr;
@@ -87,6 +89,8 @@ pub struct Settings {
     pub cluster: ClusterSettings,
     /// Hooks.
     pub hooks: HookSettings,
+    /// Webhooks.
+    pub webhooks: WebhookSettings,
 }
 
 /// How a node stops.
@@ -312,5 +316,6 @@ impl Settings {
             .kill_grace(self.stop.kill_grace.0)
             .agent_timeout(self.agents.timeout.0)
             .hooks(self.hooks.node())
+            .webhooks(self.webhooks.node())
     }
 }

@@ -24,6 +24,10 @@ mod printed;
 mod restarts;
 #[path = "client/streams.rs"]
 mod streams;
+#[path = "client/told.rs"]
+mod told;
+#[path = "client/webhooks.rs"]
+mod webhooks;
 #[path = "client/wire.rs"]
 mod wire;
 #[path = "client/workers.rs"]

@@ -28,5 +28,7 @@ mod placing;
 mod regions;
 #[path = "cluster/reverting.rs"]
 mod reverting;
+#[path = "cluster/through.rs"]
+mod through;
 #[path = "cluster/working.rs"]
 mod working;

@@ -63,3 +63,9 @@ mod tending;
 mod tls;
 #[path = "http/tokens.rs"]
 mod tokens;
+#[path = "http/webhooks.rs"]
+mod webhooks;
+#[path = "http/withheld.rs"]
+mod withheld;
+#[path = "http/workspaces.rs"]
+mod workspaces;

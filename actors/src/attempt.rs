@@ -111,6 +111,7 @@ impl Attempt {
         while let Ok(report) = heard.try_recv() {
             teller.take(report);
         }
+        teller.tell_a_zero().await;
         (finish, teller.usage)
     }
 
@@ -270,6 +271,24 @@ impl<'a> Teller<'a> {
     fn is_counted(&self) -> bool {
         let task = self.attempt.spec.id;
         self.attempt.world.read(|state| state.hold_of(task).is_some())
+    }
+
+    /// Tells a usage of zero that was meant: an end without figures says nothing, and a budget takes it for what was
+    /// expected. However short an attempt is, the same words cost the same.
+    async fn tell_a_zero(&mut self) {
+        let said = self.used || self.telling.is_some();
+        if !said || self.usage != Usage::default() || !self.is_counted() {
+            return;
+        }
+        let telling = match self.telling.take() {
+            Some(under_way) if !self.used => under_way,
+            _ => self.report(),
+        };
+        tokio::select! {
+            biased;
+            () = self.attempt.stop.cancelled() => {}
+            answer = telling => self.told(answer),
+        }
     }
 
     /// Says what was used so far, and renews the lease with it.

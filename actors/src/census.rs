@@ -22,11 +22,6 @@ use crate::ports::{Alive, Neighbour};
 use crate::propose::World;
 use crate::tether::Tether;
 
-/// How long the leader listens before it takes anybody for dead by rumour: a node that was cut off together with it,
-/// or that its own stall made look dead, has refuted that by then. Gossip that suspects a node gives it as long. More
-/// would delay the recovery from the loss of a leader, whose agents wait for it.
-pub(crate) const LISTEN: Duration = Duration::from_secs(2);
-
 /// How long nothing may be heard of a node that is counted on. Gossip that begins anew finds all others within a few
 /// of its rounds; a node that starts gossips before it is counted on.
 const UNHEARD: Duration = Duration::from_secs(10);
@@ -62,7 +57,9 @@ pub(crate) enum Message {
 
 pub(crate) struct State {
     args: Args,
-    /// Until when nobody is taken for dead by rumour.
+    /// Until when nobody is taken for dead by rumour: a node that was cut off together with this one, or that its own
+    /// stall made look dead, has refuted that by then. More would delay the recovery from the loss of a leader, whose
+    /// agents wait for it.
     listens_until: Instant,
     /// Whose standing is being recorded.
     recording: BTreeSet<NodeId>,
@@ -82,8 +79,11 @@ impl Actor for Census {
     async fn pre_start(&self, me: ActorRef<Message>, args: Args) -> Result<State, ActorProcessingErr> {
         let beside = Tether::default();
         let (elapsed, mut changes) = (me.clone(), args.world.neighbours.changes());
+        // Those that are agreed on: gossip that began anew knows fewer at first, and all of them have to be heard.
+        let members = args.world.read(|state| state.nodes().count());
+        let listens_until = Instant::now() + args.world.neighbours.patience(members);
         beside.spawn(async move {
-            tokio::time::sleep(LISTEN).await;
+            tokio::time::sleep_until(listens_until).await;
             // An error means that this actor is gone.
             let _ = elapsed.send_message(Message::ListenElapsed);
         });
@@ -96,7 +96,6 @@ impl Actor for Census {
                 }
             }
         });
-        let listens_until = Instant::now() + LISTEN;
         Ok(State { args, listens_until, recording: BTreeSet::new(), unheard: BTreeMap::new(), beside })
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use synod_domain::id::{AgentId, HookId, IdGenerator, RequestId, RunId, TaskId, TokenId};
+use synod_domain::id::{AgentId, HookId, IdGenerator, RequestId, RunId, TaskId, TokenId, WebhookId};
 use synod_domain::sources::{Clock, Entropy};
 
 /// Makes ids for one node. Shared by everything that proposes commands.
@@ -53,6 +53,11 @@ impl Ids {
     /// Names a new hook.
     pub fn hook(&self) -> HookId {
         HookId::from_raw(self.raw())
+    }
+
+    /// Names a new webhook.
+    pub fn webhook(&self) -> WebhookId {
+        WebhookId::from_raw(self.raw())
     }
 
     /// Names a new token.

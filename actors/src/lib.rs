@@ -14,7 +14,8 @@
 //!     ├── census             turns rumours about nodes into what is agreed of them
 //!     ├── liveness           takes agents that run elsewhere and are silent for offline
 //!     ├── envoy              brings tasks that are kept for other regions there
-//!     └── foreman            scales pools by their rule, renews their agents, moves rollouts on
+//!     ├── foreman            scales pools by their rule, renews their agents, moves rollouts on
+//!     └── herald             tells webhooks what is noted for them
 //! ```
 //!
 //! Beside the tree stands the [`desk`], at which agents that run elsewhere wait for work; the router keeps it
@@ -47,6 +48,7 @@ mod foreman;
 mod free;
 mod gate;
 mod handover;
+mod herald;
 mod hosted;
 mod names;
 mod pool;

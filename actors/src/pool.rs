@@ -3,9 +3,9 @@
 //! How many that is, is agreed: the node's share, and those on standby. Agents that have their place on another node
 //! leave when they are served there, or after a while. A node that was taken for gone stops what it runs.
 //!
-//! An agent keeps its id across restarts of itself, of its pool and of the node. An agent that fails
-//! too often is left failed; the steward decides when to try it afresh. Surplus agents are drained:
-//! they finish what they have.
+//! An agent keeps its id across restarts of itself, of its pool and of the node. One that fails too often is given up:
+//! another has its place, or the steward decides when to try it afresh. Surplus agents are drained: they finish what
+//! they have.
 
 mod failing;
 
@@ -317,19 +317,19 @@ impl State {
         Ok(())
     }
 
-    /// Chooses who leaves a pool that has become smaller: those without work first, and among them the newest;
-    /// the oldest know most.
+    /// Chooses who leaves a pool that has become smaller: those that failed for good first, then those without work, and
+    /// among them the newest; the oldest know most.
     fn first_to_leave(&self, count: usize) -> Vec<AgentId> {
         if count == 0 {
             return Vec::new();
         }
         let staying = self.children.iter().filter(|(_, child)| !child.leaving).map(|(id, _)| *id);
-        let mut staying: Vec<(usize, Reverse<AgentId>)> = self.args.world.read(|state| {
+        let mut staying: Vec<(bool, usize, Reverse<AgentId>)> = self.args.world.read(|state| {
             let held = |id| state.agent(id).map_or(0, |agent| agent.held.len());
-            staying.map(|id| (held(id), Reverse(id))).collect()
+            staying.map(|id| (!state.is_given_up(id), held(id), Reverse(id))).collect()
         });
         staying.sort_unstable();
-        staying.into_iter().take(count).map(|(_, Reverse(id))| id).collect()
+        staying.into_iter().take(count).map(|(_, _, Reverse(id))| id).collect()
     }
 
     fn staying(&self) -> usize {

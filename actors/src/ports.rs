@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -17,6 +18,7 @@ use synod_domain::reply::Answer;
 use synod_domain::state::State;
 use synod_domain::task::{TaskSpec, Usage};
 use synod_domain::time::Timestamp;
+use synod_domain::webhook::{Delivery, Webhook};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -87,6 +89,10 @@ pub trait Neighbours: Send + Sync + 'static {
     /// Returns the latest rumour of each node that was ever heard of; this node may be among them.
     fn seen(&self) -> Vec<Neighbour>;
 
+    /// Returns after how long a live node of so many has been heard of that was taken for dead without a reason, for
+    /// instance because it was cut off together with this one.
+    fn patience(&self, members: usize) -> Duration;
+
     /// Counts the changes of what [`Neighbours::seen`] returns.
     fn changes(&self) -> watch::Receiver<u64>;
 }
@@ -115,6 +121,10 @@ impl Default for Alone {
 impl Neighbours for Alone {
     fn seen(&self) -> Vec<Neighbour> {
         Vec::new()
+    }
+
+    fn patience(&self, _: usize) -> Duration {
+        Duration::ZERO
     }
 
     fn changes(&self) -> watch::Receiver<u64> {
@@ -209,6 +219,34 @@ impl Regions for NoRegions {
         _: Bytes,
     ) -> Result<Answer, String> {
         Err(format!("no region {region} is known here"))
+    }
+}
+
+/// Tells those who want to know what happens, over whatever they listen to.
+#[async_trait]
+pub trait Receivers: Send + Sync + 'static {
+    /// Sends a message of a webhook, signed with the secrets that hold now, and returns when it was taken.
+    ///
+    /// # Errors
+    /// When it was not, or may not have been: it is told again.
+    async fn tell(&self, webhook: &Webhook, delivery: &Delivery, now: Timestamp) -> Result<(), NotTaken>;
+}
+
+/// Why a message was not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotTaken {
+    /// What was answered, if anything was.
+    pub status: Option<u16>,
+    /// Why, for a person.
+    pub why: String,
+    /// How long the receiver asks to be left alone.
+    pub wait: Option<Duration>,
+}
+
+impl NotTaken {
+    /// Says why, where nothing was answered.
+    pub fn because(why: impl Into<String>) -> Self {
+        Self { status: None, why: why.into(), wait: None }
     }
 }
 

@@ -14,7 +14,7 @@ use synod_domain::state::State;
 use crate::events::EventHub;
 use crate::farewell::Farewell;
 use crate::ids::Ids;
-use crate::ports::{Blobs, Journal, JournalError, Neighbours, Regions, Relay, Runtimes};
+use crate::ports::{Blobs, Journal, JournalError, Neighbours, Receivers, Regions, Relay, Runtimes};
 
 /// The first wait before a proposal is sent again, doubled up to [`RETRY_MAX`]. The journal answers
 /// within a sync or says that it is overloaded, so short waits are right.
@@ -44,6 +44,8 @@ pub struct World {
     pub relay: Arc<dyn Relay>,
     /// The way to other regions.
     pub regions: Arc<dyn Regions>,
+    /// The way to those who are told what happens; nothing on a node that tells nobody.
+    pub receivers: Option<Arc<dyn Receivers>>,
     /// The node's clock.
     pub clock: Arc<dyn Clock>,
     /// The node's chance.

@@ -22,7 +22,7 @@ use crate::events::{Happening, Heard, Subscription};
 use crate::propose::World;
 use crate::scheduler::Touched;
 use crate::tether::Tether;
-use crate::{agents, census, clockwork, envoy, foreman, liveness, scheduler, steward};
+use crate::{agents, census, clockwork, envoy, foreman, herald, liveness, scheduler, steward};
 
 /// What a start or a restart needs.
 #[derive(Clone)]
@@ -37,6 +37,7 @@ pub(crate) struct Args {
     pub(crate) liveness: liveness::Handle,
     pub(crate) envoy: envoy::Handle,
     pub(crate) foreman: foreman::Handle,
+    pub(crate) herald: herald::Handle,
     pub(crate) desk: Desk,
 }
 
@@ -106,6 +107,7 @@ impl Args {
     fn route(&self, happening: &Happening) {
         let mut touched = Touched::default();
         let mut moved = Vec::new();
+        let mut freed = BTreeSet::new();
         // Before a pool hears that it has become smaller, so that it knows whom to let go.
         for event in &happening.events {
             if let Event::AgentRemoved { agent } = event
@@ -116,12 +118,23 @@ impl Args {
         }
         for event in &happening.events {
             self.route_event(event, &mut touched, &mut moved);
+            if let Event::TaskReturned { workspace, .. } | Event::TaskEnded { workspace, agent: Some(_), .. } =
+                event
+                && !freed.contains(workspace)
+            {
+                freed.insert(workspace.clone());
+            }
         }
-        let (due, tended) = self.world.read(|state| {
+        let (due, tended, stirred) = self.world.read(|state| {
             touched.mailboxes.extend(moved.into_iter().filter_map(|task| waits_in(state, task)));
-            (state.next_due(), tended(state, &touched, happening))
+            // With a task less in hand a quota may have room for another, wherever it waits.
+            touched
+                .mailboxes
+                .extend(freed.iter().flat_map(|workspace| state.bounded_mailboxes_of(workspace)));
+            (state.next_due(), tended(state, &touched, happening), state.outboxes_stirred())
         });
         self.clockwork.due(due);
+        self.herald.stirred(stirred);
         self.foreman.touch(tended);
         if touched.everything {
             self.foreman.look();
@@ -174,6 +187,7 @@ impl Args {
             Event::Resumed { .. }
             | Event::Governed { what: Governing::BreakerHalfOpened | Governing::BreakerClosed, .. }
             | Event::Governed { what: Governing::BudgetReopened | Governing::BudgetRemoved, .. }
+            | Event::Governed { what: Governing::QuotaPut, .. }
             // Its agents take work from elsewhere from then on.
             | Event::Governed { what: Governing::OwnerSet, .. } => {
                 touched.everything = true;
@@ -241,6 +255,7 @@ impl Args {
         let _ = self.liveness.look();
         self.envoy.look();
         self.foreman.look();
+        self.herald.look();
         self.clockwork.due(self.world.read(Agreed::next_due));
         let everything = Touched { everything: true, ..Touched::default() };
         self.desk.touch(&everything);

@@ -3,6 +3,9 @@
 //! A pool restarts its agents within their restart policy and then leaves them failed, so that a
 //! broken program does not burn the machine. The cause is often elsewhere and passes: a full disk, a
 //! missing file, a service that is down. So the steward tries again, each time after a longer wait.
+//!
+//! One whose pool would take another in its place and has taken too many of late is tried when the next may be taken:
+//! if it fails again, that is done.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -111,6 +114,16 @@ impl State {
         }
     }
 
+    /// Returns how long it takes until an agent's pool may take another in its place.
+    fn until_replaced(&self, id: AgentId) -> Duration {
+        let now = self.args.world.clock.now();
+        self.args.world.read(|state| {
+            let pool = state.agent(id).and_then(|agent| agent.spec.pool.as_ref());
+            let next = pool.and_then(|pool| state.replaces_next(pool, now));
+            next.map_or(Duration::ZERO, |next| next.since(now))
+        })
+    }
+
     fn has_failed(&self, id: AgentId) -> bool {
         let here = Host::Node(self.args.world.node);
         self.args.world.read(|state| {
@@ -133,6 +146,10 @@ impl State {
         let Some(waited) = self.waits.remove(&id) else { return };
         if !self.has_failed(id) {
             return;
+        }
+        let hold = self.until_replaced(id);
+        if !hold.is_zero() {
+            return self.wait(me, id, hold);
         }
         let pool = self.args.world.read(|state| state.agent(id).and_then(|agent| agent.spec.pool.clone()));
         if let Some(pool) = pool {

@@ -22,7 +22,9 @@ use crate::directory::Directory;
 use crate::gate::Gate;
 use crate::ports::Journal;
 use crate::supervisor::{self, ChildSpec, STOP_PATIENCE, Supervisor, child, why_not_started};
-use crate::{agents, census, clockwork, envoy, foreman, liveness, relaying, router, scheduler, steward};
+use crate::{
+    agents, census, clockwork, envoy, foreman, herald, liveness, relaying, router, scheduler, steward,
+};
 
 /// Restarts of one system actor: five in a minute, then its branch fails and with it the node.
 fn restart() -> RestartPolicy {
@@ -73,6 +75,7 @@ struct Handles {
     relaying: relaying::Handle,
     envoy: envoy::Handle,
     foreman: foreman::Handle,
+    herald: herald::Handle,
     desk: Desk,
 }
 
@@ -90,6 +93,7 @@ impl Handles {
             relaying,
             envoy: envoy::Handle::default(),
             foreman: foreman::Handle::default(),
+            herald: herald::Handle::default(),
             desk: Desk::new(world.clone()),
         }
     }
@@ -108,6 +112,7 @@ fn node_table(world: &World, handles: &Handles) -> Vec<ChildSpec> {
         liveness: handles.liveness.clone(),
         envoy: handles.envoy.clone(),
         foreman: handles.foreman.clone(),
+        herald: handles.herald.clone(),
         desk: handles.desk.clone(),
     };
     let agents = agents::Args { world: world.clone(), directory: handles.directory.clone() };
@@ -138,6 +143,7 @@ fn leader_table(world: &World, handles: &Handles) -> Vec<ChildSpec> {
     };
     let envoy = envoy::Args { world: world.clone(), handle: handles.envoy.clone() };
     let foreman = foreman::Args { world: world.clone(), notes: handles.foreman.notes.clone() };
+    let herald = herald::Args { world: world.clone() };
     vec![
         child("scheduler", restart(), scheduler::Scheduler, scheduler, handles.scheduler.address.clone()),
         child("clockwork", restart(), clockwork::Clockwork, clockwork, handles.clockwork.address.clone()),
@@ -145,6 +151,7 @@ fn leader_table(world: &World, handles: &Handles) -> Vec<ChildSpec> {
         child("liveness", restart(), liveness::Liveness, liveness, handles.liveness.address.clone()),
         child("envoy", restart(), envoy::Envoy, envoy, handles.envoy.address.clone()),
         child("foreman", restart(), foreman::Foreman, foreman, handles.foreman.address.clone()),
+        child("herald", restart(), herald::Herald, herald, handles.herald.address.clone()),
     ]
 }
 

@@ -46,6 +46,8 @@ mod repeated_claims;
 mod restarts;
 #[path = "actors/supervision.rs"]
 mod supervision;
+#[path = "actors/telling.rs"]
+mod telling;
 #[path = "actors/tending.rs"]
 mod tending;
 #[path = "actors/tools.rs"]

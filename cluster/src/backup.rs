@@ -58,7 +58,7 @@ fn names(raw: impl Read) -> Result<Names, Error> {
             names.extend(hook.result().and_then(Payload::blob));
         } else if let Row::DeadLetter(task) = &row {
             names.extend(task.spec.payload.blob());
-        } else if let Row::Task(task) = &row {
+        } else if let Row::Task(task) | Row::StrictTask(task) = &row {
             names.extend(of_task(task));
         }
     }

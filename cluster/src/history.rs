@@ -58,6 +58,27 @@ impl History {
         Ok(row.map(|bytes| decode::<Row>(&bytes)).transpose()?.and_then(task_of))
     }
 
+    /// Tells whether the content of a task is shown in this region alone, unfinished or ended. One that is not known is
+    /// not.
+    ///
+    /// # Errors
+    /// When the disk does not say.
+    pub fn is_strict(&self, task: TaskId) -> Result<bool, Error> {
+        {
+            // The state first, as for the task itself.
+            let state = self.state.read();
+            if state.is_strict(task) {
+                return Ok(true);
+            }
+            if state.task(task).is_some() {
+                return Ok(false);
+            }
+        }
+        let row = self.store.get(&RowKey::History(task).to_bytes())?;
+        let row = row.map(|bytes| decode::<Row>(&bytes)).transpose()?;
+        Ok(matches!(row, Some(Row::StrictTask(_))))
+    }
+
     /// Returns ended tasks, latest id first, beginning below `before`; at most [`HISTORY_PAGE_MAX`].
     ///
     /// # Errors
@@ -85,7 +106,7 @@ fn is_ended(task: &Task) -> bool {
 
 fn task_of(row: Row) -> Option<Arc<Task>> {
     // Whatever else there may be is no part of history.
-    if let Row::Task(task) = row { Some(task) } else { None }
+    if let Row::Task(task) | Row::StrictTask(task) = row { Some(task) } else { None }
 }
 
 /// Where the search for old history goes on.

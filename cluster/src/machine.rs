@@ -153,17 +153,19 @@ impl Machine {
                 Answers::default()
             }
             EntryPayload::Normal(proposal) => {
-                let effects = {
+                let (effects, at) = {
                     let mut state = self.state.write();
                     let effects = state.apply(&proposal.entry);
+                    // Time does not go back with a leader whose clock is behind: what happened, happened by this one.
+                    let at = state.now();
                     if let Some(clock) = self.clock.get() {
-                        clock.applied(proposal.entry.at);
+                        clock.applied(at);
                     }
                     self.place.lock().applied = Some(entry.log_id);
-                    effects
+                    (effects, at)
                 };
                 if !effects.events.is_empty() {
-                    self.sink.publish(index, proposal.entry.at, effects.events);
+                    self.sink.publish(index, at, effects.events);
                 }
                 let answers = match &proposal.ticket {
                     Some(ticket) => ticket.settle(index, effects.answers),

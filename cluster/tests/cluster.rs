@@ -32,4 +32,5 @@ mod cluster {
     mod tending_formats;
     mod transfer;
     mod transport;
+    mod webhook_formats;
 }

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{AgentId, TokenId};
 use crate::name::Name;
 use crate::permission::{Permission, Permissions};
+use crate::quota::{Pace, Quota};
 use crate::token::TokenSpec;
 
 /// The most roles beside those that are built in.
@@ -119,6 +120,10 @@ pub enum AccessKey {
     Workspace(TokenId),
     /// Whose something is.
     Owner(Owned),
+    /// What a workspace may have.
+    Quota(Name),
+    /// How fast a workspace submits.
+    Pace(Name),
 }
 
 impl AccessKey {
@@ -130,6 +135,8 @@ impl AccessKey {
             Self::Binding(binding) => with(b'b', &binding.path()),
             Self::Workspace(token) => with(b'w', &token.to_string()),
             Self::Owner(owned) => with(b'o', &owned.path()),
+            Self::Quota(workspace) => with(b'q', workspace.as_str()),
+            Self::Pace(workspace) => with(b'p', workspace.as_str()),
         }
     }
 }
@@ -145,6 +152,10 @@ pub enum AccessRow {
     Workspace(TokenId, Name),
     /// Whose something is.
     Owner(Owned, Name),
+    /// What a workspace may have.
+    Quota(Name, Quota),
+    /// How fast a workspace submits.
+    Pace(Name, Pace),
 }
 
 /// Changes of who may do what.
@@ -179,6 +190,13 @@ pub enum AccessCommand {
         owned: Owned,
         /// To whom.
         workspace: Option<Name>,
+    },
+    /// Says what a workspace may have; an empty quota bounds nothing.
+    PutQuota {
+        /// Which one.
+        workspace: Name,
+        /// What it may have.
+        quota: Quota,
     },
 }
 

@@ -33,6 +33,7 @@ use crate::tending::PoolCommand;
 use crate::terms::Terms;
 use crate::time::Timestamp;
 use crate::token::{TokenHash, TokenSpec};
+use crate::webhook::WebhookCommand;
 
 /// One record of the log.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -513,6 +514,17 @@ pub enum Command {
     Policy(PolicyCommand),
     /// Changes who may do what, or whose something is.
     Access(AccessCommand),
+    /// Asks something of webhooks.
+    Webhook(WebhookCommand),
+    /// Submits a task of this region whose content is shown in this region alone, as [`Command::SubmitAfter`] does.
+    SubmitStrict {
+        /// What is asked for.
+        spec: Arc<TaskSpec>,
+        /// What has to complete first, if anything.
+        after: BTreeSet<TaskId>,
+        /// On which terms, if it has some of its own.
+        terms: Option<Arc<Terms>>,
+    },
 }
 
 impl Command {
@@ -556,6 +568,7 @@ impl Command {
                         | HookCommand::Complete { .. }
                         | HookCommand::Fail { .. }
                 )
+                | Self::Webhook(WebhookCommand::Delivered { .. } | WebhookCommand::Failed { .. })
         )
     }
 }

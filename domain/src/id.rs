@@ -151,6 +151,8 @@ ids! {
     ApprovalId = "approval";
     /// Names a violation of a policy.
     ViolationId = "violation";
+    /// Names a webhook for ever.
+    WebhookId = "webhook";
 }
 
 #[cfg(test)]

@@ -38,6 +38,8 @@ pub mod pause;
 pub mod payload;
 pub mod permission;
 pub mod policy;
+pub mod quota;
+pub mod recovery;
 pub mod renewal;
 pub mod resource;
 pub mod retry;
@@ -49,6 +51,7 @@ pub mod terms;
 pub mod token;
 pub mod totals;
 pub mod violation;
+pub mod webhook;
 
 pub mod mailbox;
 pub mod mailbox_path;

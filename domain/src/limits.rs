@@ -21,7 +21,9 @@ pub struct Limits {
     pub dead_letters_max: u64,
     /// How long a task waits in a lane before it rises to the next. Shorter makes lanes matter less.
     pub ageing: Duration,
-    /// How long after a start of a leader nothing is declared dead. At least one heartbeat timeout.
+    /// How long at least nobody is declared silent after a leader began: whoever was not heard since is listened to for
+    /// so long, and for a whole heartbeat timeout of its own if that is longer. More delays what follows from the
+    /// silence of those who keep to shorter timeouts; less costs them their work when they are slow to find the leader.
     pub grace: Duration,
     /// How long an idempotency key is remembered after its submit.
     pub idempotency: Duration,

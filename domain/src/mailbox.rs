@@ -43,7 +43,7 @@ use slots::{Reach, Slots};
 /// Fewer let a large backlog rise over more claims.
 pub const RISE_AT_ONCE: usize = 1024;
 
-/// The workspaces whose tasks are not given out. Whoever takes from a mailbox brings them along.
+/// The workspaces whose tasks are not given out, for whatever reason. Whoever takes from a mailbox brings them along.
 pub type Paused = BTreeSet<Name>;
 
 /// What the mailbox knows of a waiting task; all of it is rebuilt from the task itself.
@@ -246,13 +246,22 @@ impl Mailbox {
         self.demands.iter().map(|(demand, count)| (Arc::clone(demand), count))
     }
 
-    /// Returns the demands of waiting tasks whose workspaces are not paused, with how many ask for each, in order.
-    /// O(distinct demands), and that again for each workspace that is paused.
-    pub fn claimable(&self, paused: &Paused) -> Vec<(Arc<Capabilities>, usize)> {
+    /// Returns the demands of waiting tasks, with how many ask for each and could be given out at most, in order: of each
+    /// of these workspaces no more than it has room for, none if it is paused.
+    /// O(distinct demands), and that again for each of these workspaces.
+    pub fn claimable<'a>(
+        &self,
+        rooms: impl IntoIterator<Item = (&'a Name, usize)>,
+    ) -> Vec<(Arc<Capabilities>, usize)> {
         let mut held_back: BTreeMap<u32, usize> = BTreeMap::new();
-        for workspace in paused.iter().filter_map(|name| self.workspaces.find(name)) {
+        for (name, room) in rooms {
+            let Some(workspace) = self.workspaces.find(name) else { continue };
+            let mut waiting = BTreeMap::new();
             for queues in &self.lanes {
-                queues.count_demands_of(workspace, &mut held_back);
+                queues.count_demands_of(workspace, &mut waiting);
+            }
+            for (demand, count) in waiting {
+                *held_back.entry(demand).or_default() += count.saturating_sub(room);
             }
         }
         let demands = self.demands.iter().map(|(demand, count)| {
@@ -261,6 +270,16 @@ impl Mailbox {
             (Arc::clone(demand), count - less)
         });
         demands.filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// Walks the workspaces that have work here, in order, with how many of their tasks wait.
+    pub fn workspaces(&self) -> impl ExactSizeIterator<Item = (&Name, usize)> + '_ {
+        self.workspaces.iter()
+    }
+
+    /// Returns how many tasks of a workspace wait.
+    pub fn depth_of_workspace(&self, workspace: &Name) -> usize {
+        self.workspaces.count(workspace)
     }
 
     /// Returns the turns, to be persisted with the tasks. O(workspaces).

@@ -91,6 +91,14 @@ mutants! {
     SkipTheRecord = "skip-the-record",
     /// A checkpoint leaves records of the audit log out.
     LoseRecords = "lose-records",
+    /// What a webhook did not take counts as told.
+    TellOnce = "tell-once",
+    /// Of what an entry brings about, webhooks are told the first thing alone.
+    NoteOneEvent = "note-one-event",
+    /// What somebody of a workspace asks for is not held against that workspace.
+    AcceptAForeignWorkspace = "accept-a-foreign-workspace",
+    /// However many tasks of a workspace agents have, its quota has room for another.
+    PassTheQuota = "pass-the-quota",
 }
 
 /// Says why no bug can be chosen.

@@ -115,11 +115,17 @@ pub enum Permission {
     /// Make, bind and remove roles, and give pools and agents to workspaces.
     #[serde(rename = "roles:write")]
     RolesWrite,
+    /// See webhooks, how they stand and what is still to be told them; never their secrets.
+    #[serde(rename = "webhooks:read")]
+    WebhooksRead,
+    /// Make, change, test and remove webhooks: sends what happens to an address.
+    #[serde(rename = "webhooks:write")]
+    WebhooksWrite,
 }
 
 impl Permission {
     /// All permissions, in order of their declaration.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 36] = [
         Self::AgentsRead,
         Self::AgentsWrite,
         Self::PoolsRead,
@@ -154,6 +160,8 @@ impl Permission {
         Self::BudgetsWrite,
         Self::RolesRead,
         Self::RolesWrite,
+        Self::WebhooksRead,
+        Self::WebhooksWrite,
     ];
 
     /// Returns the permission's name.
@@ -193,6 +201,8 @@ impl Permission {
             Self::BudgetsWrite => "budgets:write",
             Self::RolesRead => "roles:read",
             Self::RolesWrite => "roles:write",
+            Self::WebhooksRead => "webhooks:read",
+            Self::WebhooksWrite => "webhooks:write",
         }
     }
 
@@ -218,6 +228,8 @@ impl Permission {
                 | Self::BudgetsWrite
                 | Self::RolesRead
                 | Self::RolesWrite
+                | Self::WebhooksRead
+                | Self::WebhooksWrite
         )
     }
 }

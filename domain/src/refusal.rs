@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 use crate::approval::ApprovalStatus;
 use crate::breaker::Guarded;
 use crate::hook::HookRefusal;
-use crate::id::{AgentId, ApprovalId, NodeId, RunId, TaskId, TokenId, ViolationId};
+use crate::id::{AgentId, ApprovalId, NodeId, RunId, TaskId, TokenId, ViolationId, WebhookId};
 use crate::name::Name;
 use crate::node::NodeStanding;
 use crate::policy::{Decider, Enforcement};
+use crate::quota::QuotaOf;
 use crate::task::Phase;
 
 /// Which bound was reached.
@@ -65,6 +66,17 @@ pub enum Bound {
     Roles,
     /// Bindings of roles.
     RoleBindings,
+    /// Webhooks in all.
+    Webhooks,
+    /// What a workspace may have.
+    Quota {
+        /// Which one.
+        workspace: Name,
+        /// What of it.
+        of: QuotaOf,
+    },
+    /// Workspaces with a quota.
+    Quotas,
 }
 
 /// Why a command was refused; the state is as it was.
@@ -326,6 +338,20 @@ pub enum Refusal {
     /// Whoever asks is bound to a workspace, and this is not of one.
     #[error("the token is bound to workspace {0}, and this is not of one")]
     WorkspaceBound(Name),
+    /// There is no such webhook.
+    #[error("there is no webhook {0}")]
+    WebhookUnknown(WebhookId),
+    /// A webhook of that id exists.
+    #[error("{0} exists already")]
+    WebhookExists(WebhookId),
+    /// No such message is in the outbox.
+    #[error("message {seq} is not in the outbox of {webhook}")]
+    DeliveryUnknown {
+        /// Whose outbox.
+        webhook: WebhookId,
+        /// Which message.
+        seq: u64,
+    },
 }
 
 impl Refusal {
@@ -379,6 +405,9 @@ impl Refusal {
             Self::ViolationUnknown(_) => "violation_unknown",
             Self::RoleUnknown(_) => "role_unknown",
             Self::WorkspaceBound(_) => "workspace_bound",
+            Self::WebhookUnknown(_) => "webhook_unknown",
+            Self::WebhookExists(_) => "webhook_exists",
+            Self::DeliveryUnknown { .. } => "delivery_unknown",
         }
     }
 
@@ -411,6 +440,10 @@ impl Refusal {
             Self::Full { bound: Bound::Pauses, .. } => "resume what need not stand still",
             Self::Full { bound: Bound::Breakers, .. } => "remove breakers that nobody needs any more",
             Self::Full { bound: Bound::LimitSets, .. } => "remove limit sets that nobody needs any more",
+            Self::Full { bound: Bound::Webhooks, .. } => "remove webhooks that nobody needs any more",
+            Self::Full { bound: Bound::Quota { .. }, .. } => {
+                "wait until some of it is free, or have the quota raised; see `synod workspace show`"
+            }
             Self::Full { .. } => "wait and submit again, or raise the limit",
             Self::IdempotencyConflict { .. } => "use a new key for new work, or send the same content",
             Self::TaskExists(_) => "make a new id for new work",
@@ -464,6 +497,9 @@ impl Refusal {
             Self::ViolationUnknown(_) => "list the violations; those that are settled are forgotten first",
             Self::RoleUnknown(_) => "list the roles and their bindings with `synod role`",
             Self::WorkspaceBound(_) => "use a token without a workspace, as operators have",
+            Self::WebhookUnknown(_) => "list the webhooks with `synod webhook list`",
+            Self::WebhookExists(_) => "make a new id",
+            Self::DeliveryUnknown { .. } => "list the deliveries; what was taken or dropped is not kept",
         }
     }
 
@@ -507,6 +543,9 @@ impl fmt::Display for Bound {
             Self::Approvals => f.write_str("the list of pending approvals"),
             Self::Roles => f.write_str("the list of roles"),
             Self::RoleBindings => f.write_str("the list of role bindings"),
+            Self::Webhooks => f.write_str("the list of webhooks"),
+            Self::Quota { workspace, of } => write!(f, "the quota of {of} of workspace {workspace}"),
+            Self::Quotas => f.write_str("the list of quotas"),
         }
     }
 }

@@ -37,6 +37,7 @@ use crate::time::Timestamp;
 use crate::token::Token;
 use crate::totals::{Today, Totals};
 use crate::violation::Violation;
+use crate::webhook::{WebhookKey, WebhookRow};
 
 /// Names one row.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -123,6 +124,10 @@ pub enum RowKey {
     Violation(ViolationId),
     /// Who may do what, and whose things are.
     Access(AccessKey),
+    /// Something of a webhook.
+    Webhook(WebhookKey),
+    /// That the content of a task is shown in this region alone.
+    Strict(TaskId),
 }
 
 /// Everything but history and the audit log sorts below this byte; a start reads the keys up to it.
@@ -215,6 +220,9 @@ impl RowKey {
             Self::PolicyDefaults => governing(b'd', &[]),
             Self::Approval(approval) => governing(b'y', &approval.raw().to_be_bytes()),
             Self::Violation(violation) => governing(b'v', &violation.raw().to_be_bytes()),
+            // Out to others.
+            Self::Webhook(key) => governing(b'o', &key.to_bytes()),
+            Self::Strict(task) => governing(b's', &task.raw().to_be_bytes()),
         }
     }
 }
@@ -228,9 +236,10 @@ pub struct Meta {
     pub sequence: u64,
     /// The limits in force.
     pub limits: Limits,
-    /// Until when nothing is declared dead.
+    /// Until when nobody is declared silent who was not heard since the leader began.
     pub grace_until: Timestamp,
-    /// When a node started last. Only leases that were last heard of before it get the grace.
+    /// When the leader began, or a voter started, which may lead. Only leases that were last heard of before it get the
+    /// grace, and a whole timeout of their own from it on.
     pub grace_since: Timestamp,
     /// The number of the last node that was admitted; numbers are not given out again.
     pub last_node: u64,
@@ -349,6 +358,12 @@ pub enum Row {
     Violation(Arc<Violation>),
     /// Who may do what, and whose things are.
     Access(AccessRow),
+    /// Something of a webhook.
+    Webhook(WebhookRow),
+    /// That the content of a task is shown in this region alone.
+    Strict(TaskId),
+    /// An ended task in history whose content is shown in this region alone.
+    StrictTask(Arc<Task>),
 }
 
 /// What changed since it was last asked.
@@ -363,6 +378,7 @@ pub struct Changes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::WebhookId;
 
     #[test]
     fn every_key_begins_with_a_live_prefix_or_that_of_history() {
@@ -406,6 +422,8 @@ mod tests {
             RowKey::PolicyDefaults,
             RowKey::Approval(ApprovalId::from_raw(1)),
             RowKey::Violation(ViolationId::from_raw(1)),
+            RowKey::Webhook(WebhookKey::Webhook(WebhookId::from_raw(1))),
+            RowKey::Strict(TaskId::from_raw(1)),
         ];
         let mut first: Vec<u8> = live.iter().map(|key| key.to_bytes()[0]).collect();
         first.sort_unstable();

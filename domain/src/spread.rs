@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::NodeId;
+use crate::id::{AgentId, NodeId};
 use crate::name::Name;
 use crate::node::NodeSpec;
 
@@ -74,21 +74,21 @@ impl SpreadSpec {
     }
 }
 
-/// What becomes of a pool's agents whose node goes down.
+/// What becomes of a pool's agents whose node goes down, or which fail for good on one that is there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Recovery {
-    /// They wait for their node; what the pool should have beyond them is put elsewhere.
+    /// They wait for their node; what the pool should have beyond them is put elsewhere. One that fails is tried again.
     Restart,
-    /// Other nodes start new ones.
+    /// Other nodes start new ones; so they do for one that fails.
     #[default]
     Replacement,
-    /// Standby agents on other nodes take their place at once.
+    /// Standby agents on other nodes take their place at once; for one that fails, on any node.
     Failover {
         /// How many agents are kept on standby.
         standby: u32,
     },
-    /// The pool goes on smaller until the node is back.
+    /// The pool goes on smaller until the node is back, or the one that failed serves again.
     Degraded,
 }
 
@@ -156,6 +156,13 @@ pub enum Lack {
         nodes: usize,
         /// How many agents of it each may have.
         max_per_node: Option<u32>,
+    },
+    /// It has them, and some failed for good.
+    GivenUp {
+        /// How many.
+        agents: u32,
+        /// One of them.
+        example: AgentId,
     },
 }
 

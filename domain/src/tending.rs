@@ -11,6 +11,7 @@ use crate::autoscale::{AutoscaleSpec, Autoscaling};
 use crate::id::AgentId;
 use crate::life::Life;
 use crate::name::Name;
+use crate::recovery::{GivenUp, Replacing};
 use crate::renewal::RestartAfter;
 use crate::rollout::{Blueprint, RolloutPolicy, Stage, Versions};
 
@@ -118,6 +119,13 @@ pub enum PoolCommand {
         /// Why, for a person.
         reason: Arc<str>,
     },
+    /// Says of an agent that a node runs that it failed for good there: its restarts are used up.
+    GiveUpAgent {
+        /// Which agent.
+        agent: AgentId,
+        /// How it failed last.
+        reason: Arc<str>,
+    },
 }
 
 /// Names a row about how a pool is tended.
@@ -135,6 +143,10 @@ pub enum TendingKey {
     Versions(Name),
     /// The present life of an agent.
     Life(AgentId),
+    /// That an agent of a pool failed for good.
+    GivenUp(Name, AgentId),
+    /// How many agents of a pool were replaced by others of late.
+    Replacing(Name),
 }
 
 impl TendingKey {
@@ -151,6 +163,15 @@ impl TendingKey {
                 bytes.extend_from_slice(&agent.raw().to_be_bytes());
                 return;
             }
+            Self::GivenUp(pool, agent) => {
+                bytes.push(b'G');
+                bytes.extend_from_slice(pool.as_str().as_bytes());
+                // A name holds no zero byte, so it ends where the id begins.
+                bytes.push(0);
+                bytes.extend_from_slice(&agent.raw().to_be_bytes());
+                return;
+            }
+            Self::Replacing(pool) => (b'N', pool),
         };
         bytes.push(kind);
         bytes.extend_from_slice(pool.as_str().as_bytes());
@@ -172,4 +193,8 @@ pub enum TendingRow {
     Versions(Name, Versions),
     /// The present life of an agent.
     Life(AgentId, Life),
+    /// That an agent of a pool failed for good.
+    GivenUp(Name, AgentId, GivenUp),
+    /// How many agents of a pool were replaced by others of late.
+    Replacing(Name, Replacing),
 }

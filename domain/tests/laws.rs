@@ -44,9 +44,13 @@ mod laws {
     mod federation;
     mod limit_sets;
     mod membership;
+    mod quotas;
+    mod recovering;
     mod removed;
     mod resources;
     mod shares;
+    mod strict;
     mod submits;
     mod timeouts;
+    mod webhooks;
 }

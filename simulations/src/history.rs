@@ -4,9 +4,12 @@
 //! simulated time at which it was made. A question without an answer was cut off by a crash: its outcome is
 //! unknown, and never "no".
 
+mod concerns;
 mod governing;
+mod tenants;
 
-pub use governing::{Change, Governance, Ledger, Recorded};
+pub use governing::{Change, Governance, Ledger, Postbox, Recorded};
+pub use tenants::{Thing, Verb};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +17,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use serde_json::Value;
 use synod::node::domain::event::Event;
-use synod::node::domain::id::{AgentId, NodeId, TaskId, TokenId};
+use synod::node::domain::id::{AgentId, NodeId, TaskId, TokenId, WebhookId};
 use synod::node::domain::name::Name;
 use synod::node::domain::node::NodeRole;
 use synod::node::domain::pause::Pausable;
@@ -227,6 +230,21 @@ pub enum Fact {
     },
     /// How everything that governs stands, looked up.
     Governs(Governance),
+    /// A receiver was told something by the node.
+    Told {
+        /// By which webhook.
+        webhook: WebhookId,
+        /// The number of the message.
+        seq: u64,
+        /// What happened, as a word.
+        topic: Arc<str>,
+        /// Whose it is, if it is somebody's.
+        workspace: Option<Name>,
+        /// Of what is told.
+        hash: u64,
+        /// Whether it took it. Whether the node hears that is another question.
+        taken: bool,
+    },
     /// Records of the audit log, looked up; of the whole log at the end.
     Trail(Vec<Recorded>),
     /// The node has checked its audit log.
@@ -235,6 +253,13 @@ pub enum Fact {
         to: u64,
         /// What is wrong with it.
         broken: Option<String>,
+    },
+    /// What somebody of a workspace is shown in lists.
+    Shown {
+        /// Of which workspace they are.
+        workspace: Name,
+        /// What they are shown: the first of everything.
+        things: Vec<Thing>,
     },
     /// The dead letters that wait for somebody to decide about them, looked up at the end.
     Letters(Vec<TaskId>),
@@ -419,6 +444,15 @@ pub enum Request {
     },
     /// To change something that governs, or to look at it.
     Govern(Change),
+    /// To have something, as somebody of a workspace: it may be another's.
+    Reach {
+        /// Of which workspace they are.
+        workspace: Name,
+        /// For what.
+        thing: Thing,
+        /// What they want of it.
+        verb: Verb,
+    },
 }
 
 /// What the node answers.
@@ -486,98 +520,5 @@ impl History {
     /// Returns everything noted so far.
     pub fn records(&self) -> Vec<Record> {
         self.records.lock().clone()
-    }
-}
-
-impl Fact {
-    /// Tells whether the fact is about a task.
-    pub fn concerns(&self, task: TaskId) -> bool {
-        match self {
-            Self::Stands(standing) => standing.task == task,
-            Self::Unread { task: of, .. } | Self::NoResult { task: of, .. } => *of == task,
-            Self::Acts { task: of, .. }
-            | Self::Uses { task: of, .. }
-            | Self::Used { task: of, .. }
-            | Self::Spends { task: of, .. } => *of == task,
-            Self::Letters(letters) => letters.contains(&task),
-            Self::Happened { event, .. } => event.task() == Some(task),
-            Self::Asked { request, .. } => request.concerns(task),
-            Self::Answered { answer: Answer::Submitted(of), .. } => *of == task,
-            Self::Answered { answer: Answer::Claimed(leases), .. } => {
-                leases.iter().any(|(of, _)| *of == task)
-            }
-            Self::Began { .. }
-            | Self::Injected(_)
-            | Self::Healed(_)
-            | Self::Lost { .. }
-            | Self::Datagrams { .. }
-            | Self::FaultsEnded
-            | Self::Starting { .. }
-            | Self::Started { .. }
-            | Self::Admitted { .. }
-            | Self::Leads { .. }
-            | Self::Applied { .. }
-            | Self::Stored { .. }
-            | Self::Skipped
-            | Self::State { .. }
-            | Self::Rests { .. }
-            | Self::NodeFailed { .. }
-            | Self::Stopped
-            | Self::Noted { .. }
-            | Self::Missed(_)
-            | Self::Repaired { .. }
-            | Self::Gone
-            | Self::Panicked { .. }
-            | Self::Paused(_)
-            | Self::Token { .. }
-            | Self::Governs(_)
-            | Self::Trail(_)
-            | Self::Checked { .. }
-            | Self::Answered { .. }
-            | Self::Closed => false,
-        }
-    }
-}
-
-impl Request {
-    /// Returns the task it is about. A dead letter is one no more.
-    pub const fn task(&self) -> Option<TaskId> {
-        match self {
-            Self::Wait { task }
-            | Self::Look { task }
-            | Self::Cancel { task }
-            | Self::Heartbeat { task, .. }
-            | Self::Complete { task, .. }
-            | Self::Fail { task, .. }
-            | Self::Release { task, .. }
-            | Self::SetLane { task, .. } => Some(*task),
-            Self::Govern(Change::Vote { task, .. }) => *task,
-            Self::Submit { .. }
-            | Self::Register { .. }
-            | Self::Claim { .. }
-            | Self::Pause { .. }
-            | Self::Resume { .. }
-            | Self::PutToken { .. }
-            | Self::RotateToken { .. }
-            | Self::RevokeToken { .. }
-            | Self::Redrive { .. }
-            | Self::Purge { .. }
-            | Self::Scale { .. }
-            | Self::Retire { .. }
-            | Self::PutPool { .. }
-            | Self::SetRole { .. }
-            | Self::Transfer
-            | Self::Govern(_)
-            | Self::Drain { .. } => None,
-        }
-    }
-
-    /// Tells whether a task is named in it.
-    fn concerns(&self, task: TaskId) -> bool {
-        match self {
-            Self::Redrive { letter, task: new } => [letter, new].contains(&&task),
-            Self::Purge { letter } => *letter == task,
-            other => other.task() == Some(task),
-        }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use synod::node::domain::state::State;
+use synod::node::domain::state::{Outbox, State};
 use synod::node::storage::Storage;
 use synod::node::{Cluster, Error, Node, closed_id};
 use tokio::task::JoinSet;
@@ -15,6 +15,7 @@ use crate::history::Fact;
 use crate::machine::{Machine, Order};
 use crate::net::{Net, address_of};
 use crate::observer::{Observer, close, follow_the_lead, note_tail};
+use crate::receivers::Listeners;
 use crate::shared::{Phase, name_of};
 use crate::story::Story;
 use crate::{disk, fleet, probe, replay, workload};
@@ -99,7 +100,7 @@ pub(crate) async fn live(machine: Arc<Machine>) {
 fn tell(machine: &Machine, node: &Node, looks: u32) {
     let works = node.waits_for().is_none();
     machine.now_takes_work(works);
-    let unfinished = if works { node.read(State::unfinished) } else { 1 };
+    let unfinished = if works { node.read(unfinished) } else { 1 };
     machine.unfinished.store(unfinished, Ordering::Relaxed);
     if machine.nodes > 1 && looks.is_multiple_of(VOTERS_EVERY) {
         let cluster = node.cluster();
@@ -111,6 +112,12 @@ fn tell(machine: &Machine, node: &Node, looks: u32) {
     }
 }
 
+/// Counts what is still to be done: work, and what is to be told.
+fn unfinished(state: &State) -> u64 {
+    let waits: usize = state.outboxes().map(Outbox::waiting).sum();
+    state.unfinished() + waits as u64
+}
+
 async fn begin(machine: &Arc<Machine>, life: u32, tasks: &mut JoinSet<()>) -> Result<Arc<Node>, Error> {
     let opened = disk::open(&machine.disk(), machine.disk_lies.load(Ordering::Relaxed))?;
     if let Some(repair) = opened.repaired {
@@ -118,6 +125,7 @@ async fn begin(machine: &Arc<Machine>, life: u32, tasks: &mut JoinSet<()>) -> Re
     }
     note_tail(machine, opened.storage.state.applied());
     let builder = Node::builder().clock(machine.clock.clone()).entropy(machine.entropy.clone()).drain(DRAIN);
+    let builder = builder.receivers(Arc::new(Listeners::new(machine, life)));
     let builder = machine.story.equip(machine, builder)?;
     let builder = machine.cast.equip(builder, machine)?;
     let builder = if machine.nodes > 1 {

@@ -33,6 +33,7 @@ mod panics;
 mod perform;
 mod probe;
 pub mod process;
+mod receivers;
 pub mod replay;
 pub mod report;
 pub mod scenario;

@@ -45,7 +45,7 @@ impl Seeded {
 }
 
 /// All of them.
-pub const ALL: [Seeded; 29] = [
+pub const ALL: [Seeded; 33] = [
     Seeded {
         mutant: Mutant::AcknowledgeBeforeSync,
         breaks: "what was acknowledged is gone after a crash",
@@ -190,6 +190,26 @@ pub const ALL: [Seeded; 29] = [
         mutant: Mutant::LoseRecords,
         breaks: "a node has not all records of the audit log",
         notices: Notices::Alone("audit unbroken"),
+    },
+    Seeded {
+        mutant: Mutant::TellOnce,
+        breaks: "a message that its receiver refused is never told again",
+        notices: Notices::Alone("webhooks are told"),
+    },
+    Seeded {
+        mutant: Mutant::NoteOneEvent,
+        breaks: "what happens in one entry with something else is told to nobody",
+        notices: Notices::Alone("webhooks are told"),
+    },
+    Seeded {
+        mutant: Mutant::AcceptAForeignWorkspace,
+        breaks: "somebody of one workspace changes what is another's",
+        notices: Notices::Alone("workspaces are apart"),
+    },
+    Seeded {
+        mutant: Mutant::PassTheQuota,
+        breaks: "more of a workspace is given out than its quota allows",
+        notices: Notices::Alone("quotas hold"),
     },
 ];
 

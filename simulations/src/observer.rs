@@ -43,7 +43,12 @@ pub(crate) struct Observer {
 
 impl Observer {
     pub(crate) fn new(machine: Arc<Machine>, node: &Node) -> Self {
-        Self { events: node.events(), disk: machine.disk(), machine, noted: applied(node), hashed: 0 }
+        let (events, noted) = (node.events(), applied(node));
+        // What it restored instead of hearing it, and nobody has told yet, nobody will tell.
+        if noted > machine.last_told() {
+            machine.note(Fact::Skipped);
+        }
+        Self { events, disk: machine.disk(), machine, noted, hashed: 0 }
     }
 
     pub(crate) async fn run(mut self, node: Arc<Node>, life: u32) {

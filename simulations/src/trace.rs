@@ -81,12 +81,20 @@ impl fmt::Display for Record {
                 write!(f, "agent   {task} attempt {attempt} says it used {tokens} more")
             }
             Fact::Governs(governance) => write!(f, "governs{governance}"),
+            Fact::Told { webhook, seq, topic, workspace, hash, taken } => {
+                let whose = workspace.as_ref().map_or("-", |workspace| workspace.as_str());
+                write!(f, "told    {webhook} {seq} {topic} of {whose}, {hash:016x}, taken {taken}")
+            }
             Fact::Trail(records) => {
                 f.write_str("trail  ")?;
                 records.iter().try_for_each(|record| write!(f, " [{record}]"))
             }
             Fact::Checked { to, broken: None } => write!(f, "trail   holds up to record {to}"),
             Fact::Checked { to, broken: Some(broken) } => write!(f, "trail   up to record {to}: {broken}"),
+            Fact::Shown { workspace, things } => {
+                write!(f, "shown   {workspace}:")?;
+                things.iter().try_for_each(|thing| write!(f, " [{thing}]"))
+            }
             Fact::Letters(letters) => {
                 f.write_str("letters")?;
                 letters.iter().try_for_each(|letter| write!(f, " {letter}"))
@@ -145,6 +153,9 @@ impl fmt::Display for Request {
             Self::Transfer => f.write_str("let another node lead"),
             Self::Drain { node, drains: true } => write!(f, "drain {node}"),
             Self::Govern(change) => write!(f, "{change}"),
+            Self::Reach { workspace, thing, verb } => {
+                write!(f, "{} {thing} as somebody of {workspace}", verb.as_str())
+            }
             Self::Drain { node, drains: false } => write!(f, "let {node} take agents again"),
         }
     }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "fleet/governed.rs"]
+mod governed;
 #[path = "fleet/replay.rs"]
 mod replay;
 

@@ -62,11 +62,16 @@ mod scenarios {
     mod one_loses_its_power_while_the_others_stand_still;
     mod power_that_goes_in_the_middle_of_a_write_costs_nothing;
     mod power_that_is_lost_again_and_again_costs_no_acknowledged_work;
+    mod quotas_that_change_live_hold_and_what_they_held_back_ends;
     mod resources_are_granted_all_at_once_and_come_back_whoever_dies;
     mod seed_7_of_one_node_stops_no_time_when_its_clock_is_put_right;
     mod seeds_that_once_failed_hold_with_all_that_they_draw;
+    mod tenants_reach_nothing_of_each_other_whoever_leads;
+    mod the_audit_log_is_one_chain_on_a_node_that_came_back_with_a_snapshot;
     mod three_times_the_load_is_refused_and_the_world_is_as_before;
     mod two_claims_at_once_never_get_one_lease;
     mod two_nodes_that_do_not_reach_each_other_still_work_through_the_third;
+    mod what_waits_for_an_approval_waits_through_a_blackout_and_never_begins_without_it;
     mod what_waits_long_enough_is_not_starved_by_what_is_urgent;
+    mod what_webhooks_want_is_told_in_order_whoever_leads;
 }

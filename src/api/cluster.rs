@@ -50,8 +50,44 @@ pub struct Cluster {
     /// What became of the datagrams that it heard; absent on a node that stands alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gossip: Option<Gossip>,
+    /// Letters between actors that this node could not deliver.
+    pub courier: Courier,
     /// All nodes, in order of id.
     pub nodes: Vec<Node>,
+}
+
+/// Letters between actors that a node could not deliver since it started: those it sent, and those that died in mailboxes
+/// there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct Courier {
+    /// How many there were.
+    pub dead_letters: u64,
+    /// The latest hundred of them, oldest first.
+    pub latest: Vec<CourierLetter>,
+}
+
+/// A letter between actors that could not be delivered.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct CourierLetter {
+    /// When that was known.
+    #[schema(example = "2026-11-01T12:00:00Z")]
+    pub at: String,
+    /// The node that sent it.
+    pub from: String,
+    /// Where it was to go: `NAME`, or `NAME@NODE`.
+    #[schema(example = "ledger@node_01k00000000000000000000000")]
+    pub to: String,
+    /// What it was.
+    #[schema(example = "entry")]
+    pub kind: String,
+    /// The version of that.
+    pub version: u16,
+    /// How many bytes it said.
+    pub bytes: u64,
+    /// Why it was not delivered.
+    pub reason: String,
 }
 
 /// What became of the datagrams that a node heard since it started.

@@ -29,6 +29,8 @@ mod runs;
 mod tasks;
 mod tending;
 mod tokens;
+mod webhooks;
+mod workspaces;
 
 pub use access::{Ownership, PutRole, Role, RoleBinding};
 pub use agents::{Agent, AgentHealth, AgentPrograms, HeartbeatAgent, HostedSpec, RegisterAgent};
@@ -48,8 +50,8 @@ pub use claims::{
     Failed, HeartbeatTask, Lease, LeasedTask, Release, StartTask,
 };
 pub use cluster::{
-    Cluster, Gossip, GossipKey, JoinToken, JoinTokenWithText, Leader, Member, NewJoinToken, Region,
-    RegionMember, RegionRival, SnapshotMade, TransferLeadership,
+    Cluster, Courier, CourierLetter, Gossip, GossipKey, JoinToken, JoinTokenWithText, Leader, Member,
+    NewJoinToken, Region, RegionMember, RegionRival, SnapshotMade, TransferLeadership,
 };
 pub use events::{Event, Missed};
 pub use hooks::{
@@ -78,3 +80,8 @@ pub use tending::{
     RolloutVersion, Scaled,
 };
 pub use tokens::{NewToken, RotateToken, Token, TokenWithSecret};
+pub use webhooks::{
+    ChangeWebhook, NewWebhook, RedeliverWebhook, RotateWebhook, Webhook, WebhookDelivery,
+    WebhookDeliveryFilter, WebhookFailure, WebhookRetry, WebhookWithSecret,
+};
+pub use workspaces::{PutWorkspace, Quota, Workspace, WorkspaceUse};

@@ -316,6 +316,11 @@ pub struct Task {
     /// The region that it came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from_region: Option<String>,
+    /// `strict` when what the task holds is shown in its region alone and was asked for through another one: labels,
+    /// metadata, payload, result, the words of its progress and reasons are left out. Ask a node of `region` itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "strict")]
+    pub withheld: Option<String>,
     /// Where it shall go, while it is kept here for another region.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept_for: Option<Kept>,

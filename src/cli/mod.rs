@@ -44,8 +44,10 @@ mod resource;
 mod task;
 mod token;
 mod top;
+mod webhook;
 #[cfg(unix)]
 mod worker;
+mod workspace;
 
 use std::path::PathBuf;
 
@@ -113,6 +115,8 @@ enum Command {
     Top(top::TopArgs),
     /// Make, rotate and revoke tokens.
     Token(token::TokenArgs),
+    /// Look at workspaces; change their weights and quotas.
+    Workspace(workspace::WorkspaceArgs),
     /// Make roles, bind them, and give pools and agents to workspaces.
     Role(role::RoleArgs),
     /// Look at who changed what, and check that nobody changed that.
@@ -121,6 +125,8 @@ enum Command {
     Policy(policy::PolicyArgs),
     /// Say yes or no to what waits for it.
     Approval(approval::ApprovalArgs),
+    /// Have what happens told to an address, signed; see what was not taken.
+    Webhook(webhook::WebhookArgs),
     /// Look at nodes, figures and health; drain nodes.
     Node(node::NodeArgs),
     /// Form a cluster, look at it, let nodes in and out, back it up.
@@ -186,10 +192,12 @@ pub fn main() -> std::process::ExitCode {
         Command::Event(args) => event::main(&cli.common, &args),
         Command::Top(args) => top::main(&cli.common, &args),
         Command::Token(args) => token::main(&cli.common, &args),
+        Command::Workspace(args) => workspace::main(&cli.common, &args),
         Command::Role(args) => role::main(&cli.common, &args),
         Command::Audit(args) => audit::main(&cli.common, &args),
         Command::Policy(args) => policy::main(&cli.common, &args),
         Command::Approval(args) => approval::main(&cli.common, &args),
+        Command::Webhook(args) => webhook::main(&cli.common, &args),
         Command::Node(args) => node::main(&cli.common, &args),
         Command::Cluster(args) => cluster::main(&cli.common, &args),
         Command::Context(args) => context::main(&args),

@@ -13,7 +13,7 @@ const OF_SYSTEMS: [&str; 4] = [
 ];
 
 /// Returns the roots to trust: those of the system, and those of a PEM text.
-pub(super) fn roots(extra: Option<&[u8]>) -> Result<Vec<Certificate>, Error> {
+pub(crate) fn roots(extra: Option<&[u8]>) -> Result<Vec<Certificate>, Error> {
     let mut roots: Vec<Certificate> = of_system();
     if let Some(pem) = extra {
         let own = Certificate::from_pem_bundle(pem)

@@ -378,7 +378,7 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 /// Says an error with its causes: reqwest's own text leaves out what matters.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(one) = cause {

@@ -45,10 +45,14 @@ mod runs;
 mod sse;
 mod tasks;
 mod tokens;
+mod webhooks;
+mod workspaces;
 
 #[cfg(unix)]
 pub mod worker;
 
+pub(crate) use certificates::roots;
+pub(crate) use connection::chain;
 pub use connection::{Client, Token};
 pub use error::Error;
 pub use events::Signal;

@@ -31,7 +31,6 @@ mod rates;
 mod reach;
 mod regions;
 mod routes;
-mod sight;
 mod stopping;
 
 pub use caller::Caller;
@@ -45,6 +44,8 @@ pub use reach::{Reach, Thing};
 pub use routes::{Needs, Route, Routes, Terms};
 pub use server::{Peer, Server};
 pub use token_text::TokenText;
+
+use crate::node::sight;
 
 /// Returns all routes of a node.
 pub fn routes() -> Routes {

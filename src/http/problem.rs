@@ -132,6 +132,17 @@ impl Problem {
         problem.retry_after_ms(1000)
     }
 
+    /// What the task holds is shown in its region alone, and whoever asks does so through another one.
+    pub(super) fn withheld(task: TaskId, region: &Name) -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "withheld",
+            "Withheld from other regions",
+            format!("{task} is strict: what it holds does not leave region {region}"),
+            format!("ask a node of region {region} itself, with a token of that region"),
+        )
+    }
+
     /// There is no such thing.
     pub fn not_found(code: &'static str, what: impl std::fmt::Display) -> Self {
         Self::new(

@@ -20,26 +20,51 @@ impl Node {
         spec: Arc<TaskSpec>,
         mut after: BTreeSet<TaskId>,
         terms: Option<Terms>,
+        strict: bool,
     ) -> Result<Reply, Error> {
         let terms = terms.map(Arc::new);
         match &terms {
-            None if after.is_empty() => return self.propose(Command::Submit { spec }).await,
-            Some(terms) if after.is_empty() => {
-                return self.propose(Command::SubmitWith { spec, terms: terms.clone() }).await;
+            _ if strict || !after.is_empty() => {}
+            None => return self.propose(Command::Submit { spec }).await,
+            Some(terms) => return self.propose(Command::SubmitWith { spec, terms: terms.clone() }).await,
+        }
+        for prerequisite in &after {
+            if self.is_foreign(&spec, *prerequisite).await? {
+                return Err(Refusal::PrerequisiteUnknown(*prerequisite).into());
             }
-            Some(_) | None => {}
         }
         loop {
-            let (spec, terms) = (spec.clone(), terms.clone());
-            let asked = spec.clone();
-            let command = Command::SubmitAfter { spec, after: after.clone(), terms };
+            let (asked, after_now, terms) = (spec.clone(), after.clone(), terms.clone());
+            let command = if strict {
+                Command::SubmitStrict { spec: asked, after: after_now, terms }
+            } else {
+                Command::SubmitAfter { spec: asked, after: after_now, terms }
+            };
             let unknown = match self.propose(command).await {
                 Err(Error::Refused(Refusal::PrerequisiteUnknown(unknown))) => unknown,
                 other => return other,
             };
-            if !self.has_completed(&asked, unknown)? || !after.remove(&unknown) {
+            if !self.has_completed(&spec, unknown)? || !after.remove(&unknown) {
                 return Err(Refusal::PrerequisiteUnknown(unknown).into());
             }
+        }
+    }
+
+    /// Tells whether a task is of another workspace. The agreed state knows that no more of one that has completed, so it
+    /// is asked of what this node keeps, as new as the agreed state if there is no such task at first.
+    async fn is_foreign(&self, spec: &TaskSpec, task: TaskId) -> Result<bool, Error> {
+        let known = match self.task(task) {
+            Err(Error::NoTask(_)) => {
+                self.linearize().await?;
+                self.task(task)
+            }
+            known => known,
+        };
+        match known {
+            Ok(known) => Ok(known.spec.workspace != spec.workspace),
+            // The rules say what there is to say of it.
+            Err(Error::NoTask(_) | Error::Refused(_)) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 

@@ -3,13 +3,21 @@
 //! Whoever serves somebody does it within [`asking`]; what is proposed there is proposed in their name, through however
 //! many verbs of the node it goes. Everywhere else the process itself asks, as an embedder does. What is spawned in
 //! between asks for the process too: nothing of the API does that.
+//!
+//! An actor with a workspace is bound to it: the rules refuse a change of anything else as if that were not there. What
+//! is shown to them goes by [`Sight`](crate::node::sight::Sight).
 
 use std::sync::Arc;
 
-use synod_domain::audit::Actor;
+use synod_cluster::history::History;
+use synod_domain::audit::{Actor, ActorKind};
+use synod_domain::id::TaskId;
 use synod_domain::name::Name;
+use synod_domain::refusal::Refusal;
+use synod_domain::reply::Reply;
+use synod_domain::task::Phase;
 
-use crate::node::Node;
+use crate::node::{Error, Node};
 
 tokio::task_local! {
     static ASKS: Arc<Actor>;
@@ -29,5 +37,39 @@ impl Node {
     /// Returns the workspace that whoever asks is bound to; none for an operator, and for the process itself.
     pub(crate) fn bound_to(&self) -> Option<Name> {
         self.asks().workspace.clone()
+    }
+
+    /// Tells whether what a task holds is withheld from whoever asks: it is strict, and they ask through another region.
+    /// Where that cannot be told, it is.
+    pub(crate) fn withholds(&self, task: TaskId) -> bool {
+        if self.asks().kind != ActorKind::Region {
+            return false;
+        }
+        let is_open = |history: History| history.is_strict(task).is_ok_and(|strict| !strict);
+        !self.history().is_ok_and(is_open)
+    }
+
+    /// Says what becomes of a change of a task that the rules do not know; `to` is how it was to end. Of one that has
+    /// ended they tell whoever is bound to a workspace nothing, because they do not know any more whose it was. This node
+    /// does.
+    pub(super) async fn of_unknown(
+        &self,
+        asks: &Actor,
+        task: TaskId,
+        to: Option<Phase>,
+    ) -> Result<Reply, Error> {
+        let unknown = || Err(Refusal::TaskUnknown(task).into());
+        let Some(own) = &asks.workspace else { return unknown() };
+        self.linearize().await?;
+        let known = match self.task(task) {
+            Err(Error::NoTask(_) | Error::Refused(_)) => return unknown(),
+            known => known?,
+        };
+        match known.phase() {
+            phase if known.spec.workspace != *own || !phase.is_end() => unknown(),
+            // As often as it is said.
+            phase if to == Some(phase) => Ok(Reply::Ended { phase }),
+            phase => Err(Refusal::AlreadyEnded { task, phase }.into()),
+        }
     }
 }

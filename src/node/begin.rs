@@ -9,7 +9,7 @@ use parking_lot::RwLock;
 use synod_actors::events::EventHub;
 use synod_actors::farewell::Farewell;
 use synod_actors::ids::Ids;
-use synod_actors::ports::{Alone, Neighbours, NoRegions, Regions, Relay};
+use synod_actors::ports::{Alone, Neighbours, NoRegions, Receivers, Regions, Relay};
 use synod_actors::runtimes::process::{ProcessNode, ProcessSettings};
 use synod_actors::system::{System, World};
 use synod_cluster::consensus::{self, Consensus, Formation, Options, Timing};
@@ -39,6 +39,7 @@ use crate::node::hooks::Keeping;
 use crate::node::member::{Belonging, Doors, Member, Rumours, Surroundings, ToLeader, belonging};
 use crate::node::wiring::{HubSink, NodeRuntimes, ProgramLogs, RaftJournal, StoredBlobs};
 use crate::node::{Error, Ground, Node, Running};
+use crate::webhooks::Sender;
 
 /// The number of the node that founds a group, alone or not.
 const FOUNDER: u64 = 1;
@@ -211,6 +212,8 @@ async fn put_together(
         (None, Some(member)) => (member.regions.clone(), member.regions.clone()),
         (None, None) => (Arc::new(NoRegions::new(spec.region.clone())), Arc::new(Nowhere)),
     };
+    let sending = builder.webhooks;
+    let over_http = sending.clone().map(|settings| Arc::new(Sender::new(settings)) as Arc<dyn Receivers>);
     let world = World {
         node,
         spec,
@@ -221,6 +224,7 @@ async fn put_together(
         neighbours,
         relay,
         regions,
+        receivers: builder.receivers.or(over_http),
         clock: consensus.clock(),
         entropy,
         ids,
@@ -311,6 +315,7 @@ async fn put_together(
         elsewhere,
         handed,
         hooks,
+        webhook_rules: sending.map(|settings| settings.rules).unwrap_or_default(),
         itself: Arc::new(Actor::local()),
     })
 }

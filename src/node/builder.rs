@@ -23,6 +23,7 @@ use crate::node::elsewhere::Elsewhere;
 use crate::node::home::Home;
 use crate::node::natives::Natives;
 use crate::node::{Error, Node};
+use crate::webhooks::{Receivers, WebhookSettings};
 
 /// How long agents may finish what they have when the node stops, unless set.
 const DRAIN_DEFAULT: Duration = Duration::from_secs(10);
@@ -44,6 +45,8 @@ pub struct Builder {
     pub(super) closed: Option<ClosedIdentity>,
     pub(super) regions: Option<(Arc<dyn Regions>, Arc<dyn Elsewhere>)>,
     pub(super) hooks: Option<HookSettings>,
+    pub(super) webhooks: Option<WebhookSettings>,
+    pub(super) receivers: Option<Arc<dyn Receivers>>,
 }
 
 impl Default for Builder {
@@ -64,6 +67,8 @@ impl Default for Builder {
             closed: None,
             regions: None,
             hooks: None,
+            webhooks: Some(WebhookSettings::default()),
+            receivers: None,
         }
     }
 }
@@ -90,11 +95,13 @@ impl Builder {
     }
 
     /// Keeps everything in the given storage instead of a folder, and does all disk work on the spot:
-    /// for tests and simulations. Such a node runs no programs.
+    /// for tests and simulations. Such a node runs no programs, and tells webhooks what happens only over
+    /// [`receivers`](Builder::receivers) that are brought.
     #[must_use]
     pub fn storage(mut self, storage: Storage) -> Self {
         self.home = Home::Storage(storage);
         self.inline = true;
+        self.webhooks = None;
         self
     }
 
@@ -161,6 +168,21 @@ impl Builder {
     #[must_use]
     pub fn hooks(mut self, settings: HookSettings) -> Self {
         self.hooks = Some(settings);
+        self
+    }
+
+    /// Sets how webhooks are told while this node leads; where they may be is said here too.
+    #[must_use]
+    pub fn webhooks(mut self, settings: WebhookSettings) -> Self {
+        self.webhooks = Some(settings);
+        self
+    }
+
+    /// Has webhooks told by whoever is brought, and not over HTTP: for embedders with a way of their own, tests and
+    /// simulations.
+    #[must_use]
+    pub fn receivers(mut self, receivers: Arc<dyn Receivers>) -> Self {
+        self.receivers = Some(receivers);
         self
     }
 

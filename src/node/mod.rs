@@ -31,8 +31,10 @@ mod new;
 mod payloads;
 mod pools;
 mod regions;
+pub mod sight;
 mod tasks;
 mod tending;
+mod webhooks;
 mod wiring;
 
 pub use asking::asking;
@@ -69,9 +71,11 @@ use synod_cluster::history::History;
 use synod_domain::audit::Actor;
 use synod_domain::command::Command;
 use synod_domain::id::{NodeId, RequestId};
+use synod_domain::refusal::Refusal;
 use synod_domain::reply::Reply;
 use synod_domain::sources::Entropy;
 use synod_domain::state::State;
+use synod_domain::task::Phase;
 use synod_domain::time::Timestamp;
 use synod_storage::Repair;
 use tokio::sync::{Mutex, watch};
@@ -84,6 +88,7 @@ use crate::node::elsewhere::{Elsewhere, Handed};
 use crate::node::feed::Feed;
 use crate::node::member::Member;
 use crate::node::natives::Natives;
+use crate::webhooks::Rules;
 use wiring::{RaftJournal, StoredBlobs};
 
 /// How long a change is proposed whose outcome stays unknown. Whoever asks for longer asks again.
@@ -124,6 +129,8 @@ pub struct Node {
     handed: Handed,
     /// What hooks need; `None` on a node that keeps none.
     hooks: Option<hooks::Keeping>,
+    /// Where webhooks may be, as far as this node is concerned.
+    webhook_rules: Rules,
     /// In whose name is proposed what nobody else asks for.
     itself: Arc<Actor>,
 }
@@ -245,7 +252,21 @@ impl Node {
     /// When it is refused, or the node cannot take it.
     pub async fn propose_as(&self, request: RequestId, command: Command) -> Result<Reply, Error> {
         self.note_speaker(&command);
-        let command = command.by(&self.asks());
+        let asks = self.asks();
+        let change = match command {
+            Command::Cancel { task, .. } => Some((task, Some(Phase::Cancelled))),
+            Command::SetLane { task, .. } => Some((task, None)),
+            _ => None,
+        };
+        match (self.propose_for(request, command.by(&asks)).await, change) {
+            (Err(Error::Refused(Refusal::TaskUnknown(_))), Some((task, to))) => {
+                self.of_unknown(&asks, task, to).await
+            }
+            (answer, _) => answer,
+        }
+    }
+
+    async fn propose_for(&self, request: RequestId, command: Command) -> Result<Reply, Error> {
         let proposed = self.world.propose_as(request, command);
         if self.member.is_none() {
             return Ok(proposed.await??);

@@ -10,7 +10,7 @@ use synod_domain::id::{RequestId, TaskId};
 use synod_domain::name::Name;
 use synod_domain::payload::{INLINE_BYTES_MAX, Payload};
 use synod_domain::refusal::Refusal;
-use synod_domain::region::{NoWay, Outcome, Way, outcome};
+use synod_domain::region::{NoWay, Outcome, Routing, Way, outcome};
 use synod_domain::reply::{Answer, Reply};
 use synod_domain::task::TaskSpec;
 
@@ -39,6 +39,7 @@ impl Node {
         let (route, after, terms) = (task.route.clone(), task.after.clone(), task.terms.clone());
         // What has to do with other work of this region, or with its resources.
         let is_bound = !after.is_empty() || terms.is_some();
+        let strict = route.as_ref().is_some_and(|route| route.routing == Routing::Strict);
         let regions = &self.world.regions;
         let way = match &route {
             None => Way::Here,
@@ -68,7 +69,7 @@ impl Node {
             (Way::Here | Way::Offer(_) | Way::Wait, _) => {
                 let spec = Arc::new(self.spec_of(task).await?);
                 let made = spec.id;
-                let answer = self.submit_here(spec.clone(), after, terms).await;
+                let answer = self.submit_here(spec.clone(), after, terms, strict).await;
                 if let Err(error) = &answer {
                     self.note_denied(&spec, error).await;
                 }
@@ -163,7 +164,7 @@ impl Node {
 }
 
 /// Takes a task from another region: one that is kept there and offered when `from` names it, so that it is taken once
-/// however late it is offered again, else one of which nothing is kept there. Its payload is stored where it belongs. An
+/// however late it is offered again, else a strict one, of which nothing is kept there. Its payload is stored where it belongs. An
 /// offer is refused for good only once that is noted: that region may give the task to another one as soon as it hears
 /// of it, while copies of the offer are still on their way.
 ///
@@ -184,7 +185,9 @@ pub(crate) async fn arrive(
     };
     let spec = Arc::new(TaskSpec { payload, ..spec });
     let Some(from) = from else {
-        return confirmed(world, request, Command::Submit { spec }).await;
+        // What is not kept where it was submitted is strict.
+        let strict = Command::SubmitStrict { spec, after: BTreeSet::new(), terms: None };
+        return confirmed(world, request, strict).await;
     };
     let task = spec.id;
     let answer = confirmed(world, request, Command::TakeOffered { spec, from: from.clone() }).await?;

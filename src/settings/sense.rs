@@ -10,7 +10,7 @@ use crate::settings::{Error, Settings};
 /// Holds that nothing is 0 without which nothing works.
 pub(super) fn check(settings: &Settings) -> Result<(), Error> {
     let (http, agents, snapshots) = (&settings.http, &settings.agents, &settings.snapshots);
-    let hooks = &settings.hooks;
+    let (hooks, webhooks) = (&settings.hooks, &settings.webhooks);
     let zeros = [
         ("http.timeout", http.timeout.0.is_zero(), "no request could be answered"),
         ("http.body_bytes", http.body_bytes == 0, "no request could say anything"),
@@ -20,6 +20,7 @@ pub(super) fn check(settings: &Settings) -> Result<(), Error> {
         ("hooks.patrol", hooks.patrol.0.is_zero(), "the node would do nothing but look at them"),
         ("hooks.stale_after", hooks.stale_after.0 < STALE_AFTER_MIN, "every hook would be abandoned at once"),
         ("hooks.git_deadline", hooks.git_deadline.0.is_zero(), "git could do nothing"),
+        ("webhooks.timeout", webhooks.timeout.0.is_zero(), "no webhook could be told anything"),
         ("snapshots.log_entries", snapshots.log_entries == 0, "a node would do nothing but write snapshots"),
     ];
     match zeros.into_iter().find(|(_, is_zero, _)| *is_zero) {
@@ -41,7 +42,7 @@ mod tests {
     fn settings_of_zero_without_which_nothing_works_are_refused_by_name() {
         assert!(check(&Settings::default()).is_ok());
         let none = Period(Duration::ZERO);
-        let spoilt: [(&str, Spoil); 9] = [
+        let spoilt: [(&str, Spoil); 10] = [
             ("http.timeout", |settings, none| settings.http.timeout = none),
             ("http.body_bytes", |settings, _| settings.http.body_bytes = 0),
             ("http.connections", |settings, _| settings.http.connections = 0),
@@ -50,6 +51,7 @@ mod tests {
             ("hooks.patrol", |settings, none| settings.hooks.patrol = none),
             ("hooks.stale_after", |settings, none| settings.hooks.stale_after = none),
             ("hooks.git_deadline", |settings, none| settings.hooks.git_deadline = none),
+            ("webhooks.timeout", |settings, none| settings.webhooks.timeout = none),
             ("snapshots.log_entries", |settings, _| settings.snapshots.log_entries = 0),
         ];
         for (key, spoil) in spoilt {

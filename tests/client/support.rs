@@ -14,6 +14,9 @@ use tokio::time::Instant;
 /// How long anything may take that takes milliseconds on a quiet machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The settings of a node that has some.
+const SETTINGS: &str = "synod.toml";
+
 /// The pause between two looks at a condition.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
@@ -40,6 +43,14 @@ impl Served {
     /// Serves a new node on a free port of loopback.
     pub(crate) async fn start() -> Self {
         Self::start_with(&[]).await
+    }
+
+    /// Serves a new node with settings, which it has after each start.
+    pub(crate) async fn start_set(settings: &str) -> Self {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        std::fs::write(folder.path().join(SETTINGS), settings).unwrap();
+        let (child, url) = serve(folder.path(), "127.0.0.1:0", &[]).await;
+        Self { folder, url, child }
     }
 
     /// Serves a new node with more arguments.
@@ -115,6 +126,10 @@ async fn serve(folder: &Path, address: &str, args: &[&str]) -> (Child, String) {
     let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.join("server.log")).unwrap();
     let mut command = synod(folder);
     command.args(["server", "--json", "--listen", address, "--data"]).arg(folder.join("data"));
+    let settings = folder.join(SETTINGS);
+    if settings.exists() {
+        command.arg("--config").arg(settings);
+    }
     command.args(args).stderr(log);
     let mut child = command.spawn().unwrap();
     let mut line = String::new();

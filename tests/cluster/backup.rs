@@ -1,8 +1,10 @@
 //! A backup becomes another cluster.
 
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use synod::node::cluster::{init_cluster, restore};
+use synod::node::domain::id::TaskId;
 use synod::node::domain::name::Name;
 use synod::node::domain::spread::SpreadSpec;
 use synod::node::domain::task::Usage;
@@ -51,6 +53,64 @@ async fn a_backup_of_a_group_becomes_the_first_node_of_another() {
     again.stop().await;
 }
 
+/// A pool whose tasks wait: no node is as it demands, so it has no agent.
+fn without_agents(name: &str) -> Pool {
+    let labels = BTreeMap::from([(Name::new("disk").unwrap(), "none".into())]);
+    let nowhere = SpreadSpec { labels, ..SpreadSpec::default() };
+    Pool::native(name, "script").unwrap().size(1).spread(nowhere)
+}
+
+/// How many tasks each writer has submitted before the backup begins, and submits after it has ended.
+const BESIDE: usize = 20;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_beside_writers_has_all_that_was_acknowledged_before_it_and_no_gap_in_the_rest() {
+    let group = Group::form(3).await;
+    group.voters(3).await;
+    group.node(0).put_pool(without_agents("waits")).await.unwrap();
+    let submitted: [RefCell<Vec<TaskId>>; 2] = Default::default();
+    let until = Cell::new(usize::MAX);
+    let writes = |seat: usize| {
+        let (submitted, until, node) = (&submitted[seat], &until, group.node(seat));
+        async move {
+            while submitted.borrow().len() < until.get() {
+                let one = node.submit(task("waits", &Script::Echo(1.into()))).await.unwrap();
+                submitted.borrow_mut().push(one);
+            }
+        }
+    };
+    let backs_up = async {
+        while submitted.iter().any(|submitted| submitted.borrow().len() < BESIDE) {
+            tokio::task::yield_now().await;
+        }
+        let before: Vec<usize> = submitted.iter().map(|submitted| submitted.borrow().len()).collect();
+        let mut backup = Vec::new();
+        group.node(2).backup(&mut backup).await.unwrap();
+        let longest = submitted.iter().map(|submitted| submitted.borrow().len()).max().unwrap();
+        until.set(longest + BESIDE);
+        (before, backup)
+    };
+    let ((), (), (before, backup)) =
+        within("they write and back up", Box::pin(async { tokio::join!(writes(0), writes(1), backs_up) }))
+            .await;
+    group.stop_all().await;
+
+    let parent = folder();
+    let data = parent.path().join("restored");
+    restore(&data, &mut &backup[..]).await.unwrap();
+    init_cluster(&data).await.unwrap();
+    let node = within("it starts", scripted(&data).start()).await.unwrap();
+    for (before, submitted) in before.into_iter().zip(submitted) {
+        let there: Vec<bool> =
+            submitted.into_inner().into_iter().map(|task| node.task(task).is_ok()).collect();
+        let beginning = there.iter().take_while(|there| **there).count();
+        assert!(beginning >= before, "{beginning} of {before} that were acknowledged before it");
+        assert!(beginning < there.len(), "the last ones came after it");
+        assert!(there[beginning..].iter().all(|there| !there), "a gap: {there:?}");
+    }
+    node.stop().await;
+}
+
 /// Finds where these bytes are in others.
 fn position(within: &[u8], wanted: &[u8]) -> usize {
     within.windows(wanted.len()).position(|bytes| bytes == wanted).expect("they are there")
@@ -64,11 +124,8 @@ async fn a_large_task_that_waits_at_the_backup_runs_after_the_restore_and_a_flip
     group.node(0).put_pool(Pool::native("p", "script").unwrap().size(1)).await.unwrap();
     let ended = group.node(1).submit(task("p", &Script::Echo(word.as_str().into()))).await.unwrap();
     assert_eq!(completed(group.node(1), ended).await["echo"], word.as_str());
-    // No node is as it demands, so it has no agent and the task waits.
-    let labels = BTreeMap::from([(Name::new("disk").unwrap(), "none".into())]);
-    let nowhere = SpreadSpec { labels, ..SpreadSpec::default() };
     let later = Pool::native("later", "script").unwrap().size(1);
-    group.node(0).put_pool(later.clone().spread(nowhere)).await.unwrap();
+    group.node(0).put_pool(without_agents("later")).await.unwrap();
     let waits = group.node(2).submit(task("later", &Script::Echo("x".repeat(LARGE).into()))).await.unwrap();
     let mut backup = Vec::new();
     group.node(0).backup(&mut backup).await.unwrap();

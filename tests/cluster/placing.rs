@@ -85,6 +85,23 @@ async fn pools_are_packed_bounded_zoned_and_kept_to_labels_and_lose_a_node_each_
     assert!(spared.keys().all(|node| zone_a.contains(node)), "{spared:?}");
     spread(&group, "lessened", &[(2, 0), (2, 0)]).await;
 
+    // Gossip tells the others how many agents each node runs and has room for.
+    for seat in 0..3 {
+        let id = group.node(seat).id();
+        let runs = |state: &State| {
+            let agents = state.agents().filter(|agent| agent.spec.host == Host::Node(id)).count();
+            (u32::try_from(agents).unwrap(), state.node(id).unwrap().spec.capacity)
+        };
+        let other = group.node((seat + 1) % 3);
+        eventually("its load is known elsewhere", || {
+            let (agents, capacity) = other.read(runs);
+            let status = other.cluster();
+            let seen = status.nodes.iter().find(|one| one.node.spec.id == id)?.seen.as_ref()?;
+            (agents > 0 && (seen.agents, seen.free_slots) == (agents, capacity - agents)).then_some(())
+        })
+        .await;
+    }
+
     // The node of zone a that has nobody on standby dies; the other one has who takes the place.
     let victim = (0..2).find(|seat| spared[&group.node(*seat).id()] == (1, 0)).unwrap();
     lose(group, victim).await;

@@ -328,13 +328,13 @@ async fn a_strict_task_leaves_nothing_where_it_was_submitted() {
 }
 
 /// A node of a group, served over HTTP.
-struct Served {
-    server: Server,
-    token: TokenText,
+pub(crate) struct Served {
+    pub(crate) server: Server,
+    pub(crate) token: TokenText,
 }
 
 impl Served {
-    async fn start(group: &Group, seat: usize) -> Self {
+    pub(crate) async fn start(group: &Group, seat: usize) -> Self {
         let node = group.node(seat).clone();
         let data = group.seats[seat].data.path();
         let token = first_token::first_token(&node, data).await.unwrap().expect("the first token");
@@ -344,13 +344,13 @@ impl Served {
         Self { server, token }
     }
 
-    async fn get(&self, path: &str) -> (u16, Value) {
+    pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
         let asked = reqwest::Client::new().get(format!("{}{path}", self.server.url()));
         let answer = asked.bearer_auth(self.token.expose()).send().await.unwrap();
         (answer.status().as_u16(), answer.json().await.unwrap_or_default())
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         within("the server stops", self.server.stop()).await;
     }
 }

@@ -28,6 +28,34 @@ async fn a_node_that_stands_alone_is_a_cluster_of_one_that_leads() {
     api.stop().await;
 }
 
+/// What an embedder's actor is told.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Entry(u64);
+
+impl synod::courier::Letter for Entry {
+    const KIND: &'static str = "entry";
+    const VERSION: u16 = 3;
+    type Reply = ();
+}
+
+#[tokio::test]
+async fn letters_that_could_not_be_delivered_are_counted_and_shown_with_the_reason() {
+    let api = Api::start().await;
+    let before = api.get("/api/v1/cluster").await.json();
+    assert_eq!(before["courier"], json!({ "dead_letters": 0, "latest": [] }));
+    let ledger = synod::courier::Address::anywhere("ledger".parse().unwrap());
+    let refused = api.node.courier().tell(&ledger, &Entry(7)).await.unwrap_err();
+    let courier = api.get("/api/v1/cluster").await.json()["courier"].clone();
+    assert_eq!(courier["dead_letters"], 1);
+    let letter = &courier["latest"][0];
+    let from = api.node.id().to_string();
+    assert_eq!([&letter["to"], &letter["kind"], &letter["from"]], ["ledger", "entry", from.as_str()]);
+    assert_eq!(letter["version"], 3);
+    let reason = letter["reason"].as_str().unwrap();
+    assert!(reason.contains("ledger") && refused.to_string().contains(reason), "{reason}: {refused}");
+    api.stop().await;
+}
+
 #[tokio::test]
 async fn what_takes_a_cluster_is_refused_with_what_to_do() {
     let api = Api::start().await;

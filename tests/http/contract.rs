@@ -107,6 +107,8 @@ fn the_document_names_the_key_where_a_change_counts_once_under_it_and_nowhere_el
         "POST /api/v1/cluster/transfer",
         "POST /api/v1/tokens",
         "POST /api/v1/tokens/{id}/rotate",
+        "POST /api/v1/webhooks",
+        "POST /api/v1/webhooks/{id}/rotate",
     ];
     assert_eq!(unknown, expected);
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use parking_lot::Mutex;
 use reqwest::Method;
 use serde_json::{Value, json};
 use synod::node::Node;
+use synod::node::domain::command::Command;
 use synod::node::domain::event::Event;
 use synod::node::domain::id::{RequestId, TaskId};
 use synod::node::domain::name::Name;
@@ -17,6 +19,7 @@ use synod::node::domain::reply::Answer as Judged;
 use synod::node::domain::task::TaskSpec;
 use synod::node::elsewhere::{Elsewhere, ElsewhereError, HandedAnswer, HandedRequest, Regions};
 use synod::node::events::Heard;
+use synod_cluster::checkpointer::Policy;
 use tokio::sync::watch;
 
 use crate::support::{Answer, Api, PATIENCE, options, send};
@@ -93,9 +96,9 @@ impl Elsewhere for Wires {
 }
 
 /// The regions us and eu.
-struct World {
-    us: Api,
-    eu: Api,
+pub(crate) struct World {
+    pub(crate) us: Api,
+    pub(crate) eu: Api,
     all: Arc<All>,
     wires: Vec<Arc<Wires>>,
 }
@@ -105,20 +108,32 @@ fn name(text: &str) -> Name {
 }
 
 impl World {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::of(["us", "eu"]).await
+    }
+
+    /// Regions whose ended tasks go to history at once.
+    pub(crate) async fn archiving() -> Self {
+        let policy = Policy { checkpoint_interval: Duration::from_millis(1), ..Policy::default() };
+        Self::built(["us", "eu"], policy).await
     }
 
     /// Two regions under these names.
     async fn of(names: [&str; 2]) -> Self {
+        Self::built(names, Policy::default()).await
+    }
+
+    async fn built(names: [&str; 2], policy: Policy) -> Self {
         let all = Arc::new(All::default());
         let (mut wires, mut apis) = (Vec::new(), Vec::new());
         for region in names {
             let (changes, _) = watch::channel(0);
             let wire = Arc::new(Wires { here: name(region), all: all.clone(), changes });
             let given = wire.clone();
-            let api =
-                Api::built(options(), synod::http::routes(), |node| node.regions(given.clone(), given)).await;
+            let api = Api::built(options(), synod::http::routes(), |node| {
+                node.regions(given.clone(), given).policy(policy.clone())
+            })
+            .await;
             all.nodes.lock().insert(name(region), Arc::downgrade(&api.node));
             wires.push(wire);
             apis.push(api);
@@ -129,7 +144,7 @@ impl World {
         world
     }
 
-    fn reach(&self, regions: &[&str]) {
+    pub(crate) fn reach(&self, regions: &[&str]) {
         *self.all.reachable.lock() = regions.iter().map(|region| name(region)).collect();
         self.wires.iter().for_each(|wire| wire.changes.send_modify(|changes| *changes += 1));
     }
@@ -145,7 +160,7 @@ impl World {
         answer.json()["task_id"].as_str().unwrap().parse().unwrap()
     }
 
-    async fn until_forwarded(&self, task: TaskId) {
+    pub(crate) async fn until_forwarded(&self, task: TaskId) {
         let mut events = self.us.node.events();
         let forwarded = async {
             while self.us.node.read(|state| state.pointer(task).is_none()) {
@@ -155,7 +170,14 @@ impl World {
         tokio::time::timeout(PATIENCE, forwarded).await.expect("the task is forwarded");
     }
 
-    async fn stop(self) {
+    /// Has it agreed at us that there is a region, whether it is within reach or not.
+    pub(crate) async fn know(&self, region: &str) {
+        let (region, addresses) = (name(region), vec!["10.0.0.1:7501".to_owned()]);
+        let known = Command::KnowRegion { region, addresses, heard: true };
+        self.us.node.propose(known).await.unwrap();
+    }
+
+    pub(crate) async fn stop(self) {
         self.us.stop().await;
         self.eu.stop().await;
     }
@@ -264,7 +286,10 @@ async fn nothing_of_a_strict_task_is_kept_outside_of_its_region() {
     let task: TaskId = answer.json()["task_id"].as_str().unwrap().parse().unwrap();
     let place = answer.header("location").to_owned();
     assert_eq!(place, format!("/api/v1/tasks/{task}?region=eu"));
-    assert_eq!(world.us.get(&place).await.json()["payload"], json!(secret));
+    // That it is there is shown; what it holds does not leave its region.
+    let seen = world.us.get(&place).await.json();
+    assert_eq!((&seen["withheld"], seen.get("payload")), (&json!("strict"), None), "{seen}");
+    assert_eq!(world.eu.get(&place).await.json()["payload"], json!(secret));
     world.us.get(&format!("/api/v1/tasks/{task}")).await.assert_problem(404, "task_unknown");
     world.reach(&["us"]);
     world.submit(strict("eu")).await.assert_problem(404, "region_unknown");
@@ -391,7 +416,7 @@ async fn region_whose_name_has_a_slash_and_a_plus_is_found_by_every_place_that_n
     let task = answer.json()["task_id"].as_str().unwrap().to_owned();
     let place = answer.header("location").to_owned();
     assert_eq!(place, format!("/api/v1/tasks/{task}?region=eu%2Fwest%2B1"));
-    assert_eq!(world.us.get(&place).await.json()["payload"], 17);
+    assert_eq!(world.us.get(&place).await.json()["id"], json!(task));
     // What that region says of a place is completed by its name.
     let there = "/api/v1/tasks?region=eu%2Fwest%2B1";
     let made = send(world.us.call(Method::POST, there).json(&json!({"type": "review", "payload": 18}))).await;

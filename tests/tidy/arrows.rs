@@ -22,7 +22,7 @@ const RULES: [Rule; 7] = [
     Rule {
         folder: "domain",
         may_use: &[],
-        only: Some(&["cel", "serde", "sha2", "thiserror"]),
+        only: Some(&["cel", "serde", "serde_json", "sha2", "thiserror"]),
         never: &["tokio", "ractor", "openraft", "rand", "async-trait", "futures"],
     },
     Rule {

@@ -7,6 +7,7 @@ use synod_domain::command::Command;
 use synod_domain::id::AgentId;
 use synod_domain::restart::{Decision, Exit, decide};
 use synod_domain::task::bounded_reason;
+use synod_domain::tending::PoolCommand;
 
 use super::{Child, Life, Message, State};
 
@@ -51,7 +52,13 @@ impl State {
         tracing::warn!(agent = %child.spec.name, error = reason, ?decision, "an agent failed");
         let (world, me, reason) = (self.args.world.clone(), me.clone(), bounded_reason(reason));
         self.beside.spawn(async move {
-            let command = Command::SetStanding { agent: id, standing: Standing::Failed, reason };
+            // What becomes of one that is given up is agreed with it.
+            let command = match decision {
+                Decision::GiveUp => Command::Pool(PoolCommand::GiveUpAgent { agent: id, reason }),
+                Decision::Restart { .. } | Decision::Leave => {
+                    Command::SetStanding { agent: id, standing: Standing::Failed, reason }
+                }
+            };
             if let Err(error) = world.persist(command).await {
                 tracing::debug!(agent = %id, %error, "the standing was not recorded");
             }

@@ -8,13 +8,18 @@ use bytes::Bytes;
 use futures::FutureExt;
 use synod_actors::ports::{Finish, Report};
 use synod_domain::agent::PoolSpec;
+use synod_domain::budget::amount::{Amount, Measure};
+use synod_domain::budget::command::{BudgetCommand, BudgetSettings};
+use synod_domain::budget::scope::Scope;
+use synod_domain::budget::spec::{BudgetSpec, Enforcement, Limit, WARN_PERCENT};
+use synod_domain::budget::window::Window;
 use synod_domain::command::Command;
 use synod_domain::retry::RetryPolicy;
 use synod_domain::task::{AttemptEnd, Outcome, Phase, REASON_BYTES_MAX, Usage};
 use tokio::time::Instant;
 
 use crate::puppet::{complete_after, until_stopped};
-use crate::stage::{SECOND, Stage, pass, pool, settle};
+use crate::stage::{SECOND, Stage, name, pass, pool, settle};
 
 fn completed() -> Finish {
     Finish::Completed { result: Bytes::from_static(b"null") }
@@ -290,6 +295,39 @@ async fn usage_is_added_up_and_told_with_the_end() {
     let task = stage.submit(stage.task("coders")).await;
     let ended = stage.until_ended(task).await;
     assert_eq!(ended.usage, Usage { tokens_in: 30, tokens_out: 20, cost_microusd: 10 });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_zero_that_was_reported_counts_however_short_the_attempt_and_silence_does_not() {
+    for (speaks, settled) in [(true, 0), (false, 700)] {
+        let stage = Stage::start(move |work| async move {
+            if speaks {
+                work.reports.send(Report::Usage { usage: Usage::default(), model: None }).await.unwrap();
+            }
+            completed()
+        })
+        .await;
+        stage.pool(pool("coders", 1)).await;
+        let spec = BudgetSpec {
+            name: name("purse"),
+            scope: Scope::Global,
+            limits: vec![Limit { measure: Measure::Tokens, most: 1_000, window: Window::Whole }],
+            enforcement: Enforcement::Hard,
+            warn_percent: WARN_PERCENT,
+            note: None,
+        };
+        stage.propose(Command::Budget(BudgetCommand::Put { spec: Arc::new(spec) })).await.unwrap();
+        let estimate = Amount { tokens: 700, ..Amount::default() };
+        let settings = BudgetSettings { estimate, ..BudgetSettings::default() };
+        stage.propose(Command::Budget(BudgetCommand::Configure { settings })).await.unwrap();
+        let task = stage.submit(stage.task("coders")).await;
+        assert_eq!(stage.until_ended(task).await.phase(), Phase::Completed);
+        let spent = stage.world.read(|state| {
+            let purse = state.budget(&name("purse")).unwrap();
+            purse.lines[0].tally.sums(Window::Whole, state.now()).settled
+        });
+        assert_eq!(spent, settled, "it spoke: {speaks}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

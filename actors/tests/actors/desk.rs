@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use synod_actors::desk::{Ask, CLAIMS_WAITING_MAX, ClaimError};
 use synod_actors::ports::JournalError;
+use synod_domain::access::AccessCommand;
 use synod_domain::agent::{AgentStatus, PoolSpec, RuntimeSpec, Standing};
 use synod_domain::chance::Chance;
 use synod_domain::command::Command;
 use synod_domain::id::{AgentId, TaskId};
 use synod_domain::pause::Pausable;
 use synod_domain::payload::Payload;
+use synod_domain::quota::Quota;
 use synod_domain::refusal::Refusal;
 use synod_domain::reply::Assignment;
 use synod_domain::task::{AttemptEnd, MailboxId, Phase, Usage};
@@ -168,6 +170,34 @@ async fn whatever_makes_work_claimable_calls_who_waits() {
     let (standing, reason) = (Standing::Ready, "here".into());
     stage.apply(Command::SetStanding { agent: two, standing, reason }).unwrap();
     assert_eq!(tasks(claiming).await, [last], "an agent that is ready");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_place_under_a_quota_calls_one_who_waits_wherever_the_work_is() {
+    let stage = Stage::start(until_stopped).await;
+    let (one, two) = (stage.far("").await, stage.far("gpu").await);
+    let quota = |concurrency| {
+        let quota = Quota { concurrency, ..Quota::default() };
+        Command::Access(AccessCommand::PutQuota { workspace: stage.open_task("").workspace, quota })
+    };
+    stage.apply(quota(Some(1))).unwrap();
+    let first = stage.submit(stage.open_task("")).await;
+    assert_eq!(stage.system.desk().claim(stage.ask(one)).await.unwrap().len(), 1);
+
+    let claiming = stage.claiming(stage.ask(two)).await;
+    let next = stage.submit(stage.open_task("gpu")).await;
+    let before = stage.asked();
+    pass(3600 * SECOND).await;
+    assert_eq!(stage.asked() - before, 0, "it has as much in hand as it may");
+    stage.complete(first, 1);
+    assert_eq!(tasks(claiming).await, [next], "the other one has ended");
+
+    let claiming = stage.claiming(stage.ask(one)).await;
+    let last = stage.submit(stage.open_task("")).await;
+    settle().await;
+    assert_eq!(stage.phase(last), Phase::Pending);
+    stage.apply(quota(Some(2))).unwrap();
+    assert_eq!(tasks(claiming).await, [last], "the quota is raised");
 }
 
 #[tokio::test(start_paused = true)]

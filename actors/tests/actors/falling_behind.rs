@@ -4,6 +4,7 @@ use synod_actors::events::Heard;
 use synod_actors::ports::{Finish, Work};
 use synod_domain::agent::{AgentStatus, PoolSpec, Standing};
 use synod_domain::command::Command;
+use synod_domain::spread::Recovery;
 use synod_domain::task::{Lane, Phase};
 
 use crate::puppet::{Prepare, complete_after, until_stopped};
@@ -95,7 +96,8 @@ async fn agent_that_starts_again_takes_up_no_lease_of_its_earlier_life() {
 async fn failed_agent_that_was_missed_is_revived_and_a_pool_that_was_missed_is_started() {
     let (stage, drown) = stage_with_noise(|work| complete_after(work, SECOND)).await;
     stage.puppet.seen(|seen| seen.preparing = vec![Prepare::Fail("no".to_owned()); 6].into());
-    stage.apply(Command::PutPool { spec: pool("coders", 1).into() }).unwrap();
+    let spec = PoolSpec { recovery: Recovery::Restart, ..pool("coders", 1) };
+    stage.apply(Command::PutPool { spec: spec.into() }).unwrap();
     drown(&stage);
     pass(20 * SECOND).await;
     let agent = stage.only_agent("coders");

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -75,11 +76,17 @@ impl Journal for Sight {
 pub(crate) struct Rumours {
     seen: Mutex<BTreeMap<NodeId, Neighbour>>,
     changes: watch::Sender<u64>,
+    /// How patient they ask one to be, for each node that there is.
+    patience: Mutex<Duration>,
 }
 
 impl Neighbours for Rumours {
     fn seen(&self) -> Vec<Neighbour> {
         self.seen.lock().values().copied().collect()
+    }
+
+    fn patience(&self, members: usize) -> Duration {
+        *self.patience.lock() * u32::try_from(members).unwrap()
     }
 
     fn changes(&self) -> watch::Receiver<u64> {
@@ -130,7 +137,8 @@ impl Fleet {
     pub(crate) async fn start(puppets: Vec<Puppet>) -> Self {
         let clock = Arc::new(PausedClock::new());
         let journal = Arc::new(FakeJournal::start(clock.clone(), EventHub::default(), 7));
-        let rumours = Arc::new(Rumours { seen: Mutex::default(), changes: watch::Sender::new(0) });
+        let patience = Mutex::new(Duration::from_millis(700));
+        let rumours = Arc::new(Rumours { seen: Mutex::default(), changes: watch::Sender::new(0), patience });
         let wire = Arc::new(Wire::default());
         let mut fleet = Self { members: Vec::new(), journal, wire, rumours, term: 0 };
         for puppet in puppets {
@@ -178,6 +186,7 @@ impl Fleet {
             neighbours: self.rumours.clone(),
             relay: self.wire.clone(),
             regions: Arc::new(NoRegions::default()),
+            receivers: None,
             clock: clock.clone(),
             entropy: entropy.clone(),
             ids: Arc::new(Ids::new(clock.clone(), entropy)),
@@ -211,6 +220,11 @@ impl Fleet {
         let rumour = Neighbour { node: node(place), generation, alive };
         self.rumours.seen.lock().insert(rumour.node, rumour);
         self.rumours.changes.send_modify(|changes| *changes += 1);
+    }
+
+    /// Says how patient a leader has to be that begins from here on, for each node that there is.
+    pub(crate) fn ask_for_patience(&self, each: Duration) {
+        *self.rumours.patience.lock() = each;
     }
 
     /// Cuts a node off.

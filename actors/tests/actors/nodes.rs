@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use synod_actors::ports::Alive;
-use synod_domain::agent::AgentStatus;
+use synod_domain::agent::{AgentStatus, PoolSpec};
 use synod_domain::command::Command;
 use synod_domain::id::TaskId;
 use synod_domain::node::NodeStanding;
+use synod_domain::spread::Recovery;
 use synod_domain::task::{AttemptEnd, Phase};
 
 use crate::fleet::{Fleet, node};
@@ -217,6 +218,19 @@ async fn new_leader_listens_before_it_takes_anybody_for_dead() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn new_leader_listens_as_long_as_gossip_of_so_many_nodes_asks_for() {
+    let mut fleet = idlers(3).await;
+    pass(60 * SECOND).await;
+    fleet.ask_for_patience(4 * SECOND);
+    fleet.lead(1).await;
+    fleet.rumour(2, Alive::Dead);
+    pass(11 * SECOND).await;
+    assert_eq!(fleet.read(|state| state.node(node(2)).unwrap().standing), NodeStanding::Up);
+    pass(2 * SECOND).await;
+    assert_eq!(fleet.read(|state| state.node(node(2)).unwrap().standing), NodeStanding::Down);
+}
+
+#[tokio::test(start_paused = true)]
 async fn rumours_of_an_earlier_life_and_of_the_leader_itself_are_not_believed() {
     let fleet = idlers(2).await;
     pass(60 * SECOND).await;
@@ -297,7 +311,8 @@ async fn agent_that_failed_for_good_is_tried_again_on_a_node_that_does_not_lead(
     let fleet = idlers(2).await;
     let broken = &fleet.members[1].puppet;
     broken.seen(|seen| seen.preparing.extend(vec![Prepare::Fail("no disk".to_owned()); 6]));
-    fleet.apply(Command::PutPool { spec: Arc::new(pool("coders", 2)) }).unwrap();
+    let spec = PoolSpec { recovery: Recovery::Restart, ..pool("coders", 2) };
+    fleet.apply(Command::PutPool { spec: Arc::new(spec) }).unwrap();
     fleet.until("both serve", |state| crate::stage::serving(state, &name("coders")) == 2).await;
     assert_eq!(fleet.serving("coders"), [1, 1]);
 }

@@ -7,6 +7,7 @@ use synod_domain::agent::{AgentStatus, PoolSpec, Standing};
 use synod_domain::command::Command;
 use synod_domain::id::AgentId;
 use synod_domain::refusal::Refusal;
+use synod_domain::spread::Recovery;
 use synod_domain::task::{AttemptEnd, MailboxId, Phase};
 
 use crate::puppet::{Prepare, complete_after, until_stopped};
@@ -49,7 +50,8 @@ async fn restarted_agent_gives_its_work_back_unharmed_and_takes_it_up_afresh() {
 async fn agent_that_failed_for_good_is_started_by_a_restart_and_its_failures_are_forgotten() {
     let stage = Stage::start(until_stopped).await;
     stage.puppet.seen(|seen| seen.preparing = vec![Prepare::Fail("no".to_owned()); 6].into());
-    stage.apply(Command::PutPool { spec: pool("coders", 1).into() }).unwrap();
+    let spec = PoolSpec { recovery: Recovery::Restart, ..pool("coders", 1) };
+    stage.apply(Command::PutPool { spec: spec.into() }).unwrap();
     stage
         .until("it is left failed", |state| {
             state.agents().any(|agent| agent.status() == AgentStatus::Failed && agent.restarts >= 5)

@@ -1,15 +1,17 @@
-//! What a pool does when a node goes down, by its strategy.
+//! What a pool does when a node goes down, or an agent fails for good, by its strategy.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use synod_actors::ports::Alive;
 use synod_domain::agent::{AgentStatus, PoolSpec};
+use synod_domain::command::Command;
 use synod_domain::node::NodeStanding;
 use synod_domain::spread::Recovery;
 
 use crate::fleet::{Fleet, node};
-use crate::puppet::{Puppet, complete_after, until_stopped};
-use crate::stage::{SECOND, name, pass, pool, settle};
+use crate::puppet::{Prepare, Puppet, complete_after, until_stopped};
+use crate::stage::{SECOND, Stage, name, pass, pool, serving, settle};
 
 async fn fleet(nodes: usize, recovery: Recovery, size: u32) -> Fleet {
     let fleet = Fleet::start((0..nodes).map(|_| Puppet::new(until_stopped)).collect()).await;
@@ -101,4 +103,71 @@ async fn standby_agent_has_the_work_of_a_lost_one_without_being_started_first() 
         pool.shares.values().sum()
     });
     assert_eq!(others, 2);
+}
+
+/// Two nodes and a pool of two agents, of which the second node's cannot start as often as its restarts allow.
+async fn broken_at_first(recovery: Recovery) -> Fleet {
+    let fleet = Fleet::start((0..2).map(|_| Puppet::new(until_stopped)).collect()).await;
+    let failures = vec![Prepare::Fail("no disk".to_owned()); 6];
+    fleet.members[1].puppet.seen(|seen| seen.preparing = failures.into());
+    fleet.apply(Command::PutPool { spec: PoolSpec { recovery, ..pool("coders", 2) }.into() }).unwrap();
+    pass(30 * SECOND).await;
+    fleet
+}
+
+fn missing(fleet: &Fleet) -> Option<u32> {
+    fleet.read(|state| state.shortfall(&name("coders")).map(|shortfall| shortfall.missing))
+}
+
+#[tokio::test(start_paused = true)]
+async fn degraded_pool_goes_on_without_an_agent_that_failed_for_good_until_it_serves_again() {
+    let fleet = broken_at_first(Recovery::Degraded).await;
+    assert_eq!((fleet.serving("coders"), missing(&fleet)), (vec![1, 0], Some(1)));
+    let reason = fleet.agents("coders", 1)[0].reason.clone();
+    assert_eq!(&*reason, "no disk");
+    pass(60 * SECOND).await;
+    assert_eq!((fleet.serving("coders"), missing(&fleet)), (vec![1, 1], None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn standby_agent_serves_in_the_place_of_one_that_failed_for_good_which_then_stands_by() {
+    let fleet = broken_at_first(Recovery::Failover { standby: 1 }).await;
+    assert_eq!((fleet.serving("coders"), missing(&fleet)), (vec![2, 0], None));
+    let failed = fleet.agents("coders", 1)[0].spec.id;
+    pass(60 * SECOND).await;
+    assert_eq!(fleet.serving("coders"), [2, 0]);
+    assert_eq!(
+        fleet.read(|state| state.agent(failed).map(|agent| agent.status())),
+        Some(AgentStatus::Standby)
+    );
+    // Six starts that failed, and the one that did not: nobody else was made there.
+    assert_eq!(fleet.members[1].puppet.seen(|seen| seen.prepared), 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_agent_elsewhere_is_taken_for_one_that_failed_for_good() {
+    let fleet = broken_at_first(Recovery::Replacement).await;
+    assert_eq!((fleet.serving("coders"), missing(&fleet)), (vec![2, 0], None));
+    assert!(fleet.agents("coders", 1).is_empty());
+    assert_eq!(fleet.names("coders"), [name("coders-1"), name("coders-2")]);
+    pass(3600 * SECOND).await;
+    assert_eq!(fleet.serving("coders"), [2, 0]);
+    assert_eq!(fleet.members[1].puppet.seen(|seen| seen.prepared), 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn program_that_always_fails_at_once_is_started_a_bounded_number_of_times_and_serves_when_it_is_mended()
+{
+    let stage = Stage::start(until_stopped).await;
+    let failures = vec![Prepare::Fail("no such program".to_owned()); 100_000];
+    stage.puppet.seen(|seen| seen.preparing = failures.into());
+    stage.apply(Command::PutPool { spec: pool("coders", 1).into() }).unwrap();
+    pass(Duration::from_secs(24 * 3600)).await;
+    let prepared = stage.puppet.seen(|seen| seen.prepared);
+    // One replacement at once, six at intervals that double, one in an hour from then on: each of them is started six
+    // times, and once more six times before the next.
+    let most = 12 * (1 + 6 + 24);
+    assert!((12 * 24..=most).contains(&prepared), "{prepared} starts");
+    stage.puppet.seen(|seen| seen.preparing.clear());
+    stage.until("it serves", |state| serving(state, &name("coders")) == 1).await;
 }

@@ -8,6 +8,7 @@ use synod_actors::system::{System, World};
 use synod_domain::agent::{AgentStatus, PoolSpec};
 use synod_domain::command::Command;
 use synod_domain::restart::{RestartKind, RestartPolicy};
+use synod_domain::spread::Recovery;
 use synod_domain::task::{AttemptEnd, Phase, REASON_BYTES_MAX};
 use tokio::time::Instant;
 use tracing::field::{Field, Visit};
@@ -120,7 +121,7 @@ async fn agent_that_cannot_start_is_failed_with_the_reason_and_tried_by_policy_a
     let reason = format!("{} the disk is gone", "x".repeat(2 * REASON_BYTES_MAX));
     stage.puppet.seen(|seen| seen.preparing = vec![Prepare::Fail(reason); failures].into());
     let began = Instant::now();
-    let spec = pool("coders", 1);
+    let spec = PoolSpec { recovery: Recovery::Restart, ..pool("coders", 1) };
     stage.propose(Command::PutPool { spec: Arc::new(spec) }).await.unwrap();
     // Five restarts in the policy's minute.
     pass(50 * SECOND).await;

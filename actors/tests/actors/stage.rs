@@ -113,6 +113,7 @@ impl Stage {
             neighbours: Arc::new(Alone::default()),
             relay: Arc::new(Alone::default()),
             regions: Arc::new(NoRegions::default()),
+            receivers: None,
             clock: clock.clone(),
             entropy: entropy.clone(),
             ids: Arc::new(Ids::new(clock, entropy)),

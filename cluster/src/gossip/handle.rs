@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use synod_domain::id::NodeId;
@@ -76,6 +77,7 @@ pub(super) struct Shared {
     pub(super) counting: Counting,
     pub(super) changes: watch::Sender<u64>,
     pub(super) address: String,
+    profile: Profile,
 }
 
 /// The gossip of one node. Cheap to clone; it ends when the last clone is gone, without a word to the others.
@@ -110,6 +112,7 @@ impl Gossip {
             counting: Counting::default(),
             changes: watch::Sender::new(0),
             address,
+            profile: options.profile,
         });
         let (commands, receiver) = mpsc::channel(1);
         let stop = CancellationToken::new();
@@ -132,6 +135,11 @@ impl Gossip {
     /// Returns a number that changes whenever what [`Self::members`] returns does.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.shared.changes.subscribe()
+    }
+
+    /// Returns after how long, of so many members, a live one has been heard of that was taken for dead without a reason.
+    pub fn patience(&self, members: usize) -> Duration {
+        self.shared.profile.patience(members)
     }
 
     /// Changes what this node tells of itself; who it is stays. Frequent changes are told together.

@@ -74,27 +74,39 @@ impl Profile {
         }
     }
 
+    /// Returns how long one of so many members that did not answer has to deny it: the suspicion.
+    fn suspicion(self, members: usize) -> Duration {
+        let (few, per_digit) = match self {
+            Self::Lan => (1_500, 500),
+            Self::Wan => (8_000, 2_000),
+        };
+        Duration::from_millis(few) + Duration::from_millis(per_digit).saturating_mul(digits(members) - 1)
+    }
+
+    /// Returns after how long, of so many members, a live one has been heard of by whoever took it for dead without a
+    /// reason: a probe, and as long as it has to deny a suspicion.
+    pub fn patience(self, members: usize) -> Duration {
+        self.timing().probe_period + self.suspicion(members)
+    }
+
     /// Returns foca's settings for a cluster of so many members.
     pub(super) fn config(self, members: usize) -> Config {
-        let digits = members.max(1).ilog10() + 1;
-        let digits_u8 = u8::try_from(digits).unwrap_or(u8::MAX);
+        let digits_u8 = u8::try_from(digits(members)).unwrap_or(u8::MAX);
         let transmissions = digits_u8.saturating_mul(TRANSMISSIONS_PER_DIGIT);
         let periodic = |frequency, num_members| {
             let num_members = NonZeroUsize::new(num_members).unwrap_or(NonZeroUsize::MIN);
             Some(PeriodicParams { frequency, num_members })
         };
-        let (probe_rtt, suspicion, per_digit, announce, announce_down, gossip) = match self {
-            Self::Lan => (200, 1_500, 500, 3_000, 5_000, 200),
-            Self::Wan => (800, 8_000, 2_000, 15_000, 15_000, 500),
+        let (probe_rtt, announce, announce_down, gossip) = match self {
+            Self::Lan => (200, 3_000, 5_000, 200),
+            Self::Wan => (800, 15_000, 15_000, 500),
         };
-        let suspicion = Duration::from_millis(suspicion)
-            + Duration::from_millis(per_digit).saturating_mul(digits.saturating_sub(1));
         Config {
             probe_period: self.timing().probe_period,
             probe_rtt: Duration::from_millis(probe_rtt),
             num_indirect_probes: NonZeroUsize::new(INDIRECT_PROBES).unwrap_or(NonZeroUsize::MIN),
             max_transmissions: NonZeroU8::new(transmissions).unwrap_or(NonZeroU8::MIN),
-            suspect_to_down_after: suspicion,
+            suspect_to_down_after: self.suspicion(members),
             remove_down_after: Some(REMEMBER_DEAD),
             max_packet_size: NonZeroUsize::new(SWIM_BYTES_MAX).unwrap_or(NonZeroUsize::MIN),
             notify_down_members: true,
@@ -102,5 +114,28 @@ impl Profile {
             periodic_announce_to_down_members: periodic(Duration::from_millis(announce_down), 2),
             periodic_gossip: periodic(Duration::from_millis(gossip), 3),
         }
+    }
+}
+
+/// Returns how many decimal digits a number of members has; at least one.
+fn digits(members: usize) -> u32 {
+    members.max(1).ilog10() + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_outlasts_the_suspicion_of_a_group_of_any_size() {
+        for profile in [Profile::Lan, Profile::Wan] {
+            for members in [0, 1, 3, 9, 10, 99, 100, 1_000, 1_000_000] {
+                let suspicion = profile.config(members).suspect_to_down_after;
+                assert!(profile.patience(members) > suspicion, "{profile:?} of {members}: {suspicion:?}");
+            }
+        }
+        // More would delay the recovery from the loss of a leader.
+        assert_eq!(Profile::Lan.patience(3), Duration::from_secs(2));
+        assert_eq!(Profile::Lan.patience(100), Duration::from_secs(3));
     }
 }

@@ -7,6 +7,7 @@ use synod_domain::id::{AgentId, TaskId};
 use synod_domain::payload::Payload;
 use synod_domain::policy::{Ask, PolicyCommand};
 use synod_domain::tending::PoolCommand;
+use synod_domain::webhook::WebhookCommand;
 
 /// Tells whether a command makes the disk fuller for long. The others end work or govern it: they must
 /// pass on a full disk, or nothing would ever get emptier.
@@ -16,6 +17,7 @@ pub(super) fn creates_work(command: &Command) -> bool {
         Command::Submit { .. }
             | Command::SubmitWith { .. }
             | Command::SubmitAfter { .. }
+            | Command::SubmitStrict { .. }
             | Command::StartRun { .. }
             | Command::Redrive { .. }
             | Command::KeepForRegion { .. }
@@ -66,10 +68,13 @@ pub(super) fn weight(command: &Command) -> usize {
         | Command::SubmitWith { spec, .. }
         | Command::KeepForRegion { spec, .. }
         | Command::TakeOffered { spec, .. }
-        | Command::SubmitAfter { spec, .. } => {
+        | Command::SubmitAfter { spec, .. }
+        | Command::SubmitStrict { spec, .. } => {
             let labels: usize = spec.labels.values().map(|value| value.len() + REST).sum();
             let after = match command {
-                Command::SubmitAfter { after, .. } => after.len() * size_of::<TaskId>(),
+                Command::SubmitAfter { after, .. } | Command::SubmitStrict { after, .. } => {
+                    after.len() * size_of::<TaskId>()
+                }
                 _ => 0,
             };
             spec.weight() + labels + after + REST
@@ -114,6 +119,11 @@ pub(super) fn weight(command: &Command) -> usize {
             offered.as_ref().map_or(0, |offered| offered.len() * REST)
         }
         Command::Breaker(_) | Command::LimitSet(_) => 4 * REST,
+        Command::Webhook(WebhookCommand::Put { spec, .. } | WebhookCommand::Change { spec }) => {
+            spec.url.len() + spec.topics.iter().map(|topic| topic.len() + REST).sum::<usize>()
+        }
+        Command::Webhook(WebhookCommand::Failed { why, .. }) => why.len(),
+        Command::Webhook(_) => 0,
         Command::SetLimits { .. }
         | Command::SetWeight { .. }
         | Command::SetNodeRole { .. }
@@ -155,6 +165,7 @@ fn tending_weight(command: &PoolCommand) -> usize {
         PoolCommand::Autoscale { reason, .. }
         | PoolCommand::MoveRollout { reason, .. }
         | PoolCommand::PauseRollout { reason, .. }
+        | PoolCommand::GiveUpAgent { reason, .. }
         | PoolCommand::AbortRollout { reason, .. } => reason.len(),
         PoolCommand::SetAutoscale { .. }
         | PoolCommand::SetRestartAfter { .. }

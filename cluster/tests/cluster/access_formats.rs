@@ -5,7 +5,9 @@ use synod_domain::command::Command;
 use synod_domain::id::{AgentId, TokenId};
 use synod_domain::name::Name;
 use synod_domain::permission::Permissions;
+use synod_domain::quota::{Pace, Quota};
 use synod_domain::row::Row;
+use synod_domain::time::Timestamp;
 use synod_domain::token::{TokenKind, TokenSpec};
 
 use super::governing_formats::body_of;
@@ -16,6 +18,16 @@ fn name(text: &str) -> Name {
 
 fn role_binding(subject: Subject, workspace: Option<&str>) -> RoleBinding {
     RoleBinding { subject, role: name("r"), workspace: workspace.map(name) }
+}
+
+fn quota() -> Quota {
+    Quota {
+        agents: Some(1),
+        waiting: Some(2),
+        submits_per_second: Some(3),
+        storage_bytes: Some(4),
+        concurrency: Some(5),
+    }
 }
 
 fn permissions() -> Permissions {
@@ -41,6 +53,8 @@ fn commands_about_access_keep_their_bytes() {
         AccessCommand::PutToken { spec: spec.into(), workspace: name("w") },
         AccessCommand::SetOwner { owned: Owned::Pool(name("p")), workspace: Some(name("w")) },
         AccessCommand::SetOwner { owned: Owned::Agent(AgentId::from_raw(2)), workspace: None },
+        AccessCommand::PutQuota { workspace: name("w"), quota: quota() },
+        AccessCommand::PutQuota { workspace: name("w"), quota: Quota::default() },
     ];
     let bodies: Vec<String> =
         commands.into_iter().map(|command| body_of(&Command::Access(command))).collect();
@@ -53,6 +67,8 @@ fn commands_about_access_keep_their_bytes() {
         format!("440401017401{hash}0304202100000177"),
         "4405000170010177".to_owned(),
         "4405010200".to_owned(),
+        "4406017701010102010301040105".to_owned(),
+        "440601770000000000".to_owned(),
     ];
     assert_eq!(bodies, expected);
 }
@@ -64,8 +80,17 @@ fn rows_about_access_keep_their_bytes() {
         AccessRow::Binding(role_binding(Subject::Name(name("n")), Some("w"))),
         AccessRow::Workspace(TokenId::from_raw(1), name("w")),
         AccessRow::Owner(Owned::Pool(name("p")), name("w")),
+        AccessRow::Quota(name("w"), quota()),
+        AccessRow::Pace(name("w"), Pace::default().take(4, Timestamp::from_millis(1)).unwrap()),
     ];
     let bodies: Vec<String> = rows.into_iter().map(|row| body_of(&Row::Access(row))).collect();
-    let expected = ["2800017203042021", "280101016e0172010177", "2802010177", "28030001700177"];
+    let expected = [
+        "2800017203042021",
+        "280101016e0172010177",
+        "2802010177",
+        "28030001700177",
+        "2804017701010102010301040105",
+        "28050177fc78d40300",
+    ];
     assert_eq!(bodies, expected);
 }

@@ -291,6 +291,34 @@ fn commands_and_rows_about_regions_keep_their_bytes() {
 }
 
 #[test]
+fn what_is_said_of_strict_tasks_keeps_its_bytes() {
+    let spec = Arc::new(TaskSpec {
+        id: TaskId::from_raw(7),
+        workspace: Name::default(),
+        kind: Name::new("eu").unwrap(),
+        mailbox: MailboxId::Open,
+        demand: Capabilities::default(),
+        lane: Lane::Normal,
+        deadline: None,
+        timeouts: Timeouts::default(),
+        retry: RetryPolicy::default(),
+        payload: Payload::default(),
+        idempotency_key: None,
+        labels: BTreeMap::new(),
+        run: None,
+        redriven_from: None,
+        metadata: None,
+    });
+    let (after, terms) = ([TaskId::from_raw(8)].into(), None);
+    let submit = Command::SubmitStrict { spec: spec.clone(), after, terms };
+    // Apart from the version and checksum.
+    let body = |text: String| text[10..].to_owned();
+    let spec_bytes = "070764656661756c7402657502000200000000030100c83c0000000000000000";
+    assert_eq!(body(bytes_of(&submit)), format!("46{spec_bytes}010800"));
+    assert_eq!(body(bytes_of(&Row::Strict(spec.id))), "2a07");
+}
+
+#[test]
 fn commands_and_rows_about_hooks_keep_their_bytes() {
     let (id, agent) = (HookId::from_raw(7), AgentId::from_raw(2));
     let at = Timestamp::from_millis(3);

@@ -1,5 +1,6 @@
 //! Golden bytes of how pools are tended.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,9 +8,10 @@ use synod_domain::agent::RuntimeSpec;
 use synod_domain::assignment::Assignment;
 use synod_domain::autoscale::{AutoscaleSpec, Autoscaling, Scaled};
 use synod_domain::capability::Capabilities;
-use synod_domain::id::AgentId;
+use synod_domain::id::{AgentId, NodeId};
 use synod_domain::life::{Life, Recent, Renewal};
 use synod_domain::name::Name;
+use synod_domain::recovery::{GivenUp, Replacing};
 use synod_domain::renewal::RestartAfter;
 use synod_domain::rollout::{Blueprint, Canary, Rollout, RolloutPolicy, Stage, Tally, Version, Versions};
 use synod_domain::tending::{PoolCommand, TendingRow};
@@ -78,12 +80,13 @@ fn commands_about_how_pools_are_tended_keep_their_bytes() {
         PoolCommand::PauseRollout { pool: pool.clone(), reason: reason() },
         PoolCommand::ResumeRollout { pool: pool.clone() },
         PoolCommand::AbortRollout { pool, reason: reason() },
+        PoolCommand::GiveUpAgent { agent: AgentId::from_raw(2), reason: reason() },
     ];
     let found: Vec<String> = commands.iter().map(body_of).collect();
     assert_eq!(found, COMMANDS);
 }
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 12] = [
     "000170010201070003040500010800",
     "010170010203776879",
     "02017001010900010a",
@@ -95,6 +98,7 @@ const COMMANDS: [&str; 11] = [
     "09017003776879",
     "0a0170",
     "0b017003776879",
+    "0c0203776879",
 ];
 
 #[test]
@@ -118,6 +122,7 @@ fn rows_about_how_pools_are_tended_keep_their_bytes() {
     recent.note(false);
     let renewal = Some(Renewal { version: 1, since: at, reason: "why".into() });
     let life = Life { version: 1, began_at: at, tally: Tally { completed: 1, failed: 1 }, recent, renewal };
+    let shunned = BTreeMap::from([(NodeId::from_raw(1), at)]);
     let rows = [
         TendingRow::Autoscaling(pool(), Autoscaling { spec: rule(), last }),
         TendingRow::RestartAfter(pool(), RestartAfter { age: None, tasks: Some(10) }),
@@ -125,16 +130,20 @@ fn rows_about_how_pools_are_tended_keep_their_bytes() {
         TendingRow::Rolling(pool(), policy()),
         TendingRow::Versions(pool(), Versions { number: 0, last: 1, rollout: Some(rollout) }),
         TendingRow::Life(AgentId::from_raw(2), life),
+        TendingRow::GivenUp(pool(), AgentId::from_raw(2), GivenUp { since: at }),
+        TendingRow::Replacing(pool(), Replacing { row: 5, last: at, next: at, shunned }),
     ];
     let found: Vec<String> = rows.iter().map(body_of).collect();
     assert_eq!(found, ROWS);
 }
 
-const ROWS: [&str; 6] = [
+const ROWS: [&str; 8] = [
     "00017002010700030405000108000103010203776879",
     "01017000010a",
     "020170020171",
     "030170020101090a",
     "0401700001010001016e00030101016e0003020101090a0201056c756e636803776879030305060000",
     "050201030101020201010303776879",
+    "0601700203",
+    "070170050303010103",
 ];

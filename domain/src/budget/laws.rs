@@ -279,3 +279,12 @@ fn a_raise_holds_until_its_time_and_a_limit_that_stays_goes_on_with_what_was_spe
     assert_eq!(budget.lines[0].sums(at(2)).settled, 100);
     assert_eq!((budget.lines[1].number, next), (2, 2));
 }
+
+#[test]
+fn what_is_used_after_a_reset_counts_though_nothing_was_reserved_for_it() {
+    let mut desk = Desk::new(budget(Window::Hour, 1000, Enforcement::Hard));
+    for act in [Act::Reserve(0), Act::Reset, Act::Settle(0, 300)] {
+        desk.act(&act);
+    }
+    assert_eq!(desk.budget.lines[0].tally.sums(Window::Hour, at(0)).settled, 300);
+}

@@ -124,7 +124,11 @@ impl Tally {
     ) {
         let more = to.saturating_sub(booking.total());
         let passed = most.is_some_and(|most| self.sums(window, now).used() >= most);
-        let Some(sums) = self.slots.get_mut(&booking.slot).filter(|_| more > 0) else { return };
+        if more == 0 || window.ends(booking.slot) <= now {
+            return;
+        }
+        // A slot in which nothing was left may have been forgotten with what was spent in it.
+        let sums = self.slots.entry(booking.slot).or_default();
         if passed {
             sums.overrun = add(&mut self.saturated, sums.overrun, more);
             booking.overrun += more;

@@ -100,9 +100,77 @@ pub enum Governing {
     BudgetRaised,
     /// An attempt used more than a hard limit leaves, and is stopped unless it ends soon.
     AttemptOverBudget,
+    /// A webhook was made or changed.
+    WebhookPut,
+    /// A webhook was removed.
+    WebhookRemoved,
+    /// A message was tried as often as its webhook says, and was not taken.
+    WebhookGaveUp,
+    /// More is to be told to a webhook than is kept for it: the oldest goes from here on.
+    WebhookOverflowed,
+    /// Somebody asked that a webhook be told something: a test, or again what was not taken.
+    WebhookAsked,
+    /// An agent failed for good where it is, and its pool recovers from that as it says.
+    AgentGivenUp,
 }
 
 impl Governing {
+    /// All of them, in order of their declaration.
+    pub const ALL: [Self; 52] = [
+        Self::PolicyPut,
+        Self::PolicyRemoved,
+        Self::PolicyViolated,
+        Self::ViolationChanged,
+        Self::ApprovalRequested,
+        Self::ApprovalVoted,
+        Self::ApprovalGranted,
+        Self::ApprovalDenied,
+        Self::ApprovalExpired,
+        Self::BudgetPut,
+        Self::BudgetRemoved,
+        Self::BudgetReset,
+        Self::BudgetWarned,
+        Self::BudgetExhausted,
+        Self::BudgetReopened,
+        Self::AccountHeld,
+        Self::BreakerSet,
+        Self::BreakerOpened,
+        Self::BreakerHalfOpened,
+        Self::BreakerClosed,
+        Self::LimitPut,
+        Self::LimitRemoved,
+        Self::ResourcePut,
+        Self::ResourceRemoved,
+        Self::HookCreated,
+        Self::HookStarted,
+        Self::HookEnded,
+        Self::HookAbandoned,
+        Self::HookReassigned,
+        Self::HookRemoved,
+        Self::PoolScaled,
+        Self::PoolPolicyChanged,
+        Self::RolloutBegun,
+        Self::RolloutChanged,
+        Self::RolloutEnded,
+        Self::AgentRenewed,
+        Self::RolePut,
+        Self::RoleRemoved,
+        Self::RoleBound,
+        Self::RoleUnbound,
+        Self::TokenBound,
+        Self::OwnerSet,
+        Self::QuotaPut,
+        Self::HookReturned,
+        Self::BudgetRaised,
+        Self::AttemptOverBudget,
+        Self::WebhookPut,
+        Self::WebhookRemoved,
+        Self::WebhookGaveUp,
+        Self::WebhookOverflowed,
+        Self::WebhookAsked,
+        Self::AgentGivenUp,
+    ];
+
     /// Returns the word for it.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -152,6 +220,27 @@ impl Governing {
             Self::HookReturned => "hook_returned",
             Self::BudgetRaised => "budget_raised",
             Self::AttemptOverBudget => "attempt_over_budget",
+            Self::WebhookPut => "webhook_put",
+            Self::WebhookRemoved => "webhook_removed",
+            Self::WebhookGaveUp => "webhook_gave_up",
+            Self::WebhookOverflowed => "webhook_overflowed",
+            Self::WebhookAsked => "webhook_asked",
+            Self::AgentGivenUp => "agent_given_up",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_complete() {
+        let this = include_str!("governing.rs");
+        let declared = this.lines().filter(|line| line.trim().starts_with("Self::") && line.contains("=>"));
+        assert_eq!(Governing::ALL.len(), declared.count(), "something that may happen is not in the list");
+        for (place, what) in Governing::ALL.into_iter().enumerate() {
+            assert_eq!(what as usize, place, "{} is not in order", what.as_str());
         }
     }
 }

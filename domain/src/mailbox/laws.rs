@@ -162,7 +162,21 @@ fn assert_same(mailbox: &Mailbox, model: &Model) -> Result<(), TestCaseError> {
     for one in model.waiting.iter().filter(|one| !model.paused.contains(&one.workspace)) {
         *claimable.entry(Arc::clone(&one.demand)).or_insert(0) += 1;
     }
-    prop_assert_eq!(mailbox.claimable(&model.paused), claimable.into_iter().collect::<Vec<_>>());
+    let paused = || model.paused.iter().map(|one| (one, 0));
+    prop_assert_eq!(mailbox.claimable(paused()), claimable.into_iter().collect::<Vec<_>>());
+    let others = (0..4).map(workspace).filter(|one| !model.paused.contains(one)).collect::<Vec<_>>();
+    let mut bounded: BTreeMap<_, BTreeMap<_, usize>> = BTreeMap::new();
+    for one in model.waiting.iter().filter(|one| others.contains(&one.workspace)) {
+        *bounded.entry(Arc::clone(&one.demand)).or_default().entry(&one.workspace).or_default() += 1;
+    }
+    let sum = |counts: BTreeMap<_, usize>| counts.into_values().map(|count| count.min(2)).sum();
+    let bounded: Vec<(_, usize)> =
+        bounded.into_iter().map(|(demand, counts)| (demand, sum(counts))).collect();
+    prop_assert_eq!(mailbox.claimable(paused().chain(others.iter().map(|one| (one, 2)))), bounded);
+    for (name, count) in mailbox.workspaces() {
+        let here = model.waiting.iter().filter(|one| one.workspace == *name).count();
+        prop_assert_eq!((count, mailbox.depth_of_workspace(name)), (here, here));
+    }
     for offered in (0..OFFERS).map(offer) {
         let first = model.first(&offered).map(|index| &model.waiting[index]);
         prop_assert_eq!(mailbox.peek(&offered, &model.paused), first.map(|one| one.task));

@@ -63,15 +63,23 @@ impl<K: Ord + Clone> Slots<K> {
         self.by_key.get(key).copied()
     }
 
+    /// Returns how many wait under a key.
+    pub(super) fn count(&self, key: &K) -> usize {
+        self.find(key).map_or(0, |slot| self.count_of(slot))
+    }
+
+    fn count_of(&self, slot: u32) -> usize {
+        self.slots[slot as usize].as_ref().map_or(0, |(_, count)| *count)
+    }
+
     /// Returns the key of a slot in use.
     pub(super) fn get(&self, slot: u32) -> Option<&K> {
         self.slots[slot as usize].as_ref().map(|(key, _)| key)
     }
 
     /// Walks the keys in order, with how many wait under each.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&K, usize)> + '_ {
-        let count = |slot: u32| self.slots[slot as usize].as_ref().map_or(0, |(_, count)| *count);
-        self.by_key.iter().map(move |(key, slot)| (key, count(*slot)))
+    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = (&K, usize)> + '_ {
+        self.by_key.iter().map(|(key, slot)| (key, self.count_of(*slot)))
     }
 }
 

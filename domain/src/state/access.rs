@@ -31,6 +31,8 @@ pub(super) struct Access {
     workspaces: BTreeMap<TokenId, Name>,
     /// Of what does not belong to the default workspace.
     owners: BTreeMap<Owned, Name>,
+    /// The same by workspace. Derived from the above.
+    owned: BTreeMap<Name, BTreeSet<Owned>>,
 }
 
 impl Access {
@@ -48,16 +50,46 @@ impl Access {
             AccessKey::Binding(binding) => AccessRow::Binding(self.bindings.get(binding)?.clone()),
             AccessKey::Workspace(token) => AccessRow::Workspace(*token, self.workspaces.get(token)?.clone()),
             AccessKey::Owner(owned) => AccessRow::Owner(owned.clone(), self.owners.get(owned)?.clone()),
+            AccessKey::Quota(_) | AccessKey::Pace(_) => return None,
         })
     }
 
-    pub(super) fn restore(&mut self, row: AccessRow) {
+    fn restore(&mut self, row: AccessRow) {
         match row {
             AccessRow::Role(role, permissions) => drop(self.roles.insert(role, permissions)),
             AccessRow::Binding(binding) => drop(self.bindings.insert(binding)),
             AccessRow::Workspace(token, workspace) => drop(self.workspaces.insert(token, workspace)),
-            AccessRow::Owner(owned, workspace) => drop(self.owners.insert(owned, workspace)),
+            AccessRow::Owner(owned, workspace) => drop(self.set_owner(owned, Some(workspace))),
+            AccessRow::Quota(..) | AccessRow::Pace(..) => {}
         }
+    }
+
+    /// Sets whose something is; tells whether that changes anything.
+    fn set_owner(&mut self, owned: Owned, workspace: Option<Name>) -> bool {
+        let before = match &workspace {
+            Some(workspace) => self.owners.insert(owned.clone(), workspace.clone()),
+            None => self.owners.remove(&owned),
+        };
+        if before == workspace {
+            return false;
+        }
+        if let Some(before) = before
+            && let Some(others) = self.owned.get_mut(&before)
+        {
+            others.remove(&owned);
+            if others.is_empty() {
+                self.owned.remove(&before);
+            }
+        }
+        if let Some(workspace) = workspace {
+            self.owned.entry(workspace).or_default().insert(owned);
+        }
+        true
+    }
+
+    /// Walks the workspaces that tokens are bound to.
+    fn workspaces(&self) -> impl Iterator<Item = &Name> {
+        self.workspaces.values()
     }
 
     /// Walks the bindings of a subject.
@@ -73,6 +105,19 @@ fn lowest() -> Name {
 }
 
 impl State {
+    pub(super) fn restore_access(&mut self, row: AccessRow) {
+        match row {
+            AccessRow::Quota(workspace, quota) => self.quotas.restore_quota(workspace, quota),
+            AccessRow::Pace(workspace, pace) => self.quotas.restore_pace(workspace, pace),
+            row => self.access.restore(row),
+        }
+    }
+
+    /// Walks the workspaces that tokens are bound to, some of them more than once.
+    pub(super) fn token_workspaces(&self) -> impl Iterator<Item = &Name> {
+        self.access.workspaces()
+    }
+
     pub(super) fn judge_access(&mut self, step: &mut Step, command: &AccessCommand) -> Answer {
         match command {
             AccessCommand::PutRole { role, permissions } => self.put_role(step, role, permissions),
@@ -87,6 +132,7 @@ impl State {
                 Ok(Reply::Done)
             }
             AccessCommand::SetOwner { owned, workspace } => self.hand_to(step, owned, workspace.as_ref()),
+            AccessCommand::PutQuota { workspace, quota } => self.put_quota(step, workspace, quota),
         }
     }
 
@@ -173,7 +219,9 @@ impl State {
         if let Some(workspace) = workspace {
             self.check_rid_of_others(owned, workspace)?;
         }
+        self.check_owner_quota(owned, &workspace.cloned().unwrap_or_default())?;
         self.set_owner(owned.clone(), workspace.cloned());
+        self.note_fewer_agents(step);
         tell(step, Governing::OwnerSet, &owned.path(), workspace, "");
         Ok(Reply::Done)
     }
@@ -214,14 +262,13 @@ impl State {
         }
     }
 
-    pub(super) fn set_owner(&mut self, owned: Owned, workspace: Option<Name>) {
-        let is_new = match workspace {
-            Some(workspace) => self.access.owners.insert(owned.clone(), workspace.clone()) != Some(workspace),
-            None => self.access.owners.remove(&owned).is_some(),
-        };
-        if is_new {
+    /// Sets whose something is; tells whether that changes anything.
+    pub(super) fn set_owner(&mut self, owned: Owned, workspace: Option<Name>) -> bool {
+        let changes = self.access.set_owner(owned.clone(), workspace);
+        if changes {
             self.touch_access(AccessKey::Owner(owned));
         }
+        changes
     }
 
     /// Forgets whose something was that is gone.
@@ -307,6 +354,11 @@ impl State {
     /// Walks what was given to a workspace, in order, with the workspace.
     pub fn owners(&self) -> impl Iterator<Item = (&Owned, &Name)> {
         self.access.owners.iter()
+    }
+
+    /// Walks what was given to one workspace, in order.
+    pub(super) fn owned_by(&self, workspace: &Name) -> impl Iterator<Item = &Owned> {
+        self.access.owned.get(workspace).into_iter().flatten()
     }
 
     /// Returns whose a pool is.

@@ -150,10 +150,15 @@ impl State {
                 None => Ok(None),
             };
         }
+        let dead = self.dead_letters.get(&prerequisite);
+        if dead.is_some_and(|dead| dead.spec.workspace != spec.workspace) {
+            return Err(Refusal::PrerequisiteUnknown(prerequisite));
+        }
         if let Some(ending) = self.endings.get(&prerequisite) {
+            // Whose it was is not known here any more; the node that was asked has looked.
             return Ok(Some(ending.phase));
         }
-        if let Some(dead) = self.dead_letters.get(&prerequisite) {
+        if let Some(dead) = dead {
             return Ok(Some(dead.phase()));
         }
         match self.pointers.get(prerequisite) {

@@ -23,6 +23,7 @@ impl State {
     pub(super) fn register_agent(&mut self, step: &mut Step, spec: &Arc<AgentSpec>) -> Answer {
         self.check_agent(spec)?;
         self.check_change_of_owner(spec)?;
+        self.check_agent_quota(spec)?;
         let id = spec.id;
         if matches!(spec.host, Host::Node(_)) {
             // An agent that its node starts again has nothing in hand any more. One that runs elsewhere may
@@ -31,6 +32,9 @@ impl State {
         }
         let known = self.agents.get(&id).cloned();
         if let Some(known) = &known {
+            if (&known.spec.host, &known.spec.pool) != (&spec.host, &spec.pool) {
+                self.forget_given_up(known.spec.pool.as_ref(), id);
+            }
             self.leave_pool(step, known);
             self.leave_name(known);
         }
@@ -86,7 +90,7 @@ impl State {
     }
 
     /// Checks that a node may say of an agent that it runs there. While no node is known, every one may.
-    fn check_host(&self, host: &Host) -> Result<(), Refusal> {
+    pub(super) fn check_host(&self, host: &Host) -> Result<(), Refusal> {
         let Host::Node(id) = host else { return Ok(()) };
         match self.nodes.get(id) {
             Some(node) if node.standing != NodeStanding::Up => {
@@ -182,11 +186,21 @@ impl State {
         agent.standing = standing;
         agent.reason = reason.clone();
         agent.since = step.now;
+        let (pool, standby) = (agent.spec.pool.clone(), agent.standby);
         self.changes.touch(RowKey::Agent(id));
         if matches!(standing, Standing::Offline | Standing::Failed) {
             self.lose_all(step, id, reason);
         }
         self.tell_standing(step, id);
+        match standing {
+            Standing::Ready | Standing::Draining | Standing::Offline => {
+                self.forget_given_up(pool.as_ref(), id);
+            }
+            Standing::Starting | Standing::Failed => {}
+        }
+        if let Some(pool) = pool.filter(|_| standby && standing == Standing::Ready) {
+            self.cover(step, &pool);
+        }
         Ok(Reply::Done)
     }
 
@@ -228,16 +242,25 @@ impl State {
             self.stop(step, task, Outcome::Cancelled { reason: reason.clone() });
         }
         self.end_life(&agent);
+        self.forget_given_up(agent.spec.pool.as_ref(), id);
         self.leave_pool(step, &agent);
         self.leave_name(&agent);
         self.forget_pauses(step, &MailboxId::Agent(id));
         self.agents.remove(&id);
         self.forget_owner(Owned::Agent(id));
+        self.note_fewer_agents(step);
         self.mailboxes.remove(&MailboxId::Agent(id));
         self.changes.touch(RowKey::Turns(MailboxId::Agent(id)));
         self.changes.touch(RowKey::Agent(id));
         step.events.push(Event::AgentRemoved { agent: id });
         step.idle.push(Idle::HooksOf(id));
+        if let Some(pool) = agent.spec.pool.as_ref().and_then(|pool| self.pools.get(pool)).cloned()
+            && pool.spec.recovery.standby() > 0
+        {
+            // One that stands by has its place, if it served.
+            self.choose_standbys(step, &pool.spec.name);
+            self.cover(step, &pool.spec.name);
+        }
     }
 
     fn leave_name(&mut self, agent: &Agent) {

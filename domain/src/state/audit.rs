@@ -33,6 +33,7 @@ use crate::row::{Row, RowKey};
 use crate::state::{State, Step};
 use crate::task::TaskSpec;
 use crate::tending::{PoolCommand, TendingKey};
+use crate::webhook::{WebhookCommand, WebhookKey};
 
 /// The ends of the chain and the marks on it.
 #[derive(Debug, Clone, Default)]
@@ -234,7 +235,10 @@ impl State {
                 | HookCommand::Touch { .. }
                 | HookCommand::Complete { .. }
                 | HookCommand::Fail { .. },
-            ) => return None,
+            )
+            | Command::Webhook(WebhookCommand::Delivered { .. } | WebhookCommand::Failed { .. }) => {
+                return None;
+            }
             // Never reached: who asks was taken off before.
             Command::By { .. } => return None,
             Command::SetLimits { .. } => bare("limits.set", "limits", Touched::Limits),
@@ -260,6 +264,7 @@ impl State {
             }
             Command::Fabric(FabricCommand::PutPool { spec, .. }) => pool("pool.put", &spec.name),
             Command::Pool(PoolCommand::RegisterAgent { spec, .. }) => agent("agent.register", spec.id),
+            Command::Pool(PoolCommand::GiveUpAgent { agent: id, .. }) => agent("agent.give_up", *id),
             Command::Pool(command) => {
                 let (action, pool, key) = of_pool(command)?;
                 row(action, ("pool", pool.to_string()), RowKey::Tending(key))
@@ -322,6 +327,7 @@ impl State {
             Command::Submit { spec }
             | Command::SubmitWith { spec, .. }
             | Command::SubmitAfter { spec, .. }
+            | Command::SubmitStrict { spec, .. }
             | Command::KeepForRegion { spec, .. }
             | Command::TakeOffered { spec, .. } => submit(spec),
             Command::Cancel { task: id, .. } => task("task.cancel", *id),
@@ -358,6 +364,19 @@ impl State {
             Command::LoseRegion { region: name, .. } => region("region.lose", name),
             Command::ShareRing { .. } => bare("region.ring", "ring", Touched::Row(RowKey::Federation)),
             Command::Access(command) => about_access(command),
+            Command::Webhook(command) => {
+                let action = match command {
+                    WebhookCommand::Put { .. } => "webhook.create",
+                    WebhookCommand::Change { .. } => "webhook.change",
+                    WebhookCommand::Remove { .. } => "webhook.remove",
+                    WebhookCommand::Rotate { .. } => "webhook.rotate",
+                    WebhookCommand::Test { .. } => "webhook.test",
+                    WebhookCommand::Redeliver { .. } => "webhook.redeliver",
+                    WebhookCommand::Delivered { .. } | WebhookCommand::Failed { .. } => return None,
+                };
+                let id = command.webhook();
+                row(action, ("webhook", id.to_string()), RowKey::Webhook(WebhookKey::Webhook(id)))
+            }
             Command::Audit(AuditCommand::Keep(_)) => bare("audit.keep", "audit", Touched::Keep),
             Command::Policy(command) => {
                 let policy = |action, name: &Name| {
@@ -413,7 +432,7 @@ fn of_pool(command: &PoolCommand) -> Option<(&'static str, &Name, TendingKey)> {
         PoolCommand::PauseRollout { pool, .. } => (pool, versions("rollout.pause", pool)),
         PoolCommand::ResumeRollout { pool } => (pool, versions("rollout.resume", pool)),
         PoolCommand::AbortRollout { pool, .. } => (pool, versions("rollout.abort", pool)),
-        PoolCommand::RegisterAgent { .. } => return None,
+        PoolCommand::RegisterAgent { .. } | PoolCommand::GiveUpAgent { .. } => return None,
     };
     Some((action, pool, key))
 }
@@ -442,6 +461,15 @@ fn about_access(command: &AccessCommand) -> About {
         AccessCommand::PutToken { spec, workspace } => About {
             workspace: Some(workspace.clone()),
             ..about("token.create", "token", spec.id.to_string(), RowKey::Token(spec.id))
+        },
+        AccessCommand::PutQuota { workspace, .. } => About {
+            workspace: Some(workspace.clone()),
+            ..about(
+                "workspace.quota",
+                "workspace",
+                workspace.to_string(),
+                RowKey::Access(AccessKey::Quota(workspace.clone())),
+            )
         },
         AccessCommand::SetOwner { owned, workspace } => About {
             workspace: workspace.clone(),

@@ -29,6 +29,8 @@ pub(super) struct ChangeLog {
     pub(super) ended: BTreeMap<TaskId, Arc<Task>>,
     /// Ended tasks that a checkpoint is writing; still readable here.
     pub(super) archiving: BTreeMap<TaskId, Arc<Task>>,
+    /// Those of both that are strict.
+    pub(super) strict: BTreeSet<TaskId>,
     /// Records of the audit log to be written, or deleted where there is none.
     pub(super) audit: BTreeMap<u64, Option<Arc<AuditRecord>>>,
     /// Those that a checkpoint is writing; still readable here.
@@ -78,8 +80,11 @@ impl ChangeLog {
         }
     }
 
-    pub(super) fn task_ended(&mut self, task: Arc<Task>) {
+    pub(super) fn task_ended(&mut self, task: Arc<Task>, strict: bool) {
         self.task_gone(task.spec.id);
+        if strict {
+            self.strict.insert(task.spec.id);
+        }
         self.ended.insert(task.spec.id, task);
     }
 

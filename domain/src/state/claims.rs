@@ -104,7 +104,7 @@ impl State {
         offered: &Capabilities,
     ) -> Option<TaskId> {
         for _ in 0..=HELD_BACK_AT_ONCE {
-            let paused = self.pauses.workspaces();
+            let paused = &self.resting;
             let (source, next) = sources
                 .iter()
                 .filter_map(|source| Some((self.mailboxes.get(source)?.next(offered, paused)?, source)))
@@ -132,7 +132,10 @@ impl State {
 
     fn take_from(&mut self, source: &MailboxId, offered: &Capabilities) -> Option<TaskId> {
         let mailbox = self.mailboxes.get_mut(source)?;
-        let task = mailbox.take(offered, &self.weights, self.pauses.workspaces());
+        let task = mailbox.take(offered, &self.weights, &self.resting);
+        if let Some(task) = task.and_then(|task| self.tasks.get(&task)) {
+            self.whereabouts.note(&task.spec.workspace, source, mailbox);
+        }
         if mailbox.depth() == 0 {
             self.mailboxes.remove(source);
         }
@@ -234,7 +237,7 @@ impl State {
             return false;
         };
         let offered = offered.unwrap_or(&claimant.spec.capabilities);
-        let paused = self.pauses.workspaces();
+        let paused = &self.resting;
         let mut mailboxes =
             self.giving(claimant).into_iter().filter_map(|source| self.mailboxes.get(&source));
         mailboxes.any(|mailbox| mailbox.best(offered, paused).is_some())

@@ -12,6 +12,7 @@ pub(super) struct Counts {
     by_pool: BTreeMap<Name, u64>,
     unfinished: u64,
     payload_bytes: u64,
+    bytes_by_workspace: BTreeMap<Name, u64>,
 }
 
 impl Counts {
@@ -22,6 +23,7 @@ impl Counts {
         }
         self.unfinished += 1;
         self.payload_bytes += task.spec.weight() as u64;
+        *self.bytes_by_workspace.entry(task.spec.workspace.clone()).or_default() += task.spec.weight() as u64;
     }
 
     pub(super) fn remove(&mut self, task: &Task) {
@@ -31,10 +33,26 @@ impl Counts {
         }
         self.unfinished -= 1;
         self.payload_bytes -= task.spec.weight() as u64;
+        // None are left with the last task of a workspace.
+        if self.by_workspace.contains_key(&task.spec.workspace) {
+            let bytes = self.bytes_by_workspace.entry(task.spec.workspace.clone()).or_default();
+            *bytes = bytes.saturating_sub(task.spec.weight() as u64);
+        } else {
+            self.bytes_by_workspace.remove(&task.spec.workspace);
+        }
     }
 
     pub(super) fn of_workspace(&self, workspace: &Name) -> u64 {
         self.by_workspace.get(workspace).copied().unwrap_or(0)
+    }
+
+    /// Walks the workspaces that have unfinished tasks.
+    pub(super) fn workspaces(&self) -> impl Iterator<Item = &Name> {
+        self.by_workspace.keys()
+    }
+
+    pub(super) fn bytes_of(&self, workspace: &Name) -> u64 {
+        self.bytes_by_workspace.get(workspace).copied().unwrap_or(0)
     }
 
     pub(super) fn of_pool(&self, pool: &Name) -> u64 {

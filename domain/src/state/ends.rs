@@ -247,7 +247,7 @@ impl State {
         {
             step.idle.push(Idle::Pool(pool.clone()));
         }
-        let phase = outcome.phase();
+        let (phase, strict) = (outcome.phase(), self.strict.contains(&id));
         self.count(|totals| totals.count_end(phase));
         let reason = outcome.reason().map(Arc::from);
         let ended = Arc::make_mut(&mut task);
@@ -266,11 +266,12 @@ impl State {
         self.task_over(step, &task);
         if !self.dead_letters.contains_key(&id) {
             self.forget_terms(id);
+            self.forget_strict(id);
         }
         let Task { spec, .. } = &*task;
         let (workspace, run) = (spec.workspace.clone(), spec.run);
         step.events.push(Event::TaskEnded { task: id, workspace, phase, reason, agent: holder, run });
-        self.changes.task_ended(task);
+        self.changes.task_ended(task, strict);
     }
 }
 

@@ -17,6 +17,7 @@ use crate::row::RowKey;
 use crate::state::retiring::Idle;
 use crate::state::{State, Step};
 use crate::task::MailboxId;
+use crate::time::Timestamp;
 use crate::why::Why;
 
 /// What is agreed of the fabric.
@@ -114,15 +115,23 @@ impl State {
         }
     }
 
-    /// Notes that a pool may count less than it did, if it is the fabric's.
+    /// Notes that a pool may count less than it did, if it is the fabric's or quotas bound agents.
     pub(super) fn note_room(&self, step: &mut Step, pool: &Name) {
-        if self.fabric.bounds.is_some() && self.fabric.profiles.contains_key(pool) {
+        let of_fabric = self.fabric.bounds.is_some() && self.fabric.profiles.contains_key(pool);
+        if of_fabric {
             step.idle.push(Idle::Room);
+        } else {
+            self.note_fewer_agents(step);
         }
     }
 
-    /// Tells of the pools of the fabric that have work waiting and may have agents for it again.
+    /// Tells of the pools that have work waiting and may have agents for it again.
     pub(super) fn tell_of_room(&self, step: &mut Step) {
+        for name in self.pools_with_room() {
+            if !self.fabric.profiles.contains_key(&name) {
+                self.tell_pool(step, &name);
+            }
+        }
         for name in self.fabric.profiles.keys() {
             let waits = self.mailboxes.contains_key(&MailboxId::Pool(name.clone()));
             if waits && self.pools.get(name).is_some_and(|pool| pool.target < self.most_agents_of(pool)) {
@@ -192,19 +201,29 @@ impl State {
         u64::from(bounds.agents_max).saturating_sub(taken)
     }
 
-    /// Returns how many agents a pool may have at present: its most, or less where the fabric has no room.
+    /// Returns how many agents a pool may have at present: its most, or less where the fabric or the quota of its
+    /// workspace has no room.
     pub fn most_agents_of(&self, pool: &Pool) -> u32 {
-        let Some(bounds) = self.bounds_of(&pool.spec.name) else { return pool.spec.max };
-        let room = self.fabric_room(bounds, &pool.spec.name);
-        u32::try_from(room).map_or(pool.spec.max, |room| pool.spec.max.min(room))
+        let most = pool.spec.max.min(self.most_by_quota(pool).unwrap_or(u32::MAX));
+        most.min(self.most_by_fabric(pool).unwrap_or(u32::MAX))
+    }
+
+    fn most_by_fabric(&self, pool: &Pool) -> Option<u32> {
+        let room = self.fabric_room(self.bounds_of(&pool.spec.name)?, &pool.spec.name);
+        Some(u32::try_from(room).unwrap_or(u32::MAX))
+    }
+
+    /// Says why a pool has no more agents although it may have more by itself, if that is so.
+    pub(super) fn why_grown(&self, pool: &Pool, since: Timestamp) -> Option<Why> {
+        self.why_fabric_full(pool).or_else(|| self.why_no_more_agents(pool, since))
     }
 
     /// Says that a pool would have more agents if the fabric had room, if that is so.
-    pub(super) fn why_fabric_full(&self, pool: &Pool) -> Option<Why> {
+    fn why_fabric_full(&self, pool: &Pool) -> Option<Why> {
         let limit = self.bounds_of(&pool.spec.name)?.agents_max;
         let target = pool.target;
         let could = pool.spec.runtime != RuntimeSpec::External && target < pool.spec.max;
-        (could && target >= self.most_agents_of(pool)).then(|| Why::FabricFull {
+        (could && target >= self.most_by_fabric(pool)?).then(|| Why::FabricFull {
             pool: pool.spec.name.clone(),
             target,
             limit,

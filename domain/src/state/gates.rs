@@ -83,6 +83,7 @@ impl State {
     pub(super) fn granted(&mut self, step: &mut Step, task: &Arc<Task>) {
         self.reserve_budgets(step, task);
         self.breaker_granted(step, task);
+        self.quota_granted(step, task);
         self.limit_granted(step, task);
         self.take_resources(task.spec.id);
     }
@@ -91,6 +92,7 @@ impl State {
     pub(super) fn attempt_closed(&mut self, step: &mut Step, closed: &Closed<'_>) {
         self.settle_budgets(step, closed);
         self.breaker_closed(step, closed);
+        self.quota_closed(step, closed);
         self.limit_closed(step, closed);
         self.give_resources_back(step, closed.task.spec.id);
     }

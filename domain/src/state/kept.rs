@@ -36,10 +36,12 @@ impl State {
         submit::check_spec(spec, step.now)?;
         check_kept(spec, route)?;
         self.check_totals(spec)?;
+        self.check_quota(step, spec)?;
         let forwarding = Box::new(self.begin_forwarding(route));
         if forwarding.no_way().is_some() {
             return Err(Refusal::RegionNotKnown(route.region.clone()));
         }
+        self.note_pace(step, &spec.workspace);
         self.accept(step, spec.clone(), TaskStatus::Kept { forwarding });
         Ok(Reply::Submitted { task: spec.id, duplicate: false })
     }

@@ -1,5 +1,6 @@
 //! Dead letters: work that was given up and waits for somebody to decide about it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::event::Event;
@@ -42,6 +43,9 @@ impl State {
             }
             // Names of regions never come back: where all of them are gone, whoever redrives it wants it here.
             Some(_) | None => match self.terms.get(&task).cloned() {
+                terms if self.strict.contains(&task) => {
+                    self.submit_strict(step, &Arc::new(spec), &BTreeSet::new(), terms.as_ref())?
+                }
                 Some(terms) => self.submit_with(step, &Arc::new(spec), &terms)?,
                 None => self.submit(step, &Arc::new(spec))?,
             },
@@ -62,6 +66,7 @@ impl State {
         let Some(dead) = self.dead_letters.remove(&task) else { return };
         self.changes.touch(RowKey::DeadLetter(task));
         self.forget_terms(task);
+        self.forget_strict(task);
         if self.routes.remove(&task).is_some() {
             self.changes.touch(RowKey::Route(task));
         }

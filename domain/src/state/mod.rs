@@ -43,12 +43,15 @@ mod pauses;
 mod persist;
 mod policies;
 mod pools;
+mod quotas;
 mod reach;
+mod recovering;
 mod resources;
 mod retiring;
 mod rollouts;
 mod runs;
 mod shares;
+mod strict;
 mod submit;
 mod tending;
 mod timers;
@@ -57,11 +60,14 @@ mod totals;
 mod view;
 mod violations;
 mod wakes;
+mod webhooks;
+mod whereabouts;
 mod why;
 mod window;
 
 pub use after::PREREQUISITES_MAX;
 pub use persist::RestoreError;
+pub use webhooks::Outbox;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -72,7 +78,7 @@ use crate::command::{Command, Entry, Request};
 use crate::event::Event;
 use crate::federation::Federation;
 use crate::id::{AgentId, NodeId, RequestId, RunId, TaskId, TokenId};
-use crate::mailbox::{Mailbox, Weights};
+use crate::mailbox::{Mailbox, Paused, Weights};
 use crate::mutants::{Mutant, mutant};
 use crate::name::Name;
 use crate::node::{JoinToken, Keyring, Node};
@@ -127,6 +133,8 @@ pub struct State {
     arrivals: passages::Passages<Verdict>,
     /// Of dead letters that were kept for other regions.
     routes: BTreeMap<TaskId, Route>,
+    /// Tasks and dead letters whose content is shown in this region alone.
+    strict: BTreeSet<TaskId>,
     /// The terms of tasks that have some of their own.
     terms: BTreeMap<TaskId, Arc<Terms>>,
     after: after::After,
@@ -144,6 +152,11 @@ pub struct State {
     trail: audit::Trail,
     tending: tending::Tending,
     access: access::Access,
+    webhooks: webhooks::Webhooks,
+    quotas: quotas::Quotas,
+    /// The workspaces that mailboxes pass over: paused ones, and those with as much in hand as they may have.
+    resting: Paused,
+    whereabouts: whereabouts::Whereabouts,
     changes: changes::ChangeLog,
 }
 
@@ -170,6 +183,7 @@ impl State {
         let mut step = Step { now, chance: Chance::new(entry.seed), events: Vec::new(), idle: Vec::new() };
         self.advance(&mut step);
         let answers = entry.commands.iter().map(|request| self.answer(&mut step, request)).collect();
+        self.fill_outboxes(&mut step);
         Effects { answers, events: step.events }
     }
 
@@ -185,10 +199,13 @@ impl State {
         };
         let noted = self.note(command);
         let workspace = actor.and_then(|actor| actor.workspace.as_ref());
-        let reached = workspace.map_or(Ok(()), |workspace| self.check_reach(workspace, command));
+        let held_to = workspace.filter(|_| !mutant(Mutant::AcceptAForeignWorkspace));
+        let reached = held_to.map_or(Ok(()), |workspace| self.check_reach(workspace, command));
+        // Before it is judged, since what it may have goes by whose it is.
+        let made = workspace.filter(|_| reached.is_ok()).and_then(|own| self.note_owner(own, command));
         let answer = reached.and_then(|()| self.judge(step, command));
-        if let (Some(workspace), Ok(_)) = (workspace, &answer) {
-            self.note_owner(workspace, command);
+        if let (Some(owned), Err(_)) = (made, &answer) {
+            self.forget_owner(owned);
         }
         self.settle(step);
         let recorded = !(mutant(Mutant::SkipTheRecord) && matches!(command, Command::LimitSet(_)));
@@ -300,6 +317,10 @@ impl State {
             Command::Audit(command) => self.change_audit(command),
             Command::Pool(command) => self.tend(step, command),
             Command::Access(command) => self.judge_access(step, command),
+            Command::Webhook(command) => self.webhook_command(step, command),
+            Command::SubmitStrict { spec, after, terms } => {
+                self.submit_strict(step, spec, after, terms.as_ref())
+            }
         }
     }
 }

@@ -42,6 +42,7 @@ impl State {
         }
         self.stand(step, node, NodeStanding::Up, "it has started");
         self.end_hosted(step, spec.id, RESTARTED);
+        self.forgive_node(spec.id);
         let (node, name) = (spec.id, spec.name.clone());
         step.events.push(Event::NodeStarted { node, name, generation });
         self.respread_all(step);
@@ -170,6 +171,7 @@ impl State {
         self.check_another_voter(id)?;
         self.end_hosted(step, id, reason);
         self.nodes.remove(&id);
+        self.forgive_node(id);
         self.changes.touch(RowKey::Node(id));
         step.events.push(Event::NodeRemoved { node: id, reason: bounded_reason(reason) });
         self.respread_all(step);
@@ -206,6 +208,8 @@ impl State {
                 agent.reason = bounded_reason(reason);
                 agent.since = step.now;
             }
+            let pool = self.agents.get(&id).and_then(|agent| agent.spec.pool.clone());
+            self.forget_given_up(pool.as_ref(), id);
             self.changes.touch(RowKey::Agent(id));
             self.forget_renewal(id);
             self.tell_standing(step, id);

@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 
 use crate::agent::Agent;
 use crate::event::Event;
-use crate::mailbox::Paused;
 use crate::name::Name;
 use crate::pause::{PAUSES_MAX, Pausable, Pause};
 use crate::placement::WaitingWork;
@@ -22,22 +21,14 @@ use crate::task::{MailboxId, bounded_reason};
 #[derive(Debug, Default)]
 pub(super) struct Pauses {
     all: BTreeMap<Pausable, Pause>,
-    /// Those of workspaces, as mailboxes ask for them.
-    workspaces: Paused,
 }
 
 impl Pauses {
     pub(super) fn insert(&mut self, pause: Pause) {
-        if let Pausable::Workspace(workspace) = &pause.what {
-            self.workspaces.insert(workspace.clone());
-        }
         self.all.insert(pause.what.clone(), pause);
     }
 
     fn remove(&mut self, what: &Pausable) -> Option<Pause> {
-        if let Pausable::Workspace(workspace) = what {
-            self.workspaces.remove(workspace);
-        }
         self.all.remove(what)
     }
 
@@ -47,10 +38,6 @@ impl Pauses {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Pause> {
         self.all.values()
-    }
-
-    pub(super) const fn workspaces(&self) -> &Paused {
-        &self.workspaces
     }
 
     /// Returns the pause for which an agent of this pool claims nothing.
@@ -96,7 +83,8 @@ impl State {
         self.pauses.insert(Pause { what: what.clone(), reason: reason.clone(), since });
         self.changes.touch(RowKey::Pause(what.clone()));
         step.events.push(Event::Paused { what: what.clone(), reason });
-        self.note_pause(step);
+        self.note_stir(step);
+        self.note_rest_of(step, what);
         Ok(Reply::Done)
     }
 
@@ -104,6 +92,9 @@ impl State {
         if self.pauses.remove(what).is_some() {
             self.changes.touch(RowKey::Pause(what.clone()));
             step.events.push(Event::Resumed { what: what.clone() });
+            // What came back meanwhile was not offered to those that stood still.
+            self.note_stir(step);
+            self.note_rest_of(step, what);
         }
         Ok(Reply::Done)
     }
@@ -132,7 +123,7 @@ impl State {
     }
 
     /// Returns the waiting work of a mailbox that may be given out, by demand; none of it while the mailbox is
-    /// paused. What it costs does not grow with the backlog.
+    /// paused, and of a workspace with a quota no more than it has room for. What it costs does not grow with the backlog.
     ///
     /// Whoever proposes claims plans for this and for nothing else: a claim for work that is paused comes back
     /// empty, and the next would as well.
@@ -141,7 +132,7 @@ impl State {
         if self.pauses.of_mailbox(mailbox).is_some() || self.is_behind_breaker(mailbox) {
             return Vec::new();
         }
-        let demands = found.claimable(self.pauses.workspaces()).into_iter();
+        let demands = found.claimable(self.rooms_in(found)).into_iter();
         demands.map(|(demand, count)| WaitingWork { demand, count }).collect()
     }
 

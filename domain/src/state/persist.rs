@@ -45,7 +45,8 @@ impl State {
     pub fn take_changes(&mut self) -> Changes {
         self.changes.write_again();
         let log = std::mem::take(&mut self.changes);
-        let ChangeLog { tasks, rows, mut archiving, ended, audit, mut audit_writing, mut writing } = log;
+        let ChangeLog { tasks, rows, mut archiving, ended, strict, audit, mut audit_writing, mut writing } =
+            log;
         archiving.extend(ended);
         audit_writing.extend(audit);
         let mut taken = Changes::default();
@@ -61,7 +62,8 @@ impl State {
         }
         writing.extend(taken.rows.iter().map(|(key, _)| key.clone()));
         for (task, ended) in &archiving {
-            taken.rows.push((RowKey::History(*task), Some(Row::Task(ended.clone()))));
+            let row = if strict.contains(task) { Row::StrictTask } else { Row::Task };
+            taken.rows.push((RowKey::History(*task), Some(row(ended.clone()))));
         }
         let kept = |seq: &u64| !(mutant(Mutant::LoseRecords) && seq.is_multiple_of(7));
         for (seq, record) in audit_writing.iter().filter(|(seq, _)| kept(seq)) {
@@ -70,6 +72,7 @@ impl State {
         taken.payload_bytes = taken.rows.iter().map(|(_, row)| payload_bytes(row.as_ref())).sum();
         taken.rows.sort_by(|(left, _), (right, _)| left.cmp(right));
         self.changes.archiving = archiving;
+        self.changes.strict = strict;
         self.changes.audit_writing = audit_writing;
         self.changes.writing = writing;
         taken
@@ -78,6 +81,8 @@ impl State {
     /// Says that all changes taken so far are durable: ended tasks are read from history from here on.
     pub fn changes_stored(&mut self) {
         self.changes.archiving = BTreeMap::new();
+        let ChangeLog { strict, ended, .. } = &mut self.changes;
+        strict.retain(|task| ended.contains_key(task));
         self.changes.audit_writing = BTreeMap::new();
         self.changes.writing.clear();
     }
@@ -105,6 +110,7 @@ impl State {
         keys.extend(self.pointers.tasks().map(RowKey::Pointer));
         keys.extend(self.arrivals.tasks().map(RowKey::Arrival));
         keys.extend(self.routes.keys().copied().map(RowKey::Route));
+        keys.extend(self.strict.iter().copied().map(RowKey::Strict));
         keys.extend(self.terms.keys().copied().map(RowKey::Terms));
         keys.extend(self.hooks.ids().map(RowKey::Hook));
         keys.extend(self.after.tasks().map(RowKey::After));
@@ -120,7 +126,8 @@ impl State {
         keys.extend(self.policies.defaults().map(|_| RowKey::PolicyDefaults));
         keys.extend(self.approvals.ids().map(RowKey::Approval));
         keys.extend(self.violations.ids().map(RowKey::Violation));
-        keys.extend(self.access.keys().map(RowKey::Access));
+        keys.extend(self.access.keys().chain(self.quotas.keys()).map(RowKey::Access));
+        keys.extend(self.webhooks.keys().map(RowKey::Webhook));
         keys.sort();
         keys.into_iter().filter_map(|key| Some((key.clone(), self.row(&key)?))).collect()
     }
@@ -157,6 +164,7 @@ impl State {
                 Verdict::Declined(declined) => Row::Declined(*task, declined),
             }),
             RowKey::Route(task) => Some(Row::Route(*task, self.routes.get(task)?.clone())),
+            RowKey::Strict(task) => self.strict.contains(task).then_some(Row::Strict(*task)),
             RowKey::Policy(policy) => self.policies.get(policy).cloned().map(Row::Policy),
             RowKey::PolicyDefaults => self.policies.defaults().map(Row::PolicyDefaults),
             RowKey::Approval(approval) => self.approvals.get(*approval).cloned().map(Row::Approval),
@@ -170,9 +178,10 @@ impl State {
             RowKey::LimitSet(_) | RowKey::LimitKeys(_) | RowKey::LimitFlows(..) => self.limit_sets.row(key),
             RowKey::Resource(key) => self.resources.row(key).map(Row::Resource),
             RowKey::AuditHead => Some(Row::AuditHead(self.trail.head)),
-            RowKey::Access(key) => self.access.row(key).map(Row::Access),
+            RowKey::Access(key) => self.access.row(key).or_else(|| self.quotas.row(key)).map(Row::Access),
             RowKey::AuditMark(seq) => self.trail.marks.get(seq).copied().map(Row::AuditMark),
             RowKey::Tending(key) => self.tending.row(key).map(Row::Tending),
+            RowKey::Webhook(key) => self.webhooks.row(key).map(Row::Webhook),
             RowKey::History(_) | RowKey::Audit(_) => None,
         }
     }
@@ -190,7 +199,10 @@ impl State {
             empty = false;
             match row {
                 Row::Meta(row) => meta = Some(row),
-                Row::Task(task) => state.restore_task(task)?,
+                Row::Task(task) => {
+                    state.quotas.restore_task(&task);
+                    state.restore_task(task)?;
+                }
                 Row::DeadLetter(task) => {
                     state.dead_letters.insert(task.spec.id, task);
                 }
@@ -256,12 +268,17 @@ impl State {
                 Row::LimitFlows(set, key, flows) => state.limit_sets.restore_flows(set, key, flows),
                 Row::Resource(row) => state.resources.restore(row),
                 Row::AuditHead(head) => state.trail.head = head,
-                Row::Access(row) => state.access.restore(row),
+                Row::Access(row) => state.restore_access(row),
                 Row::AuditMark(mark) => {
                     state.trail.marks.insert(mark.link.seq, mark);
                 }
                 Row::Audit(record) => return Err(RestoreError::Audited(record.seq)),
                 Row::Tending(row) => state.tending.restore(row),
+                Row::Webhook(row) => state.webhooks.restore(row),
+                Row::Strict(task) => {
+                    state.strict.insert(task);
+                }
+                Row::StrictTask(task) => return Err(RestoreError::Ended(task.spec.id)),
             }
         }
         state.meta = match meta {
@@ -278,6 +295,7 @@ impl State {
         }
         state.rearm_breakers();
         state.recount_limits();
+        state.restore_resting();
         state.restore_resources();
         state.rearm_all();
         state.rearm_hooks();
@@ -289,6 +307,7 @@ impl State {
         match &task.status {
             TaskStatus::Ended(_) => return Err(RestoreError::Ended(task.spec.id)),
             TaskStatus::Waiting { since } => {
+                self.whereabouts.add(&task.spec.workspace, &task.spec.mailbox);
                 let mailbox = self.mailboxes.entry(task.spec.mailbox.clone()).or_default();
                 mailbox.enqueue(submit::waiting(&task, *since));
             }
@@ -316,7 +335,7 @@ impl PartialEq for State {
 
 fn payload_bytes(row: Option<&Row>) -> usize {
     match row {
-        Some(Row::Task(task) | Row::DeadLetter(task)) => {
+        Some(Row::Task(task) | Row::DeadLetter(task) | Row::StrictTask(task)) => {
             let result = match &task.status {
                 TaskStatus::Ended(End { outcome: Outcome::Completed { result }, .. }) => result.weight(),
                 _ => 0,

@@ -28,11 +28,16 @@ impl State {
         if spec.runtime != RuntimeSpec::External {
             self.check_fabric_size(&spec.name, u64::from(target))?;
         }
+        self.check_pool_quota(spec, target)?;
         // Nothing is refused from here on.
         let spec = &match known.cloned() {
             Some(known) => self.roll_definition(step, &known, spec),
             None => spec.clone(),
         };
+        if self.pools.get(&spec.name).is_some_and(|known| known.spec != *spec) {
+            // Agents that are made otherwise may fare better.
+            self.forget_replacing(&spec.name);
+        }
         let known = self.pools.get(&spec.name);
         let created_at = known.map_or(step.now, |pool| pool.created_at);
         let (shares, standbys) =
@@ -52,6 +57,7 @@ impl State {
         if pool.spec.runtime != RuntimeSpec::External {
             self.check_fabric_size(name, u64::from(target))?;
         }
+        self.check_pool_quota(&pool.spec, target)?;
         if target != pool.target {
             let pool = Pool { target, ..Pool::clone(pool) };
             self.keep_pool(step, pool);
@@ -69,6 +75,7 @@ impl State {
         self.store_pool(Pool { shares, standbys, ..pool });
         self.tell_pool(step, &name);
         self.choose_standbys(step, &name);
+        self.cover(step, &name);
     }
 
     pub(super) fn tell_pool(&self, step: &mut Step, name: &Name) {
@@ -99,6 +106,7 @@ impl State {
         self.forget_tending(name);
         self.drop_pool(name);
         self.forget_profile(step, name);
+        self.note_fewer_agents(step);
         self.mailboxes.remove(&mailbox);
         self.changes.touch(RowKey::Turns(mailbox));
         step.events.push(Event::PoolRemoved { pool: name.clone() });

@@ -20,19 +20,18 @@ use crate::task::{MailboxId, TaskSpec};
 use crate::tending::PoolCommand;
 
 impl State {
-    /// Notes that what somebody of a workspace has made is that workspace's.
-    pub(super) fn note_owner(&mut self, workspace: &Name, command: &Command) {
-        match command {
-            Command::PutPool { spec } => {
-                self.set_owner(Owned::Pool(spec.name.clone()), Some(workspace.clone()));
-            }
+    /// Notes that what somebody of a workspace makes is that workspace's. Returns what was nobody's before.
+    pub(super) fn note_owner(&mut self, workspace: &Name, command: &Command) -> Option<Owned> {
+        let owned = match command {
+            Command::PutPool { spec } => Owned::Pool(spec.name.clone()),
             Command::RegisterAgent { spec } | Command::Pool(PoolCommand::RegisterAgent { spec, .. })
                 if spec.pool.is_none() =>
             {
-                self.set_owner(Owned::Agent(spec.id), Some(workspace.clone()));
+                Owned::Agent(spec.id)
             }
-            _ => {}
-        }
+            _ => return None,
+        };
+        self.set_owner(owned.clone(), Some(workspace.clone())).then_some(owned)
     }
 
     /// Holds that somebody of a workspace asks for something of that workspace.
@@ -41,7 +40,8 @@ impl State {
         match command {
             Command::Submit { spec }
             | Command::SubmitWith { spec, .. }
-            | Command::SubmitAfter { spec, .. } => reach.submit(spec),
+            | Command::SubmitAfter { spec, .. }
+            | Command::SubmitStrict { spec, .. } => reach.submit(spec),
             Command::Cancel { task, .. } | Command::SetLane { task, .. } => reach.task(*task),
             Command::Redrive { task, .. } | Command::Purge { task } => reach.letter(*task),
             Command::PutPool { spec } => reach.put_pool(spec),
@@ -100,11 +100,13 @@ impl Reach<'_> {
         }
     }
 
-    /// One that has ended is not known here any more; whoever asks about it was shown it.
+    /// Of one that has ended it is not known here whose it was, so nothing is told of it; the node that was asked looks
+    /// it up in history.
     fn task(&self, task: TaskId) -> Result<(), Refusal> {
-        match self.state.tasks.get(&task) {
-            Some(known) if known.spec.workspace != *self.workspace => Err(Refusal::TaskUnknown(task)),
-            Some(_) | None => Ok(()),
+        let known = self.state.tasks.get(&task).or_else(|| self.state.dead_letters.get(&task));
+        match known {
+            Some(known) if known.spec.workspace == *self.workspace => Ok(()),
+            Some(_) | None => Err(Refusal::TaskUnknown(task)),
         }
     }
 
@@ -170,7 +172,9 @@ impl Reach<'_> {
             // The foreman's.
             PoolCommand::Autoscale { .. }
             | PoolCommand::RenewAgents { .. }
-            | PoolCommand::MoveRollout { .. } => Err(self.bound()),
+            | PoolCommand::MoveRollout { .. }
+            // A node's.
+            | PoolCommand::GiveUpAgent { .. } => Err(self.bound()),
         }
     }
 
@@ -216,7 +220,8 @@ impl Reach<'_> {
             AccessCommand::Bind(binding) | AccessCommand::Unbind(binding) => self.binding(binding),
             AccessCommand::PutRole { .. }
             | AccessCommand::RemoveRole { .. }
-            | AccessCommand::SetOwner { .. } => Err(self.bound()),
+            | AccessCommand::SetOwner { .. }
+            | AccessCommand::PutQuota { .. } => Err(self.bound()),
         }
     }
 

@@ -9,8 +9,8 @@
 //! ```
 //!
 //! What tasks have follows from their leases and their terms; only turns and capacities are rows. What is free is set
-//! aside in the order of turns, for those who could take it: a task that is paused, or that something else holds back,
-//! keeps its turn and has nothing set aside, and neither has one that needs more than there is at all.
+//! aside in the order of turns, for those who could take it: a task that is paused, that a quota or something else
+//! holds back, keeps its turn and has nothing set aside, and neither has one that needs more than there is at all.
 //!
 //! Costs: O(log n) for each resource of a task, and for each turn that stands before it a look, until all that is free
 //! is set aside.
@@ -247,7 +247,8 @@ impl State {
             | TaskStatus::Ended(_) => false,
         };
         let could = terms.resources.iter().all(|(name, amount)| *amount <= self.resources.capacity(name));
-        if waits_for_it && could && self.why_paused(task).is_none() {
+        if waits_for_it && could && !self.is_at_rest(&task.spec.workspace) && self.why_paused(task).is_none()
+        {
             terms.resources.get(name).copied().unwrap_or(0)
         } else {
             0
@@ -344,8 +345,9 @@ impl State {
         step.idle.push(Idle::Freed(terms.resources.keys().cloned().collect()));
     }
 
-    /// Notes that what was set aside may be there for others, because something was paused.
-    pub(super) fn note_pause(&self, step: &mut Step) {
+    /// Notes that what was set aside may be there for others, because something is not given out any more, or is theirs
+    /// again who waited while it was not.
+    pub(super) fn note_stir(&self, step: &mut Step) {
         if !self.resources.queues.is_empty() {
             step.idle.push(Idle::Freed(self.resources.queues.keys().cloned().collect()));
         }

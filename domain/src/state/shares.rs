@@ -70,6 +70,7 @@ impl State {
                 self.tell_pool(step, &name);
             }
             self.choose_standbys(step, &name);
+            self.cover(step, &name);
         }
     }
 
@@ -78,16 +79,14 @@ impl State {
         if pool.spec.runtime == RuntimeSpec::External {
             return Default::default();
         }
-        let manner = pool.spec.spread.manner;
         let zones = self.zones();
         let zone_of = |node: &Node| zones.get(&node.spec.zone()).copied().unwrap_or(0);
         let places: Vec<Place> =
             self.nodes.values().filter_map(|node| self.place_of(pool, node, zone_of(node))).collect();
-        let shares = spread(manner, pool.target, &places);
-        let standby = pool.spec.recovery.standby();
+        let shares = self.shares_of(pool, &places);
         let open =
             places.iter().filter(|place| self.nodes.get(&place.node).is_some_and(|node| node.takes_agents()));
-        let reserves: Vec<Place> = open
+        let mut reserves: Vec<Place> = open
             .map(|place| {
                 let (before, share) = (at(&pool.shares, place.node), at(&shares, place.node));
                 // Whoever is promoted is not on standby any more.
@@ -97,8 +96,38 @@ impl State {
             })
             .collect();
         // On the only node they would go down with those whose place they are to take.
-        let standby = if reserves.len() > 1 { standby } else { 0 };
-        (shares, spread(Manner::Even, standby, &reserves))
+        let mut left = if reserves.len() > 1 { pool.spec.recovery.standby() } else { 0 };
+        let failed = self.failed_reserves(&pool.spec.name);
+        let mut standbys = BTreeMap::new();
+        for place in &mut reserves {
+            // They stay where they are until they are cured, and count as those whose place was taken.
+            let stays = at(&failed, place.node).min(place.room).min(left);
+            left -= stays;
+            standbys.insert(place.node, stays);
+            (place.present, place.room) = (place.present.saturating_sub(stays), place.room - stays);
+        }
+        for (node, more) in spread(Manner::Even, left, &reserves) {
+            *standbys.entry(node).or_insert(0) += more;
+        }
+        standbys.retain(|_, count| *count > 0);
+        (shares, standbys)
+    }
+
+    /// Returns how many agents of a pool serve on each place. Where some failed for good there come no more, as long
+    /// as others have room for all.
+    fn shares_of(&self, pool: &Pool, places: &[Place]) -> BTreeMap<NodeId, u32> {
+        let (manner, target) = (pool.spec.spread.manner, pool.target);
+        let shares = spread(manner, target, places);
+        let stinted = self.stinted(pool);
+        if !places.iter().any(|place| stinted.contains_key(&place.node)) {
+            return shares;
+        }
+        let least = |place: &Place| stinted.get(&place.node).map_or(place.room, |most| place.room.min(*most));
+        let elsewhere: Vec<Place> =
+            places.iter().map(|place| Place { room: least(place), ..*place }).collect();
+        let moved = spread(manner, target, &elsewhere);
+        let sum = |shares: &BTreeMap<NodeId, u32>| shares.values().sum::<u32>();
+        if sum(&moved) < sum(&shares) { shares } else { moved }
     }
 
     /// Numbers the zones of all nodes.
@@ -138,24 +167,25 @@ impl State {
     }
 
     /// Decides who of a pool serves and who stands by: each node's share serves, those first that do already, and
-    /// then those that are ready. O(members), and only for pools that keep some on standby or did so before.
+    /// then those that are ready; last of all those that failed for good. O(members), and only for pools that keep some on standby or did so before.
     pub(super) fn choose_standbys(&mut self, step: &mut Step, name: &Name) {
         let Some(pool) = self.pools.get(name).cloned() else { return };
         let keeps = pool.spec.recovery.standby() > 0;
-        let mut members: BTreeMap<NodeId, Vec<(bool, bool, AgentId)>> = BTreeMap::new();
+        let mut members: BTreeMap<NodeId, Vec<(bool, bool, bool, AgentId)>> = BTreeMap::new();
         for agent in self.agents_of(name) {
             if let Host::Node(node) = agent.spec.host
                 && !agent.retiring
                 && (keeps || agent.standby)
             {
-                let key = (agent.standby, agent.standing != Standing::Ready, agent.spec.id);
+                let id = agent.spec.id;
+                let key = (self.is_given_up(id), agent.standby, agent.standing != Standing::Ready, id);
                 members.entry(node).or_default().push(key);
             }
         }
         for (node, mut members) in members {
             members.sort_unstable();
             let share = if keeps { at(&pool.shares, node) as usize } else { members.len() };
-            for (place, (was, _, id)) in members.into_iter().enumerate() {
+            for (place, (_, was, _, id)) in members.into_iter().enumerate() {
                 let standby = place >= share;
                 if standby != was {
                     self.set_standby(step, id, standby);
@@ -167,8 +197,11 @@ impl State {
     fn set_standby(&mut self, step: &mut Step, id: AgentId, standby: bool) {
         let Some(agent) = self.agents.get_mut(&id).map(Arc::make_mut) else { return };
         agent.standby = standby;
-        agent.reason = if standby { "it stands by" } else { "it takes the place of another" }.into();
-        agent.since = step.now;
+        // Why it does not serve at all is worth more than why it would not if it could.
+        if agent.standing != Standing::Failed {
+            agent.reason = if standby { "it stands by" } else { "it takes the place of another" }.into();
+            agent.since = step.now;
+        }
         self.changes.touch(RowKey::Agent(id));
         self.tell_standing(step, id);
     }
@@ -202,7 +235,27 @@ impl State {
         let is_up = |id: &NodeId| self.nodes.get(id).is_some_and(|node| node.standing == NodeStanding::Up);
         let placed: u32 = pool.shares.iter().filter(|(node, _)| is_up(node)).map(|(_, share)| share).sum();
         let missing = pool.target.saturating_sub(placed);
-        (missing > 0).then(|| Shortfall { missing, lack: self.lack_of(pool, is_up) })
+        let failed = self.failed_of(pool);
+        let agents = u32::try_from(failed.len()).unwrap_or(u32::MAX);
+        if missing > 0 {
+            let lack = self.lack_of(pool, is_up);
+            return Some(Shortfall { missing: missing.saturating_add(agents), lack });
+        }
+        let example = *failed.first()?;
+        Some(Shortfall { missing: agents, lack: Lack::GivenUp { agents, example } })
+    }
+
+    /// Returns the agents of a pool that failed for good and leave places unserved: no more on a node than it has.
+    fn failed_of(&self, pool: &Pool) -> Vec<AgentId> {
+        let mut places = pool.shares.clone();
+        let mut failed = Vec::new();
+        for (agent, node) in self.missing_of(&pool.spec.name) {
+            if let Some(left) = places.get_mut(&node).filter(|left| **left > 0) {
+                *left -= 1;
+                failed.push(agent);
+            }
+        }
+        failed
     }
 
     fn lack_of(&self, pool: &Pool, is_up: impl Fn(&NodeId) -> bool) -> Lack {

@@ -75,9 +75,11 @@ impl State {
         let taken = self.assign(spec)?;
         self.check_depth(&taken.mailbox)?;
         self.check_totals(spec)?;
+        self.check_quota(step, spec)?;
         self.check_policies(spec, step.now)?;
         // Whoever submits it again says what was asked for and not where it came to.
         let digest = keys::digest(spec);
+        self.note_pace(step, &spec.workspace);
         self.accept_as(step, taken, TaskStatus::Waiting { since: step.now }, digest);
         Ok(Reply::Submitted { task: spec.id, duplicate: false })
     }
@@ -232,6 +234,7 @@ impl State {
 
     /// Puts a waiting task into its mailbox.
     pub(super) fn enqueue(&mut self, mailbox: &MailboxId, waiting: Waiting) {
+        self.whereabouts.add(&waiting.workspace, mailbox);
         match self.mailboxes.get_mut(mailbox) {
             Some(mailbox) => mailbox.enqueue(waiting),
             None => self.mailboxes.entry(mailbox.clone()).or_default().enqueue(waiting),
@@ -247,6 +250,7 @@ impl State {
                 _ => Timestamp::ZERO,
             };
             mailbox.remove(&waiting(task, since));
+            self.whereabouts.note(&task.spec.workspace, &task.spec.mailbox, mailbox);
             if mailbox.depth() == 0 {
                 self.mailboxes.remove(&task.spec.mailbox);
             }

@@ -15,6 +15,7 @@ use crate::renewal::{RestartAfter, Veteran};
 use crate::reply::{Answer, Reply};
 use crate::rollout::{RolloutPolicy, Versions};
 use crate::row::RowKey;
+use crate::state::recovering::Recovering;
 use crate::state::{State, Step};
 use crate::task::{MailboxId, bounded_reason};
 use crate::tending::{PoolCommand, TendingKey, TendingRow};
@@ -28,6 +29,7 @@ pub(super) struct Tending {
     rolling: BTreeMap<Name, RolloutPolicy>,
     pub(super) versions: BTreeMap<Name, Versions>,
     pub(super) lives: BTreeMap<AgentId, Life>,
+    pub(super) recovering: Recovering,
 }
 
 impl Tending {
@@ -39,7 +41,7 @@ impl Tending {
         let versions = self.versions.keys().cloned().map(TendingKey::Versions);
         let lives = self.lives.keys().copied().map(TendingKey::Life);
         let of_pools = autoscaling.chain(restart_after).chain(assignments).chain(rolling).chain(versions);
-        of_pools.chain(lives).map(RowKey::Tending)
+        of_pools.chain(lives).chain(self.recovering.keys()).map(RowKey::Tending)
     }
 
     pub(super) fn row(&self, key: &TendingKey) -> Option<TendingRow> {
@@ -58,6 +60,8 @@ impl Tending {
                 TendingRow::Versions(pool.clone(), self.versions.get(pool)?.clone())
             }
             TendingKey::Life(agent) => TendingRow::Life(*agent, self.lives.get(agent)?.clone()),
+            TendingKey::GivenUp(pool, agent) => self.recovering.given_up_row(pool, *agent)?,
+            TendingKey::Replacing(pool) => self.recovering.replacing_row(pool)?,
         })
     }
 
@@ -69,6 +73,10 @@ impl Tending {
             TendingRow::Rolling(pool, policy) => drop(self.rolling.insert(pool, policy)),
             TendingRow::Versions(pool, versions) => drop(self.versions.insert(pool, versions)),
             TendingRow::Life(agent, life) => drop(self.lives.insert(agent, life)),
+            TendingRow::GivenUp(pool, agent, given_up) => {
+                self.recovering.restore_given_up(pool, agent, given_up);
+            }
+            TendingRow::Replacing(pool, replacing) => self.recovering.restore_replacing(pool, replacing),
         }
     }
 }
@@ -96,6 +104,7 @@ impl State {
             PoolCommand::PauseRollout { pool, reason } => self.pause_rollout(step, pool, Some(reason)),
             PoolCommand::ResumeRollout { pool } => self.pause_rollout(step, pool, None),
             PoolCommand::AbortRollout { pool, reason } => self.abort_rollout(step, pool, reason),
+            PoolCommand::GiveUpAgent { agent, reason } => self.give_up_agent(step, *agent, reason),
         }
     }
 
@@ -215,6 +224,7 @@ impl State {
         for key in gone.into_iter().flatten() {
             self.changes.touch(RowKey::Tending(key));
         }
+        self.forget_recovering(name);
     }
 
     /// Returns how a pool scales by itself, if it does.

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::event::Event;
 use crate::id::TaskId;
@@ -166,8 +167,13 @@ struct Grace {
 impl Grace {
     const NONE: Self = Self { since: Timestamp::ZERO, until: Timestamp::ZERO };
 
-    fn silence_ends(self, lease: &Lease) -> Timestamp {
-        if lease.heard_at <= self.since { lease.expires_at.max(self.until) } else { lease.expires_at }
+    /// Whoever was not heard since the leader began is listened to for a whole timeout of its own, and for the grace
+    /// if that is longer: those who keep to shorter timeouts have to find the new leader as well.
+    fn silence_ends(self, lease: &Lease, silence: Duration) -> Timestamp {
+        if lease.heard_at > self.since {
+            return lease.expires_at;
+        }
+        lease.expires_at.max(self.until).max(self.since.after(silence))
     }
 }
 
@@ -194,8 +200,8 @@ fn due(task: &Task, grace: Grace) -> Option<(Timestamp, Due)> {
                 _ => lease.granted_at,
             };
             let running = timeouts.running.map(|limit| (from.after(limit), Due::RunningTooLong));
-            let silent =
-                (lease.expires_at < Timestamp::NEVER).then(|| (grace.silence_ends(lease), Due::Silent));
+            let silent = timeouts.silence.map(|limit| (grace.silence_ends(lease, limit), Due::Silent));
+            let silent = silent.filter(|(at, _)| *at < Timestamp::NEVER);
             [running, silent]
         }
     };

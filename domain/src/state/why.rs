@@ -62,7 +62,11 @@ impl State {
     }
 
     fn why_waiting(&self, task: &Task, since: Timestamp) -> Why {
-        if let Some(held_back) = self.why_paused(task).or_else(|| self.why_behind_breaker(task)) {
+        if let Some(held_back) = self
+            .why_paused(task)
+            .or_else(|| self.why_beyond_quota(task, since))
+            .or_else(|| self.why_behind_breaker(task))
+        {
             return held_back;
         }
         let mailbox = &task.spec.mailbox;
@@ -135,7 +139,11 @@ impl State {
                     return Why::PoolUnplaced { pool, target, shortfall };
                 }
                 let growing = Why::PoolGrowing { pool: pool.spec.name.clone(), target: pool.target };
-                if pool.target == 0 { self.why_fabric_full(pool).unwrap_or(growing) } else { growing }
+                if pool.target == 0 {
+                    self.why_grown(pool, task.submitted_at).unwrap_or(growing)
+                } else {
+                    growing
+                }
             }
             Some(_) | None => Why::NoAgent { mailbox: mailbox.clone() },
         }
@@ -166,8 +174,7 @@ impl State {
     fn why_behind(&self, task: &Task, since: Timestamp, taking: usize, free: usize) -> Why {
         let waiting = submit::waiting(task, since);
         let mailbox = self.mailboxes.get(&task.spec.mailbox);
-        let ahead =
-            mailbox.map_or(0, |found| found.ahead_of(&waiting, &self.weights, self.pauses.workspaces()));
+        let ahead = mailbox.map_or(0, |found| found.ahead_of(&waiting, &self.weights, &self.resting));
         if free == 0 {
             if let MailboxId::Pool(name) = &task.spec.mailbox
                 && let Some(pool) = self.pools.get(name)
@@ -177,7 +184,7 @@ impl State {
                 return Why::PoolDegraded { pool, target, shortfall, capable: taking, ahead };
             }
             if let MailboxId::Pool(name) = &task.spec.mailbox
-                && let Some(full) = self.pools.get(name).and_then(|pool| self.why_fabric_full(pool))
+                && let Some(full) = self.pools.get(name).and_then(|pool| self.why_grown(pool, since))
             {
                 return full;
             }

@@ -183,6 +183,11 @@ fn lack(f: &mut fmt::Formatter<'_>, lack: &Lack) -> fmt::Result {
             }
             f.write_str("add a node, or raise what one may have")
         }
+        Lack::GivenUp { agents, example } => write!(
+            f,
+            "of its agents {agents} failed for good, {example} among them: see why with `synod agent get {example}`, \
+             and try it again with `synod agent restart {example}`"
+        ),
     }
 }
 

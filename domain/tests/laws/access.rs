@@ -16,14 +16,14 @@ use synod_domain::policy::{ApprovalDemand, Effect, PolicyCommand};
 use synod_domain::refusal::Refusal;
 use synod_domain::reply::Answer;
 use synod_domain::state::State;
-use synod_domain::task::{Lane, MailboxId, TaskSpec};
+use synod_domain::task::{Lane, MailboxId, Phase, TaskSpec};
 use synod_domain::token::{TokenKind, TokenSpec};
 
 use super::governing;
 use super::histories::{Draw, config, histories, one_by_one};
 use super::world::{
-    World, agent, agent_spec, hash, name, pool_spec, register, rows_but_audit, spec, standing, submit, task,
-    token,
+    World, agent, agent_spec, fail, hash, name, pool_spec, register, rows_but_audit, spec, standing, submit,
+    task, token,
 };
 
 fn access(command: AccessCommand) -> Command {
@@ -81,6 +81,7 @@ pub(super) fn command(draw: &mut Draw) -> Command {
         3 | 4 => access(AccessCommand::Bind(binding)),
         5 => access(AccessCommand::Unbind(binding)),
         6 | 7 => put_token(draw.below(6), "token", "tasks:read", draw.pick(&["w1", "w2"])),
+        8 if draw.one_in(2) => super::quotas::command(draw),
         8 => Command::PutPool { spec: pool_spec("w1/own").into() },
         9 => give(Owned::Agent(agent(5)), draw.pick(&[Some("w1"), Some("w2"), None])),
         _ => give(Owned::Pool(name(draw.pick(&["a", "b", "w1/own"]))), draw.pick(&[Some("w1"), None, None])),
@@ -250,6 +251,38 @@ fn what_is_of_another_workspace_is_refused_as_if_it_were_not_there() {
     ] {
         assert_eq!(world.ask(of("w1", of_operators)), Err(Refusal::WorkspaceBound(name("w1"))));
     }
+}
+
+#[test]
+fn the_id_of_anothers_task_that_has_ended_tells_nothing_of_it() {
+    let mut world = world();
+    world.ask(give(Owned::Pool(name("b")), Some("w2"))).unwrap();
+    let ends = |world: &mut World, number: u128, workspace: &str, pool: &str, by: u128| {
+        world.submit(for_pool(number, workspace, pool));
+        assert_eq!(world.claim(by, 1), [(task(number), 1)]);
+        world.ask(fail(number, 1, false)).unwrap();
+    };
+    ends(&mut world, 1, "w2", "b", 2);
+    ends(&mut world, 2, "w1", "a", 1);
+    world.submit(for_pool(3, "w2", "b"));
+    world.ask(Command::Cancel { task: task(3), reason: "over".into() }).unwrap();
+    let cancel = |id| Command::Cancel { task: task(id), reason: "mine".into() };
+    let lane = |id| Command::SetLane { task: task(id), lane: Lane::Low };
+    for others in [1, 3, 99] {
+        for change in [cancel(others), lane(others)] {
+            assert_eq!(world.ask(of("w1", change)), Err(Refusal::TaskUnknown(task(others))));
+        }
+    }
+    let failed = Phase::Failed;
+    assert_eq!(world.ask(of("w1", cancel(2))), Err(Refusal::AlreadyEnded { task: task(2), phase: failed }));
+    // To begin after it would tell how it ended, and why.
+    let after = |id| Command::SubmitAfter {
+        spec: for_pool(10 + id, "w1", "a").into(),
+        after: [task(id)].into_iter().collect(),
+        terms: None,
+    };
+    assert_eq!(world.ask(of("w1", after(1))), Err(Refusal::PrerequisiteUnknown(task(1))));
+    world.ask(of("w1", after(2))).expect("its own may be followed");
 }
 
 #[test]

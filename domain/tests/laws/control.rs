@@ -10,7 +10,7 @@ use synod_domain::token::{TokenKind, TokenSpec};
 use super::histories::{Draw, spec_of};
 use super::tending;
 use super::world::{agent, at, hash, name, register as registration, token};
-use super::{access, breakers, limit_sets};
+use super::{access, breakers, limit_sets, webhooks};
 
 /// Draws a command; an agent that is gone mostly comes back, or there would soon be none.
 pub(super) fn command(state: &State, now: u64, draw: &mut Draw, who: u128) -> Command {
@@ -25,6 +25,9 @@ pub(super) fn command(state: &State, now: u64, draw: &mut Draw, who: u128) -> Co
     }
     if draw.one_in(4) {
         return tending::command(state, draw);
+    }
+    if draw.one_in(4) {
+        return webhooks::command(state, draw);
     }
     match draw.below(18) {
         0..4 => Command::Pause { what: pausable(draw), reason: draw.pick(&["moving", "broken"]).into() },

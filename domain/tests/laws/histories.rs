@@ -230,11 +230,12 @@ impl Writer {
             82 => Command::Purge { task: self.dead_letter(draw) },
             83..87 => standing(
                 who,
-                match draw.below(12) {
+                match draw.below(13) {
                     0..9 => Standing::Ready,
                     9 => Standing::Draining,
                     10 => Standing::Offline,
-                    _ => Standing::Failed,
+                    11 => Standing::Failed,
+                    _ => return nodes::give_up(who),
                 },
             ),
             87 => control::register(draw, who),

@@ -6,9 +6,10 @@ use synod_domain::command::Command;
 use synod_domain::node::{GossipSecret, JoinToken, NodeRole, NodeStanding};
 use synod_domain::spread::{Manner, Recovery, SpreadSpec};
 use synod_domain::state::State;
+use synod_domain::tending::PoolCommand;
 
 use super::histories::Draw;
-use super::world::{at, hash, name, node, node_spec, pool_spec, start_node, token};
+use super::world::{agent, at, hash, name, node, node_spec, pool_spec, start_node, token};
 
 /// Node 1 founds the cluster, and node 2 joins it.
 pub(super) fn founding(now: u64) -> Vec<Command> {
@@ -59,6 +60,11 @@ pub(super) fn put_pool(draw: &mut Draw) -> Command {
     Command::PutPool {
         spec: PoolSpec { max: draw.pick(&[1, 2, 10]), runtime, spread, recovery, ..pool }.into(),
     }
+}
+
+/// An agent that failed for good, mostly of a node.
+pub(super) fn give_up(who: u128) -> Command {
+    Command::Pool(PoolCommand::GiveUpAgent { agent: agent(1 + who % 4), reason: "the disk is gone".into() })
 }
 
 pub(super) fn command(state: &State, now: u64, draw: &mut Draw) -> Command {

@@ -92,7 +92,9 @@ proptest! {
             waiting.retain(|one| {
                 let task = state.task(one.task);
                 let taken = taken.iter().any(|other| other.spec.id == one.task);
-                taken || task.is_some_and(|task| matches!(task.status, TaskStatus::Waiting { .. }))
+                // So does a quota that is used up by what was taken, or was before.
+                let rests = state.is_beyond_quota(&one.workspace);
+                taken || !rests && task.is_some_and(|task| matches!(task.status, TaskStatus::Waiting { .. }))
             });
             let governed = entry.commands.first().is_some_and(|request| match &request.command {
                 Command::Claim { agent, .. } => state.agent(*agent).is_some_and(|agent| agent.takes_work() && !state.may_claim(agent)),

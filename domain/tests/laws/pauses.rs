@@ -40,9 +40,10 @@ fn ask(state: &mut State, number: u128, command: Command) -> Effects {
     state.apply(&Entry { at: state.now(), seed: 1, commands: vec![request] })
 }
 
-/// Everything but the memory of requests.
+/// Everything but the memory of requests, and what webhooks are told of them.
 fn rest(state: &State) -> Vec<(RowKey, Row)> {
-    rows_but_audit(state).into_iter().filter(|(key, _)| !matches!(key, RowKey::Requests(_))).collect()
+    let is_told = |key: &RowKey| matches!(key, RowKey::Requests(_) | RowKey::Webhook(_));
+    rows_but_audit(state).into_iter().filter(|(key, _)| !is_told(key)).collect()
 }
 
 fn everything() -> Vec<Pausable> {

@@ -14,6 +14,7 @@ use synod_domain::state::State;
 use synod_domain::task::{Lane, MailboxId, Phase, TaskSpec};
 
 use super::histories::{Draw, config, histories};
+use super::strict;
 use super::world::{World, at, claim, complete, millis, name, pool_spec, run, spec, submit, task};
 
 const HERE: &str = "us";
@@ -32,7 +33,7 @@ pub(super) fn command(state: &State, draw: &mut Draw, spec: &Arc<TaskSpec>) -> C
     let region = offered.filter(|_| !draw.one_in(6)).unwrap_or(any);
     // Few, so that many are offered again.
     let theirs = task(1_000_000 + u128::from(draw.below(6)));
-    match draw.below(14) {
+    match draw.below(16) {
         0..4 => keep(draw, spec),
         4..6 => Command::OfferToRegion { task: id, region },
         6 => Command::ForwardedTo { task: id, region, known_as: id },
@@ -44,7 +45,8 @@ pub(super) fn command(state: &State, draw: &mut Draw, spec: &Arc<TaskSpec>) -> C
             let spec = TaskSpec { id: theirs, idempotency_key: None, ..TaskSpec::clone(spec) };
             Command::TakeOffered { spec: spec.into(), from: region }
         }
-        _ => Command::TakeOffered { spec: spec.clone(), from: region },
+        13 => Command::TakeOffered { spec: spec.clone(), from: region },
+        _ => strict::command(state, draw, spec),
     }
 }
 

@@ -14,7 +14,7 @@ use synod_domain::pause::Pausable;
 use synod_domain::refusal::Refusal;
 use synod_domain::resource::{RESOURCES_OF_TASK_MAX, ResourceCommand};
 use synod_domain::state::State;
-use synod_domain::task::{Lane, Phase, TaskSpec};
+use synod_domain::task::{Lane, MailboxId, Phase, TaskSpec};
 use synod_domain::terms::Terms;
 
 use super::histories::{Draw, config, histories, one_by_one};
@@ -99,7 +99,8 @@ proptest! {
                 prop_assert!(in_line, "{} has no turn for {}", task, on);
                 // A paused one is not woken; nothing is set aside for it.
                 let paused = state.why(task).is_some_and(|why| why.code() == "paused");
-                if paused || state.pauses().next().is_some() {
+                let workspace = &state.task(task).unwrap().spec.workspace;
+                if paused || state.is_beyond_quota(workspace) || state.pauses().next().is_some() {
                     continue;
                 }
                 prop_assert!(state.lacks_resource(task).is_some(), "{} waits beside what it needs of {}", task, on);
@@ -219,6 +220,20 @@ fn a_task_that_waits_too_long_for_its_resources_times_out_and_lets_others_go() {
 }
 
 #[test]
+fn what_came_back_while_a_task_was_paused_is_its_when_it_goes_on() {
+    let mut world = world(1);
+    needs(&mut world, 1, &[("gpu", 1)]);
+    needs(&mut world, 2, &[("gpu", 1)]);
+    assert_eq!(claimed(&mut world), [task(1)]);
+    let what = Pausable::Workspace(Name::default());
+    world.ask(Command::Pause { what: what.clone(), reason: "so".into() }).unwrap();
+    world.ask(complete(1, 1)).unwrap();
+    assert!(claimed(&mut world).is_empty());
+    world.ask(Command::Resume { what }).unwrap();
+    assert_eq!(claimed(&mut world), [task(2)], "nothing else will wake it");
+}
+
+#[test]
 fn what_is_paused_has_nothing_set_aside_and_keeps_its_turn() {
     let mut world = world(1);
     needs(&mut world, 1, &[("gpu", 1)]);
@@ -235,6 +250,24 @@ fn what_is_paused_has_nothing_set_aside_and_keeps_its_turn() {
     needs(&mut world, 4, &[("gpu", 1)]);
     assert!(claimed(&mut world).is_empty());
     world.ask(complete(3, 1)).unwrap();
+    assert_eq!(claimed(&mut world), [task(2)]);
+}
+
+#[test]
+fn what_came_free_during_a_pause_is_there_when_it_ends() {
+    let mut world = world(1);
+    needs(&mut world, 1, &[("gpu", 1)]);
+    claimed(&mut world);
+    needs(&mut world, 2, &[("gpu", 1)]);
+    assert!(claimed(&mut world).is_empty());
+    for what in [Pausable::Workspace(Name::default()), Pausable::Mailbox(MailboxId::Open)] {
+        world.ask(Command::Pause { what, reason: "moving".into() }).unwrap();
+    }
+    world.ask(complete(1, 1)).unwrap();
+    for what in [Pausable::Mailbox(MailboxId::Open), Pausable::Workspace(Name::default())] {
+        assert!(claimed(&mut world).is_empty());
+        world.ask(Command::Resume { what }).unwrap();
+    }
     assert_eq!(claimed(&mut world), [task(2)]);
 }
 

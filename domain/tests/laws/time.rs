@@ -5,14 +5,21 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use synod_domain::command::Command;
+use synod_domain::event::Event;
 use synod_domain::limits::Limits;
+use synod_domain::node::NodeRole;
 use synod_domain::refusal::Refusal;
 use synod_domain::reply::Reply;
 use synod_domain::state::State;
-use synod_domain::task::{Lane, Phase, Task, TaskSpec, TaskStatus};
+use synod_domain::task::{AttemptEnd, Lane, Phase, Task, TaskSpec, TaskStatus};
+use synod_domain::time::Timestamp;
 
 use super::histories::{config, histories, one_by_one};
 use super::world::{World, millis, spec, task};
+
+fn is_silence(end: &AttemptEnd) -> bool {
+    matches!(end, AttemptEnd::Failed(reason) if reason.contains("gave no heartbeat"))
+}
 
 /// What was offered to another region is judged there alone.
 fn is_offered(task: &Task) -> bool {
@@ -44,6 +51,34 @@ proptest! {
                     }
                     _ => {}
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_is_silent_before_the_leader_has_listened_for_a_whole_timeout(history in histories()) {
+        let mut state = State::default();
+        let mut began = Timestamp::ZERO;
+        for entry in &one_by_one(&history) {
+            let leased = state.tasks().filter_map(|task| Some((task.clone(), task.lease()?.heard_at)));
+            let leased: Vec<(Arc<Task>, Timestamp)> = leased.collect();
+            let effects = state.apply(entry);
+            for (before, heard_at) in leased {
+                let Some(silence) = before.spec.timeouts.silence else { continue };
+                let ended = state.task(before.spec.id).and_then(|task| task.attempts.get(before.attempts.len()));
+                let Some(ended) = ended.filter(|ended| is_silence(&ended.end)) else { continue };
+                let counts_from = heard_at.max(began);
+                prop_assert!(ended.ended_at >= counts_from.after(silence), "{:?} from {:?}", ended, counts_from);
+            }
+            let leads = |event: &Event| match event {
+                Event::TermBegun { .. } => true,
+                Event::NodeStarted { node, .. } => {
+                    state.node(*node).is_some_and(|node| node.role == NodeRole::Voter)
+                }
+                _ => false,
+            };
+            if effects.events.iter().any(leads) {
+                began = state.now();
             }
         }
     }
@@ -86,7 +121,8 @@ proptest! {
             | Command::KeepForRegion { spec, .. }
             | Command::TakeOffered { spec, .. }
             | Command::SubmitWith { spec, .. }
-            | Command::SubmitAfter { spec, .. }) = &request.command
+            | Command::SubmitAfter { spec, .. }
+            | Command::SubmitStrict { spec, .. }) = &request.command
             else {
                 continue;
             };

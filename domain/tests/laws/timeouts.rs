@@ -9,7 +9,7 @@ use synod_domain::retry::RetryPolicy;
 use synod_domain::state::State;
 use synod_domain::task::{Phase, TaskSpec, TaskStatus, Timeouts};
 
-use super::world::{World, agent, at, claim, fail, millis, spec, standing, start_node, submit, task};
+use super::world::{World, agent, at, claim, fail, millis, node, spec, standing, start_node, submit, task};
 
 /// One attempt, so that a timeout of an attempt ends the task.
 fn once(timeouts: Timeouts) -> TaskSpec {
@@ -146,6 +146,28 @@ fn after_a_start_of_a_node_nobody_is_declared_silent_before_the_grace_is_over() 
     assert_eq!(world.phase(1), Phase::Running);
     world.pass(1);
     assert_eq!(world.phase(1), Phase::TimedOut);
+}
+
+#[test]
+fn after_a_change_of_the_leader_a_timeout_longer_than_the_grace_counts_from_its_beginning() {
+    for beginning in [start_node(9, 1), Command::BeginTerm { node: node(9), term: 1 }] {
+        let mut world = world();
+        world.submit(once(silence(5000)));
+        world.submit(TaskSpec { id: task(2), ..once(silence(5000)) });
+        world.claim(1, 2);
+        world.pass(4000);
+        world.ask(beginning).unwrap();
+        world.pass(10);
+        world.ask(Command::Heartbeat { task: task(2), attempt: 1, progress: None }).unwrap();
+        // Neither at the end of the timeout from the last word that an earlier leader heard, nor of the grace.
+        world.pass(4989);
+        assert_eq!(world.phase(1), Phase::Running);
+        world.pass(1);
+        assert_eq!((world.phase(1), world.phase(2)), (Phase::TimedOut, Phase::Running));
+        // Whoever found the new leader has nothing more forgiven than its timeout.
+        world.pass(10);
+        assert_eq!(world.phase(2), Phase::TimedOut);
+    }
 }
 
 #[test]

@@ -55,6 +55,7 @@ proptest! {
                 prop_assert!(why.is_some());
                 let why = why.unwrap();
                 let sentence = why.to_string();
+                let rests = |task: &Task| state.is_beyond_quota(&task.spec.workspace);
                 prop_assert!(!sentence.is_empty() && !sentence.contains("\n"), "{sentence:?}");
                 let expected: &[&str] = match &task.status {
                     TaskStatus::BackingOff { .. } => &["backing_off"],
@@ -64,6 +65,7 @@ proptest! {
                     TaskStatus::Parked { .. } => &["held_back"],
                     TaskStatus::Ended(_) => &["ended"],
                     TaskStatus::Waiting { .. } if is_held_back(&state, task) => &["paused"],
+                    TaskStatus::Waiting { .. } if rests(task) => &["held_back"],
                     // The breakers of the pools of all who could do it may be open.
                     TaskStatus::Waiting { .. } if state.breakers().any(|breaker| !breaker.admits()) => {
                         &[&["paused", "held_back"], WAITING].concat()
@@ -80,7 +82,7 @@ proptest! {
                     let able = agent.spec.capabilities.satisfy(&task.spec.demand);
                     able && takes_from(&task.spec.mailbox, agent) && state.has_work_for(agent.spec.id, None)
                 });
-                if matches!(task.status, TaskStatus::Waiting { .. }) && !is_held_back(&state, task) {
+                if matches!(task.status, TaskStatus::Waiting { .. }) && !is_held_back(&state, task) && !rests(task) {
                     prop_assert_eq!(why.code() == "behind", someone, "{}: {}", task.spec.id, sentence);
                 }
             }

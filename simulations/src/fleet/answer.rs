@@ -212,7 +212,7 @@ pub struct DeadLetter {
 pub struct Wait {
     /// The entry.
     pub entry: String,
-    /// The node's word for the cause.
+    /// The node's word for the cause, or for what holds it back.
     pub cause: String,
     /// For how long at least one of its tasks waited for it.
     pub time_ms: u64,

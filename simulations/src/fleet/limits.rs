@@ -1,7 +1,8 @@
 //! Which limit, constraint or policy stands in the way of what, and what was assumed, in sentences.
 //!
-//! Each rule is one function of what was measured. Policies get theirs beside these, when nodes have them: a refusal or
-//! a wait that a policy causes comes as a cause of its own from the node and is counted under it already.
+//! Each rule is one function of what was measured. What governs says itself what it holds back and why: a wait for a
+//! budget, an approval, a limit set, a resource comes from the node as a cause of its own, and a refusal by a policy is how
+//! the run or a task ends.
 
 use synod::fleet::{EntryPlan, Length};
 use synod::node::domain::agent::RuntimeSpec;
@@ -20,8 +21,8 @@ const DRAWN: usize = 2_000;
 /// The least share of attempts beyond a timeout that is worth a word, in parts of a thousand.
 const WORTH_A_WORD: usize = 5;
 
-/// Causes of waiting that end only when somebody changes something.
-const STANDING: [&str; 8] = [
+/// Causes of waiting that end only when somebody changes something, and what governs.
+const STANDING: [&str; 17] = [
     "no_agent",
     "no_capable_agent",
     "agents_not_ready",
@@ -30,6 +31,15 @@ const STANDING: [&str; 8] = [
     "pool_degraded",
     "agents_on_standby",
     "kept",
+    "fabric_full",
+    "account",
+    "approval",
+    "breaker",
+    "budget",
+    "limit",
+    "policy",
+    "quota",
+    "resource",
 ];
 
 /// Says what stands in the way of what.
@@ -79,7 +89,7 @@ fn unnoticed(stage: &Stage, entry: &EntryPlan, pool: &Name) -> Option<String> {
     })
 }
 
-/// What waited for something that only somebody could change.
+/// What waited for something that only somebody could change, or for what governs.
 fn standing(stage: &Stage) -> Vec<String> {
     let waits = stage.waits.lock();
     let standing = waits.iter().filter(|((_, cause), _)| STANDING.contains(cause));

@@ -19,7 +19,7 @@ use super::agents::Performer;
 use super::answer::Kill;
 use super::outside::Held;
 use super::seats::Seats;
-use super::watch::Waited;
+use super::watch::{Openings, Waited};
 use crate::machine::Machine;
 use crate::story::Pace;
 
@@ -41,7 +41,8 @@ const LOOK: Duration = Duration::from_millis(250);
 /// How often the states of its nodes are compared.
 const HASH_EVERY: Duration = Duration::from_secs(600);
 
-/// How long nothing may happen before nothing will, beyond the longest time that anything in the plan may wait.
+/// How long nothing may happen before nothing will, beyond the longest time that anything in the plan may wait. What
+/// governs is not in it: the node says when that opens.
 const STILL: Duration = Duration::from_secs(600);
 
 /// A fleet and what is assumed of its agents.
@@ -77,6 +78,8 @@ pub(crate) struct Stage {
     pub(super) finish: Mutex<Option<Finish>>,
     pub(super) begun_at: Mutex<Option<Duration>>,
     pub(super) waits: Mutex<BTreeMap<(Name, &'static str), Waited>>,
+    /// When those that something holds back go on by themselves.
+    pub(super) openings: Mutex<Openings>,
     /// When anything happened last.
     pub(super) moved_at: Mutex<Duration>,
     /// How many attempts will end by themselves.
@@ -103,6 +106,7 @@ impl Stage {
             finish: Mutex::default(),
             begun_at: Mutex::default(),
             waits: Mutex::default(),
+            openings: Mutex::default(),
             moved_at: Mutex::default(),
             working: AtomicU64::new(0),
             submitted: AtomicU64::new(0),

@@ -3,8 +3,9 @@
 use std::fmt;
 
 use synod::node::domain::approval::ApprovalStatus;
-use synod::node::domain::id::{ApprovalId, TaskId};
+use synod::node::domain::id::{ApprovalId, TaskId, WebhookId};
 use synod::node::domain::name::Name;
+use synod::node::domain::quota::Quota;
 use synod::node::domain::time::Timestamp;
 
 /// What somebody who governs asks for.
@@ -72,6 +73,47 @@ pub enum Change {
         /// How much of it there is.
         capacity: u64,
     },
+    /// To make a webhook.
+    PutWebhook {
+        /// Which.
+        webhook: WebhookId,
+    },
+    /// To tell a webhook what happens, or nothing for a while.
+    ToggleWebhook {
+        /// Which.
+        webhook: WebhookId,
+        /// Whether it is told.
+        enabled: bool,
+    },
+    /// To tell a webhook something that says nothing.
+    TestWebhook {
+        /// Which.
+        webhook: WebhookId,
+    },
+    /// To try at once what waits for its next try.
+    Redeliver {
+        /// Of which webhook.
+        webhook: WebhookId,
+    },
+    /// To change what a workspace may have.
+    PutQuota {
+        /// Which.
+        workspace: Name,
+        /// What it may have.
+        quota: Quota,
+    },
+    /// To give a pool to a workspace.
+    SetOwner {
+        /// Which.
+        pool: Name,
+    },
+    /// To have so many agents in a pool, if it may.
+    ScalePool {
+        /// Which.
+        pool: Name,
+        /// How many.
+        target: u32,
+    },
     /// To show the last records of the audit log.
     ReadAudit,
     /// To check the whole of it.
@@ -92,6 +134,14 @@ impl fmt::Display for Change {
             Self::PutLimits { set, most } => write!(f, "put limits {set} with {most}"),
             Self::RemoveLimits { set } => write!(f, "remove limits {set}"),
             Self::PutResource { resource, capacity } => write!(f, "put resource {resource} with {capacity}"),
+            Self::PutWebhook { webhook } => write!(f, "put {webhook}"),
+            Self::ToggleWebhook { webhook, enabled: true } => write!(f, "enable {webhook}"),
+            Self::ToggleWebhook { webhook, enabled: false } => write!(f, "disable {webhook}"),
+            Self::TestWebhook { webhook } => write!(f, "test {webhook}"),
+            Self::Redeliver { webhook } => write!(f, "tell {webhook} at once"),
+            Self::PutQuota { workspace, quota } => write!(f, "put the quota of {workspace} to {quota}"),
+            Self::SetOwner { pool } => write!(f, "let {pool}"),
+            Self::ScalePool { pool, target } => write!(f, "scale {pool} to {target}"),
             Self::ReadAudit => f.write_str("show the audit log"),
             Self::CheckAudit => f.write_str("check the audit log"),
         }
@@ -109,6 +159,21 @@ pub struct Ledger {
     pub reserved: u64,
 }
 
+/// How the outbox of a webhook stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Postbox {
+    /// Of which.
+    pub webhook: WebhookId,
+    /// How many messages were ever noted.
+    pub noted: u64,
+    /// How many of them, the last ones, are still to be told.
+    pub waiting: u64,
+    /// How many were given up.
+    pub given_up: u64,
+    /// How many were dropped because there were too many.
+    pub dropped: u64,
+}
+
 /// How everything that governs stands, in one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Governance {
@@ -122,6 +187,10 @@ pub struct Governance {
     pub limit_sets: Vec<Name>,
     /// The resources: how much there is of each, and how much of that is in use.
     pub resources: Vec<(Name, u64, u64)>,
+    /// The webhooks, by their outboxes.
+    pub postboxes: Vec<Postbox>,
+    /// The workspaces with a quota.
+    pub quotas: Vec<Name>,
 }
 
 impl Governance {
@@ -133,7 +202,7 @@ impl Governance {
 
 impl fmt::Display for Governance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { budgets, policies, approvals, limit_sets, resources } = self;
+        let Self { budgets, policies, approvals, limit_sets, resources, postboxes, quotas } = self;
         for Ledger { budget, settled, reserved } in budgets {
             write!(f, " budget {budget} {settled}+{reserved}")?;
         }
@@ -148,6 +217,12 @@ impl fmt::Display for Governance {
         }
         for (resource, capacity, in_use) in resources {
             write!(f, " resource {resource} {in_use}/{capacity}")?;
+        }
+        for Postbox { webhook, noted, waiting, given_up, dropped } in postboxes {
+            write!(f, " {webhook} {waiting} of {noted} wait, {given_up} given up, {dropped} dropped")?;
+        }
+        for workspace in quotas {
+            write!(f, " quota of {workspace}")?;
         }
         Ok(())
     }

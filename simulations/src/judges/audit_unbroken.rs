@@ -94,6 +94,7 @@ fn change(event: &Event) -> Option<(&'static str, String)> {
                 Governing::LimitPut => ("limit.put", "limit"),
                 Governing::LimitRemoved => ("limit.remove", "limit"),
                 Governing::ResourcePut => ("resource.put", "resource"),
+                Governing::QuotaPut => ("workspace.quota", "workspace"),
                 _ => return None,
             };
             (action, format!("{kind}/{subject}"))

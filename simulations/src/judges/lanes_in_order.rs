@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use synod::node::domain::event::Event;
+use synod::node::domain::event::{Event, Governing};
 use synod::node::domain::id::TaskId;
 use synod::node::domain::name::Name;
 use synod::node::domain::pause::Pausable;
@@ -38,6 +38,8 @@ struct Task {
 struct Mailboxes {
     tasks: BTreeMap<TaskId, Task>,
     paused: BTreeSet<Name>,
+    /// Workspaces that a quota may hold back, from when the first is known of: whether it does is for another judge.
+    bounded: BTreeSet<Name>,
 }
 
 fn look(history: &[Record]) -> Verdict {
@@ -49,6 +51,7 @@ fn look(history: &[Record]) -> Verdict {
             mailboxes.tasks.clear();
         }
         match &record.fact {
+            Fact::Governs(governance) => mailboxes.bounded.extend(governance.quotas.iter().cloned()),
             Fact::Paused(what) => mailboxes.paused = what.iter().filter_map(workspace).collect(),
             Fact::Happened { event: Event::TaskLeased { task, .. }, at, .. } => {
                 if let Some(wrong) = mailboxes.passed_over(*task, *at) {
@@ -97,6 +100,9 @@ impl Mailboxes {
             Event::TaskEnded { task, .. } => {
                 self.tasks.remove(task);
             }
+            Event::Governed { what: Governing::QuotaPut, workspace: Some(workspace), .. } => {
+                self.bounded.insert(workspace.clone());
+            }
             Event::Paused { what, .. } => self.paused.extend(workspace(what)),
             Event::Resumed { what } => {
                 if let Some(workspace) = workspace(what) {
@@ -113,7 +119,8 @@ impl Mailboxes {
         let others = self.tasks.iter().filter(|(id, task)| **id != given && task.mailbox == leased.mailbox);
         for (id, task) in others {
             let Some(since) = task.since else { continue };
-            if task.lane < leased.lane && !self.paused.contains(&task.workspace) {
+            let held_back = self.paused.contains(&task.workspace) || self.bounded.contains(&task.workspace);
+            if task.lane < leased.lane && !held_back {
                 return Some(format!(
                     "{id} waits in {} and this one of {} is given out",
                     task.lane, leased.lane

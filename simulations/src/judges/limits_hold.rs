@@ -1,5 +1,5 @@
 //! Never more tasks of a key are in hand at once, nor begin in any stretch of time as long as a window, than a limit set
-//! lets through.
+//! lets through; and none begins when those of the last minute have used more tokens than it lets through.
 //!
 //! Source: issue 6, "limit sets"; docs, "Limits". A set is called by the most that it ever lets through, and the key of
 //! those of a world is the type of a task. What ran before a set was made counts for how many run at once.
@@ -9,24 +9,39 @@ use std::collections::BTreeMap;
 use synod::node::domain::event::Governing;
 use synod::node::domain::time::Timestamp;
 
-use crate::history::Record;
+use crate::history::{Fact, Record};
 use crate::judges::work::{Heard, Work, figure};
 use crate::judges::{Judge, Verdict, broken};
 
 pub(super) const JUDGE: Judge = Judge {
     name: "limits hold",
-    says: "of one key never more is in hand at once, nor begins within a window, than its limit set says",
+    says: "of one key never more is in hand at once, nor begins within a window, nor after more was used, than its limit set says",
     look,
 };
 
 /// How the types of tasks begin that are limited.
 const LIMITED: &str = "tight-";
 
+/// Over how long tokens are counted.
+const MINUTE_MS: u64 = 60_000;
+
+/// What tasks of a type did since a set was made.
+#[derive(Debug, Default)]
+struct Flows {
+    began: Vec<Timestamp>,
+    /// What those used that completed, and when their leases were given.
+    used: Vec<(Timestamp, u64)>,
+}
+
 fn look(history: &[Record]) -> Verdict {
-    // By set: when tasks of a type began since it was made.
-    let mut sets = BTreeMap::<String, BTreeMap<String, Vec<Timestamp>>>::new();
+    // By set and type.
+    let mut sets = BTreeMap::<String, BTreeMap<String, Flows>>::new();
+    let mut said = BTreeMap::new();
     let (mut work, mut checked) = (Work::default(), 0);
     for (place, record) in history.iter().enumerate() {
+        if let Fact::Uses { task, attempt, usage } = &record.fact {
+            said.insert((*task, *attempt), usage.tokens_in.saturating_add(usage.tokens_out));
+        }
         match work.hear(record) {
             Heard::Forgot => sets.clear(),
             Heard::Governs(governance) => {
@@ -46,10 +61,11 @@ fn look(history: &[Record]) -> Verdict {
                     continue;
                 }
                 let at_once = work.held().filter(|other| work.kind(other.task) == kind).count() as u64;
-                for (set, began) in &mut sets {
-                    let began = began.entry(kind.to_owned()).or_default();
-                    began.push(lease.at);
-                    if let Some(what) = passed(set, at_once, began) {
+                for (set, flows) in &mut sets {
+                    let flows = flows.entry(kind.to_owned()).or_default();
+                    flows.began.push(lease.at);
+                    let Some(held) = held(set, at_once, flows) else { continue };
+                    if let Err(what) = held {
                         return broken(
                             place,
                             Some(lease.task),
@@ -59,29 +75,51 @@ fn look(history: &[Record]) -> Verdict {
                     checked += 1;
                 }
             }
-            Heard::Governed { .. } | Heard::Completed(_) | Heard::Returned(_) | Heard::Other => {}
+            // A zero says nothing; what was expected of it is not known here.
+            Heard::Completed(lease) => {
+                let kind = work.kind(lease.task);
+                let Some(tokens) =
+                    said.get(&(lease.task, lease.attempt)).filter(|_| kind.starts_with(LIMITED))
+                else {
+                    continue;
+                };
+                for flows in sets.values_mut().filter_map(|flows| flows.get_mut(kind)) {
+                    // What began before the set was made is not in its count.
+                    if flows.began.contains(&lease.at) {
+                        flows.used.push((lease.at, *tokens));
+                    }
+                }
+            }
+            Heard::Governed { .. } | Heard::Returned(_) | Heard::Other => {}
         }
     }
     Ok(checked)
 }
 
-/// Says what passes a set of this name: so many at once, and those that began, the last one now.
-fn passed(set: &str, at_once: u64, began: &[Timestamp]) -> Option<String> {
-    if let Some(most) = set.strip_prefix("at-once-").and_then(|most| most.parse::<u64>().ok()) {
-        return (at_once > most).then(|| format!("{at_once} run at once"));
-    }
-    let rate = set.strip_prefix("rate-")?;
-    let (most, window) = (rate.split('-').next()?.parse::<u64>().ok()?, figure(set)?);
-    let now = began.last()?.as_millis();
-    let within = began.iter().filter(|at| at.as_millis() + window > now).count() as u64;
-    (within > most).then(|| format!("{within} began within {window} ms"))
+/// Tells whether a set of this name holds: so many at once, and what its tasks did, the last of which begins now. Nothing is
+/// known of a set whose name says nothing.
+fn held(set: &str, at_once: u64, flows: &Flows) -> Option<Result<(), String>> {
+    let now = flows.began.last()?.as_millis();
+    let within = |at: &Timestamp, window: u64| at.as_millis().saturating_add(window) > now;
+    let (sum, most, what) = if let Some(most) = set.strip_prefix("at-once-") {
+        (at_once, most, "at once")
+    } else if let Some(rate) = set.strip_prefix("rate-") {
+        let (most, window) = (rate.split('-').next()?, figure(set)?);
+        (flows.began.iter().filter(|at| within(at, window)).count() as u64, most, "began within a window")
+    } else {
+        let used = flows.used.iter().filter(|(at, _)| within(at, MINUTE_MS));
+        let used = used.fold(0_u64, |sum, (_, tokens)| sum.saturating_add(*tokens));
+        (used, set.strip_prefix("tokens-")?, "tokens were used within a minute before it began")
+    };
+    let most: u64 = most.parse().ok()?;
+    Some(if sum > most { Err(format!("{sum} {what}")) } else { Ok(()) })
 }
 
 #[cfg(test)]
 mod tests {
-    use synod::node::domain::task::Phase;
+    use synod::node::domain::task::{Phase, Usage};
 
-    use crate::history::{Fact, Governance};
+    use crate::history::Governance;
     use crate::judges::histories::*;
 
     use super::*;
@@ -110,12 +148,34 @@ mod tests {
         assert!(look(&history(ran().into_iter().chain([looked, leased(3, 2, 1)]))).is_err());
     }
 
+    fn began(times: &[u64]) -> Flows {
+        let began = times.iter().copied().map(Timestamp::from_millis).collect();
+        Flows { began, used: Vec::new() }
+    }
+
     #[test]
     fn more_within_a_window_than_a_set_says_is_found() {
-        let began =
-            |times: &[u64]| -> Vec<Timestamp> { times.iter().copied().map(Timestamp::from_millis).collect() };
-        assert!(passed("rate-2-1000", 1, &began(&[0, 500, 999])).is_some());
-        assert!(passed("rate-2-1000", 1, &began(&[0, 500, 1000])).is_none());
-        assert!(passed("tokens", 99, &began(&[0, 0, 0])).is_none());
+        assert!(held("rate-2-1000", 1, &began(&[0, 500, 999])).unwrap().is_err());
+        assert_eq!(held("rate-2-1000", 1, &began(&[0, 500, 1000])), Some(Ok(())));
+        assert_eq!(held("strange", 99, &began(&[0, 0, 0])), None, "it is not counted as looked at");
+    }
+
+    #[test]
+    fn what_begins_after_more_tokens_than_a_set_says_is_found_and_an_older_use_is_not() {
+        let used = |number, tokens_out| Fact::Uses {
+            task: task(number),
+            attempt: 1,
+            usage: Usage { tokens_out, ..Usage::default() },
+        };
+        let then = |tokens| {
+            let facts = [of(1, "tight-a"), of(2, "tight-a"), put("tokens-100"), leased(2, 1, 1)];
+            let ends = [used(1, tokens), ended(3, 1, Phase::Completed), leased(4, 2, 1)];
+            look(&history(facts.into_iter().chain(ends)))
+        };
+        assert_eq!(then(100), Ok(2));
+        assert!(then(101).is_err());
+        let minutes = |now| Flows { used: vec![(Timestamp::from_millis(0), 101)], ..began(&[0, now]) };
+        assert!(held("tokens-100", 1, &minutes(59_999)).unwrap().is_err());
+        assert_eq!(held("tokens-100", 1, &minutes(60_000)), Some(Ok(())));
     }
 }

@@ -26,6 +26,7 @@ mod one_lease;
 mod one_redrive_one_task;
 mod one_submit_one_task;
 mod paused_is_not_given_out;
+mod quotas_hold;
 mod resources_hold;
 mod serves;
 mod slots_hold;
@@ -33,7 +34,9 @@ mod something_happened;
 mod states_agree;
 mod stays_up;
 mod usage_adds_up;
+mod webhooks_are_told;
 mod work;
+mod workspaces_apart;
 
 use synod::node::domain::id::TaskId;
 
@@ -65,7 +68,7 @@ pub struct Violation {
 }
 
 /// All judges, in the order in which they are asked.
-pub const ALL: [Judge; 29] = [
+pub const ALL: [Judge; 32] = [
     something_happened::JUDGE,
     stays_up::JUDGE,
     one_leader_per_term::JUDGE,
@@ -91,7 +94,10 @@ pub const ALL: [Judge; 29] = [
     approvals_hold::JUDGE,
     limits_hold::JUDGE,
     resources_hold::JUDGE,
+    quotas_hold::JUDGE,
     audit_unbroken::JUDGE,
+    webhooks_are_told::JUDGE,
+    workspaces_apart::JUDGE,
     all_work_ends::JUDGE,
     converges::JUDGE,
     serves::JUDGE,

@@ -18,6 +18,7 @@ use crate::judges::lives::Lives;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Lease {
     pub(super) task: TaskId,
+    pub(super) workspace: Name,
     pub(super) attempt: u32,
     pub(super) agent: AgentId,
     /// When it was given, by the time of the log.
@@ -71,8 +72,9 @@ impl Work {
                 self.kinds.insert(*task, kind.clone());
                 Heard::Other
             }
-            Event::TaskLeased { task, agent, attempt, .. } => {
-                let lease = Lease { task: *task, attempt: *attempt, agent: *agent, at };
+            Event::TaskLeased { task, workspace, agent, attempt } => {
+                let workspace = workspace.clone();
+                let lease = Lease { task: *task, workspace, attempt: *attempt, agent: *agent, at };
                 self.held.insert(*task, lease.clone());
                 Heard::Leased(lease)
             }

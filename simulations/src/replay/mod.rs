@@ -7,9 +7,11 @@
 //!
 //! Attempts take as long as they did and end as they did; an attempt that was lost with its node is none of the
 //! agents' doing, so the node goes down instead, where there are enough of them. Left out are what agents were given
-//! and gave back, pauses, scaling, and regions: work that any agent might take is given to a pool that can do it.
+//! and gave back, pauses, scaling, regions, and all that governs: [`left_out`] counts them. Work that any agent might take
+//! is given to a pool that can do it.
 
 mod compare;
+mod left_out;
 mod parts;
 mod player;
 

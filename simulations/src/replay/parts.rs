@@ -12,6 +12,7 @@ use synod::node::domain::task::{Lane, MailboxId, Phase};
 use synod::node::domain::time::Timestamp;
 use synod::recording::Recording;
 
+use super::left_out::LeftOut;
 use crate::faults::Fault;
 use crate::script::{Act, Script, Step};
 
@@ -100,7 +101,7 @@ impl Score {
         let mut hands = BTreeMap::<Name, BTreeSet<AgentId>>::new();
         let mut nodes = Vec::<NodeId>::new();
         let mut deaths = Vec::<DeathPart>::new();
-        let (mut unbegun, mut paused) = (BTreeSet::new(), 0_usize);
+        let mut left_out = LeftOut::default();
         for recorded in &recording.events {
             let at = recorded.at.since(first);
             match &recorded.event {
@@ -129,23 +130,17 @@ impl Score {
                         death.down = at.saturating_sub(death.at);
                     }
                 }
-                Event::Paused { .. } => paused += 1,
                 event => {
+                    left_out.hear(event);
                     let Some(task) = event.task() else { continue };
                     match tasks.get_mut(&task) {
                         Some(reading) => reading.take(recording, task, at, first, event, &mut hands),
-                        None => drop(unbegun.insert(task)),
+                        None => left_out.had_begun(task),
                     }
                 }
             }
         }
-        let mut notes = Vec::new();
-        if !unbegun.is_empty() {
-            notes.push(format!("{} tasks had begun before the recording and are left out", unbegun.len()));
-        }
-        if paused > 0 {
-            notes.push(format!("{paused} pauses are left out"));
-        }
+        let mut notes = left_out.notes();
         let mut parts: Vec<Part> =
             tasks.into_iter().map(|(task, reading)| reading.part(task, recording)).collect();
         parts.sort_by_key(|part| (part.at, part.task));

@@ -8,7 +8,7 @@ use crate::chance::Streams;
 use crate::history::{Fact, Record, Request};
 use crate::left_out::LeftOut;
 use crate::report::Broken;
-use crate::workload::{STOREKEEPER, governed};
+use crate::workload::{STOREKEEPER, governed, tenants};
 
 /// How the names of clients begin that do not wait long.
 pub(super) const IMPATIENT: &str = "impatient-";
@@ -57,11 +57,17 @@ pub enum Workload {
     Resources,
     /// The audit log read and checked beside every node.
     Audits,
+    /// Webhooks, and receivers that refuse what they are told, or take it without being heard.
+    Webhooks,
+    /// Two who are bound to a workspace each, and reach for what is others'.
+    Tenants,
+    /// A workspace whose quota changes while it has more work than it lets through.
+    Quotas,
 }
 
 impl Workload {
     /// All.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 22] = [
         Self::Submits,
         Self::Keys,
         Self::Retries,
@@ -81,6 +87,9 @@ impl Workload {
         Self::Limits,
         Self::Resources,
         Self::Audits,
+        Self::Webhooks,
+        Self::Tenants,
+        Self::Quotas,
     ];
 
     /// Returns its name.
@@ -105,6 +114,9 @@ impl Workload {
             Self::Limits => "limits",
             Self::Resources => "resources",
             Self::Audits => "audits",
+            Self::Webhooks => "webhooks",
+            Self::Tenants => "tenants",
+            Self::Quotas => "quotas",
         }
     }
 
@@ -128,6 +140,9 @@ impl Workload {
     fn has_asked(self, client: &str, request: &Request) -> bool {
         if let Some(of) = governed::workload_of(client) {
             return of == self;
+        }
+        if tenants::is_tenant(client) {
+            return self == Self::Tenants && matches!(request, Request::Reach { .. });
         }
         let of = match request {
             Request::Submit { .. } if client == STOREKEEPER => Self::Pools,
@@ -155,7 +170,7 @@ impl Workload {
                 Self::Tokens
             }
             Request::Drain { .. } => Self::Membership,
-            Request::Govern(_) => return false,
+            Request::Govern(_) | Request::Reach { .. } => return false,
         };
         of == self
     }
@@ -212,14 +227,16 @@ impl Workloads {
         Self(drawn)
     }
 
-    /// Leaves out what changes who leads, what pools there are, what becomes of the dead, and what governs.
+    /// Leaves out what changes who leads, what pools there are, what becomes of the dead, what governs, and tenants.
     #[must_use]
     pub(crate) fn plain(mut self) -> Self {
         use Workload::{
-            Approvals, Audits, Budgets, Deadly, Large, Limits, Pools, Redrives, Resources, Roles,
+            Approvals, Audits, Budgets, Deadly, Large, Limits, Pools, Quotas, Redrives, Resources, Roles,
+            Tenants, Webhooks,
         };
-        self.0.retain(|workload| !matches!(workload, Redrives | Pools | Large | Roles | Deadly));
-        self.0.retain(|workload| !matches!(workload, Budgets | Approvals | Limits | Resources | Audits));
+        self.0.retain(|workload| !matches!(workload, Redrives | Pools | Large | Roles | Deadly | Tenants));
+        self.0.retain(|workload| !matches!(workload, Budgets | Approvals | Limits | Resources));
+        self.0.retain(|workload| !matches!(workload, Audits | Webhooks | Quotas));
         self
     }
 

@@ -16,9 +16,10 @@ mod question;
 mod reader;
 mod roles;
 mod steward;
+mod tenants;
 mod wish;
 
-pub(crate) use governed::{Work, check as check_audit, needs_of, note_all as note_audit};
+pub(crate) use governed::{Work, check as check_audit, needs_of, note_all as note_audit, wants_of};
 pub(crate) use wish::Manners;
 
 pub(crate) use governed::look as look_at_governance;
@@ -162,6 +163,9 @@ pub(crate) async fn start(node: Arc<Node>, machine: Arc<Machine>, life: u32) {
         tasks.spawn(roles::run(Arc::clone(&node), Arc::clone(&machine), life));
     }
     tasks.spawn(governed::run(Arc::clone(&node), Arc::clone(&machine), life));
+    if machine.has(Workload::Tenants) {
+        tasks.spawn(tenants::run(Arc::clone(&node), Arc::clone(&machine), life));
+    }
     // One beside each node: whoever reads through a node that led shall not see what was.
     tasks.spawn(reader::run(Arc::clone(&node), Arc::clone(&machine), life));
     while tasks.join_next().await.is_some() {}

@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 use synod::native::{AgentError, Context, NativeAgent};
+use synod::node::domain::command::Command;
+use synod::node::domain::name::Name;
+use synod::node::domain::resource::ResourceCommand;
 use synod::node::domain::retry::RetryPolicy;
 use synod::node::feed::{Place, Read};
 use synod::node::{NewTask, Node, Pool};
@@ -38,6 +41,8 @@ async fn recorded(folder: &Path) -> PathBuf {
     let node =
         Node::builder().data(folder.join("data")).native("fickle", Fickle).unwrap().start().await.unwrap();
     node.put_pool(Pool::native("workers", "fickle").unwrap().size(2)).await.unwrap();
+    let resource = ResourceCommand::Put { name: Name::new("gpu").unwrap(), capacity: 1, about: "".into() };
+    node.propose(Command::Resource(resource)).await.unwrap();
     let retry = RetryPolicy { initial: Duration::from_millis(20), ..RetryPolicy::default() };
     let mut tasks = Vec::new();
     for failures in [0, 1, 2, 0, GIVES_UP, 0] {
@@ -78,6 +83,11 @@ async fn what_a_real_node_did_happens_again_with_the_same_ends_and_retries() {
         assert_eq!(replay[side]["retries"], 3, "{side}: {replay}");
     }
     assert_eq!(replay["different"], serde_json::json!([]), "{replay}");
+    let notes = replay["notes"].to_string();
+    assert!(
+        notes.contains("1 change of a resource is left out"),
+        "what does not happen again is said: {notes}"
+    );
     assert!(replay["checked"].as_object().unwrap().len() > 10, "the ordinary judges are asked: {replay}");
     assert_eq!(simulate(&args).stdout, output.stdout, "the same recording and seed give the same answer");
 }

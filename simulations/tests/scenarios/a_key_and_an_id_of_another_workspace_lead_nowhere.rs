@@ -1,5 +1,5 @@
-//! Tenant leak, as far as the domain separates: keys belong to a workspace, and the id of somebody else's task makes no
-//! submit a look at it. Looking tasks up by id is not separated yet, and not shown here.
+//! Tenant leak among those who are bound to nothing: keys belong to a workspace, and the id of somebody else's task makes no
+//! submit a look at it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -64,7 +64,9 @@ fn agents_that_answer_late_twice_or_never_end_every_task_once() {
         assert_eq!(ends.len(), 20);
         assert!(ends.values().all(|count| *count == 1), "{ends:?}");
         let hung = outcome.count(|fact| matches!(fact, Fact::Acts { act: Act::Hang | Act::HangDeaf, .. }));
-        assert!(hung >= 4 + 4 + 16, "{hung} attempts hung");
+        // An agent that did not stop too often is given up, and another is begun in its place: what it had been given
+        // meanwhile is an attempt of which nobody hears.
+        assert!(hung >= 4 + 4 + 12, "{hung} attempts hung");
         let late =
             outcome.count(|fact| matches!(fact, Fact::Answered { answer: Answer::Refused { .. }, .. }));
         assert!(late > 0, "nobody came too late");

@@ -1,8 +1,8 @@
-//! A seed of each failure that worlds once found, as `synod simulate` makes it: with all the faults and clients that it
-//! draws. What each was is in the table of docs/SIMULATION.md, with the other seeds that found the same.
+//! Every seed with which a world once found something, as `synod simulate` makes it: with all the faults and clients that it
+//! draws. What each was is in the table of docs/SIMULATION.md. First one of each finding, then the others that found the same.
 
-use synod_simulations::Scenario;
 use synod_simulations::process::alone;
+use synod_simulations::{Outcome, Scenario};
 
 use super::support::s;
 
@@ -10,7 +10,15 @@ use super::support::s;
 const LASTS: u64 = 30;
 
 fn holds_as_drawn(seed: u64, nodes: u64) {
-    let outcome = Scenario::drawn(seed, nodes, s(LASTS)).run();
+    holds(&Scenario::drawn(seed, nodes, s(LASTS)).run());
+}
+
+/// Three nodes, with faults for so many seconds.
+fn holds_for(seconds: u64, seed: u64) {
+    holds(&Scenario::drawn(seed, 3, s(seconds)).run());
+}
+
+fn holds(outcome: &Outcome) {
     assert!(outcome.report.holds(), "{}\n{}", outcome.report, outcome.tail(60));
     assert!(outcome.report.injected.values().sum::<usize>() > 0, "nothing was injected");
 }
@@ -27,10 +35,7 @@ fn three_nodes_seed_1_refuses_an_empty_log_whose_snapshot_is_damaged() {
 
 #[test]
 fn three_nodes_seed_2_takes_no_vote_from_one_of_two_who_are_left() {
-    alone(|| {
-        let outcome = Scenario::drawn(2, 3, s(10)).run();
-        assert!(outcome.report.holds(), "{}\n{}", outcome.report, outcome.tail(60));
-    });
+    alone(|| holds_for(10, 2));
 }
 
 #[test]
@@ -106,4 +111,57 @@ fn three_nodes_seed_2039_forgets_a_key_by_the_time_of_the_log() {
 #[test]
 fn four_nodes_seed_17_resumes_what_was_paused() {
     alone(|| holds_as_drawn(17, 4));
+}
+
+#[test]
+fn three_nodes_seed_107_counts_a_zero_that_was_meant_however_short_the_attempt() {
+    alone(|| holds_for(10, 107));
+}
+
+#[test]
+fn three_nodes_seed_37_counts_the_report_at_the_end_of_an_attempt() {
+    alone(|| holds_for(10, 37));
+}
+
+/// Seeds that found what another had found, each a test of its own.
+macro_rules! hold {
+    ($($name:ident: $seed:literal for $seconds:literal s),+ $(,)?) => {$(
+        #[test]
+        fn $name() {
+            alone(|| holds_for($seconds, $seed));
+        }
+    )+};
+}
+
+hold! {
+    three_nodes_seed_12_holds: 12 for 30 s,
+    three_nodes_seed_36_holds: 36 for 30 s,
+    three_nodes_seed_38_holds: 38 for 30 s,
+    three_nodes_seed_43_holds: 43 for 30 s,
+    three_nodes_seed_160_holds: 160 for 30 s,
+    three_nodes_seed_243_holds: 243 for 30 s,
+    three_nodes_seed_261_holds: 261 for 30 s,
+    three_nodes_seed_321_holds: 321 for 30 s,
+    three_nodes_seed_394_holds: 394 for 30 s,
+    three_nodes_seed_478_holds: 478 for 30 s,
+    three_nodes_seed_562_holds: 562 for 30 s,
+    three_nodes_seed_748_holds: 748 for 30 s,
+    three_nodes_seed_881_holds: 881 for 30 s,
+    three_nodes_seed_977_holds: 977 for 30 s,
+    three_nodes_seed_1029_holds: 1029 for 30 s,
+    three_nodes_seed_1111_holds: 1111 for 30 s,
+    three_nodes_seed_1189_holds: 1189 for 30 s,
+    three_nodes_seed_1275_holds: 1275 for 30 s,
+    three_nodes_seed_1283_holds: 1283 for 30 s,
+    three_nodes_seed_1307_holds: 1307 for 30 s,
+    three_nodes_seed_1481_holds: 1481 for 30 s,
+    three_nodes_seed_1586_holds: 1586 for 30 s,
+    three_nodes_seed_1749_holds: 1749 for 30 s,
+    three_nodes_seed_1918_holds: 1918 for 30 s,
+    three_nodes_seed_1946_holds: 1946 for 30 s,
+    three_nodes_seed_1_holds_for_ten_seconds: 1 for 10 s,
+    three_nodes_seed_3_holds_for_ten_seconds: 3 for 10 s,
+    three_nodes_seed_11_holds_for_ten_seconds: 11 for 10 s,
+    three_nodes_seed_14_holds_for_ten_seconds: 14 for 10 s,
+    three_nodes_seed_17_holds_for_ten_seconds: 17 for 10 s,
 }

@@ -34,8 +34,14 @@ fn summary(cluster: &Cluster) -> String {
         None => String::new(),
     };
     let changing = if cluster.changing { ", being changed" } else { "" };
+    let dead = match (cluster.courier.dead_letters, cluster.courier.latest.last()) {
+        (0, _) | (_, None) => String::new(),
+        (count, Some(last)) => {
+            format!("; {count} letters not delivered, the last one to {}: {}", last.to, last.reason)
+        }
+    };
     format!(
-        "{what}: {leader} leads in term {}, {} of {} voters up ({} needed{changing}); asked {} (log {}, applied {}{age})",
+        "{what}: {leader} leads in term {}, {} of {} voters up ({} needed{changing}); asked {} (log {}, applied {}{age}){dead}",
         cluster.term,
         cluster.voters_up,
         cluster.voters,

@@ -84,7 +84,7 @@ fn found(
         None => None,
     };
     let (me, sight) = (caller.token, Sight::of_caller(node));
-    Ok(node.read(|state| {
+    let mut page = node.read(|state| {
         let approver = listing.filter.approver.as_deref().map(|named| match (named, me) {
             ("me", Some(token)) => token.to_string(),
             (named, _) => named.to_owned(),
@@ -96,7 +96,18 @@ fn found(
                 && approver.as_deref().is_none_or(|approver| is_for(state, one, approver))
         });
         page(approvals.map(|one| (one.id.to_string(), shown::approval(one))), listing.limit)
-    }))
+    });
+    page.items.iter_mut().for_each(|one| withhold(node, one));
+    Ok(page)
+}
+
+/// Leaves out what an approval says of a strict task that is asked about through another region.
+fn withhold(node: &Node, approval: &mut api::Approval) {
+    let task = approval.task_id.as_deref().and_then(|task| task.parse().ok());
+    if task.is_some_and(|task| node.withholds(task)) {
+        approval.attributes.clear();
+        approval.content = None;
+    }
 }
 
 /// Tells whether a token, by its name or id, may say something to an approval.
@@ -140,7 +151,10 @@ async fn get_approval(
 }
 
 fn find(node: &Node, id: ApprovalId) -> Result<api::Approval, Problem> {
-    let found = node.read(|state| state.approval(id).map(|one| shown::approval(one)));
+    let mut found = node.read(|state| state.approval(id).map(|one| shown::approval(one)));
+    if let Some(found) = &mut found {
+        withhold(node, found);
+    }
     found.ok_or_else(|| Problem::not_found("approval_unknown", format!("approval {id}")))
 }
 

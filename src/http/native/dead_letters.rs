@@ -80,6 +80,7 @@ async fn list_dead_letters(
         }
         letters.next().is_some()
     });
+    found.retain(|letter| !wanted.tells_of(node, letter));
     Ok(Json(lines(node, &found, before.filter(|_| more)).await?))
 }
 

@@ -19,7 +19,8 @@ use super::problems::{
 };
 use super::{
     access, agents, approvals, audit, breakers, budgets, cluster, dead_letters, events, examples, hooks,
-    leases, limits, mailboxes, nodes, policies, pools, resources, rollouts, runs, tasks, tokens,
+    leases, limits, mailboxes, nodes, policies, pools, resources, rollouts, runs, tasks, tokens, webhooks,
+    workspaces,
 };
 use crate::api;
 use crate::http::{Again, Needs, Route, Routes};
@@ -128,6 +129,8 @@ pub(super) fn describe(table: &[Route]) -> Value {
         audit::Doc::openapi(),
         budgets::Doc::openapi(),
         access::Doc::openapi(),
+        webhooks::Doc::openapi(),
+        workspaces::Doc::openapi(),
     ];
     for part in parts {
         document.merge(part);

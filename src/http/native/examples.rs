@@ -22,8 +22,10 @@ mod hooks;
 
 pub(super) use hooks::*;
 mod resources;
+mod webhooks;
 
 pub(super) use resources::*;
+pub(super) use webhooks::*;
 
 use crate::api::{self, Priority, TaskStatus};
 
@@ -168,6 +170,7 @@ pub(super) fn task_line() -> api::Task {
         attempts: Vec::new(),
         run: None,
         redriven_from: None,
+        withheld: None,
     }
 }
 

@@ -72,6 +72,11 @@ impl Wanted {
                 .all(|(name, value)| spec.labels.get(name).is_some_and(|has| **has == **value))
     }
 
+    /// Tells whether that a task is meant tells what is withheld of it: it was found by its labels.
+    pub(super) fn tells_of(&self, node: &Node, task: &Task) -> bool {
+        !self.labels.is_empty() && node.withholds(task.spec.id)
+    }
+
     /// Tells whether unfinished tasks can be meant.
     pub(super) fn wants_unfinished(&self) -> bool {
         self.phases.as_ref().is_none_or(|phases| phases.iter().any(|phase| !phase.is_end()))

@@ -33,6 +33,8 @@ pub(crate) mod shown;
 mod tasks;
 mod tending;
 mod tokens;
+mod webhooks;
+mod workspaces;
 
 pub(crate) use budgets::budget_of;
 pub(crate) use limits::limit_of;
@@ -79,4 +81,6 @@ fn all() -> Routes {
         .merge(audit::routes())
         .merge(budgets::routes())
         .merge(access::routes())
+        .merge(webhooks::routes())
+        .merge(workspaces::routes())
 }

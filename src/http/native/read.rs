@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use synod_domain::agent::Agent;
 use synod_domain::capability::{Capabilities, Capability};
-use synod_domain::id::{AgentId, NodeId};
+use synod_domain::id::{AgentId, NodeId, TaskId};
 use synod_domain::name::Name;
 use synod_domain::node::NodeRole;
 use synod_domain::payload::METADATA_BYTES_MAX;
@@ -19,6 +19,11 @@ use crate::api;
 use crate::http::Problem;
 use crate::http::sight::Sight;
 use crate::node::Node;
+
+/// Holds that what a task holds may be shown to whoever asks.
+pub(super) fn open(node: &Node, task: TaskId) -> Result<(), Problem> {
+    if node.withholds(task) { Err(Problem::withheld(task, node.region())) } else { Ok(()) }
+}
 
 /// Reads an id.
 pub(super) fn id<T: FromStr<Err: std::fmt::Display>>(field: &str, text: &str) -> Result<T, Problem> {

@@ -237,7 +237,7 @@ fn of_kind(kind: TokenKind) -> Permissions {
         TokenKind::Worker => Permissions::of_worker(),
         TokenKind::Client => Permissions::of_reader()
             .iter()
-            .filter(|one| !matches!(one, TokensRead | Permission::AuditRead))
+            .filter(|one| !matches!(one, TokensRead | Permission::AuditRead | Permission::WebhooksRead))
             .chain([Permission::TasksWrite, Permission::TasksDelete])
             .collect(),
     }

@@ -80,6 +80,10 @@ impl From<Refusal> for Problem {
             }
             Refusal::ApprovalClosed { .. } => (StatusCode::CONFLICT, "Approval decided"),
             Refusal::NotAnApprover { .. } => (StatusCode::FORBIDDEN, "Not an approver"),
+            Refusal::WebhookUnknown(_) | Refusal::DeliveryUnknown { .. } => {
+                (StatusCode::NOT_FOUND, "Not found")
+            }
+            Refusal::WebhookExists(_) => (StatusCode::CONFLICT, "Exists already"),
         };
         let elsewhere = if let Refusal::TaskElsewhere { task, region } = &refusal {
             Some(Box::new((*task, region.clone())))

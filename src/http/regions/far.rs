@@ -9,6 +9,7 @@ use synod_domain::name::Name;
 
 use super::escape::escaped;
 use super::{NATIVE, REGION};
+use crate::http::compat::control_plane;
 use crate::http::idempotency::IDEMPOTENCY_KEY;
 use crate::http::{Caller, Context, Problem};
 use crate::node::elsewhere::{HandedAnswer, HandedRequest, Principal};
@@ -30,8 +31,23 @@ pub(super) const ANSWERED: [&str; 7] = [
 /// The routes that never end their answer by themselves.
 const STREAMS: &str = "/api/v1/events";
 
-/// The routes of one task, whose ids may lead to another region.
+/// The routes of one task, whose ids may lead to another region; the older API has some below each of its prefixes.
 const TASKS: &str = "/api/v1/tasks/";
+const OLDER_TASKS: &str = "/tasks/";
+
+fn is_of_one_task(path: &str) -> bool {
+    let is_older =
+        |prefix: &&str| path.strip_prefix(*prefix).is_some_and(|rest| rest.starts_with(OLDER_TASKS));
+    path.starts_with(TASKS) || control_plane::PREFIXES.iter().any(is_older)
+}
+
+/// Returns the place under which another region serves what is asked for: all of it is below one prefix.
+fn served_at(target: &str) -> String {
+    match target.strip_prefix("/api/") {
+        Some(rest) if !target.starts_with(NATIVE) => format!("{NATIVE}{rest}"),
+        Some(_) | None => target.to_owned(),
+    }
+}
 
 /// Has a request answered by another region, as its caller.
 pub(in crate::http) async fn ask(context: &Context, region: &Name, request: Request) -> Response {
@@ -118,8 +134,7 @@ pub(in crate::http) struct About {
 impl About {
     /// Keeps a copy of a request, if it is about one task.
     pub(in crate::http) async fn copy(request: Request) -> (Request, Option<Self>) {
-        let path = request.uri().path();
-        let is_one = path.starts_with(TASKS) && path.starts_with(NATIVE);
+        let is_one = is_of_one_task(request.uri().path());
         let Some(caller) = request.extensions().get::<Caller>().filter(|_| is_one).cloned() else {
             return (request, None);
         };
@@ -128,7 +143,7 @@ impl About {
         let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
         let about = Self {
             method: parts.method.clone(),
-            target: target_of(&parts.uri),
+            target: served_at(&target_of(&parts.uri)),
             headers: picked(&parts.headers, &ASKED),
             body: body.clone(),
             caller,
@@ -168,5 +183,25 @@ fn renamed(target: &str, task: TaskId, known_as: TaskId) -> String {
         target.to_owned()
     } else {
         target.replacen(&task.to_string(), &known_as.to_string(), 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routes_of_one_task_are_those_of_both_apis_and_all_are_served_below_one_prefix() {
+        for (path, served) in [
+            ("/api/v1/tasks/x", "/api/v1/tasks/x"),
+            ("/api/control-plane/tasks/x/cancel?a=b", "/api/v1/control-plane/tasks/x/cancel?a=b"),
+            ("/api/v1/control-plane/tasks/x", "/api/v1/control-plane/tasks/x"),
+        ] {
+            assert!(is_of_one_task(path), "{path}");
+            assert_eq!(served_at(path), served);
+        }
+        for path in ["/api/v1/tasks", "/api/control-plane/tasks", "/api/v1/pools/x", "/tasks/x"] {
+            assert!(!is_of_one_task(path), "{path}");
+        }
     }
 }

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The one place where requests leave for other regions; handlers know nothing of it, and never see the parameter. It
-//! concerns the native API alone. A request that was handed over is never handed on. Promises that whoever asks needs
+//! concerns the native API, and of the older one the ids of tasks. A request that was handed over is never handed on. Promises that whoever asks needs
 //! no token but the one of the region that they ask. Leaves the way to [`Elsewhere`](crate::node::elsewhere::Elsewhere).
 
 mod escape;

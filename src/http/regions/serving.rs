@@ -38,6 +38,15 @@ pub(in crate::http) struct Served {
 /// The longest name of a caller: a region's, and a token's id or the word for a token of the settings, with room.
 const ACCESSOR_BYTES_MAX: usize = 256;
 
+/// What hands out whatever tasks hold, strict ones among them, and why it is not served to other regions.
+const INSIDE: [(&str, &str); 3] = [
+    ("/api/v1/tasks/claim", CLAIMS),
+    ("/api/v1/control-plane/tasks/claim", CLAIMS),
+    ("/api/v1/cluster/backup", "a backup holds strict tasks too: ask a node of its region itself"),
+];
+const CLAIMS: &str =
+    "work is claimed in its own region, whose strict tasks do not leave it: ask one of its nodes itself";
+
 /// Where tokens are made and changed.
 const TOKENS: &str = "/api/v1/tokens";
 
@@ -53,6 +62,13 @@ impl Served {
     }
 
     async fn respond(&self, from: &Name, handed: HandedRequest) -> Response {
+        let name = RequestName(self.context.node().new_request_id().to_string().into());
+        let form = self.forms.of(handed.target.split('?').next().unwrap_or_default());
+        // A refusal has no body until it is finished, whoever refuses.
+        finish(self.answered(from, handed, name.clone()).await, form, &name.0).0
+    }
+
+    async fn answered(&self, from: &Name, handed: HandedRequest, name: RequestName) -> Response {
         let Principal { accessor, permissions } = handed.principal;
         // Rates and logs go by it: a region speaks for its own callers alone.
         let is_theirs = accessor.strip_prefix(from.as_str()).is_some_and(|rest| rest.starts_with('/'));
@@ -76,18 +92,18 @@ impl Served {
             let why = "tokens are made by whoever has a token of their region: ask one of its nodes itself";
             return Problem::bad_request("region", why).into_response();
         }
+        if let Some((_, why)) = INSIDE.iter().find(|(path, _)| *path == request.uri().path()) {
+            return Problem::bad_request("region", why).into_response();
+        }
         let caller = Caller::of_region(accessor.into(), permissions);
         request.extensions_mut().insert(HandedOver(caller));
-        let name = RequestName(self.context.node().new_request_id().to_string().into());
-        request.extensions_mut().insert(name.clone());
-        let form = self.forms.of(request.uri().path());
+        request.extensions_mut().insert(name);
         let answered = AssertUnwindSafe(self.router.clone().oneshot(request)).catch_unwind().await;
-        let response = match answered {
+        match answered {
             Ok(Ok(response)) => response,
             Ok(Err(never)) => match never {},
             Err(_) => Problem::internal("a handler panicked").into_response(),
-        };
-        finish(response, form, &name.0).0
+        }
     }
 }
 

@@ -4,7 +4,10 @@
 //! that region is agreed to be, which the first is that comes under its name; that a large payload is
 //! on a majority of this region's voters before its task is proposed, and that a task is proposed under the request
 //! that the other region names, so that a second wish is no second task. Leaves what a task may do to the rules, and what a
-//! request of the API may do to whoever serves it.
+//! request of the API may do to whoever serves it. What nodes of this region wish of others is carried there, and what
+//! another region wishes is not carried on.
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -14,11 +17,14 @@ use synod_cluster::transport::hello::{Caller, Hello};
 use synod_cluster::transport::serve::Handler;
 use synod_domain::command::Command;
 use synod_domain::federation::Identified;
+use synod_domain::id::NodeId;
 use synod_domain::name::Name;
 use synod_domain::reply::{Answer, Applied};
 use synod_storage::{decode, encode};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
+use super::OtherRegions;
 use super::parcels::{PIECE_BYTES, Parcels, Place};
 use super::wire::{Message, Question, Said, Wish, Word};
 use crate::node::PROPOSE_PATIENCE;
@@ -34,20 +40,33 @@ const RING_KEYS_MAX: u32 = 1 << 16;
 pub(in crate::node) struct Answering {
     world: World,
     handed: Handed,
+    regions: Arc<OtherRegions>,
+    stop: CancellationToken,
     parcels: Mutex<Parcels>,
 }
 
 impl Answering {
-    pub(in crate::node) fn new(world: World, handed: Handed) -> Self {
-        Self { world, handed, parcels: Mutex::default() }
+    /// Lets a wait for something to tell end with `stop`.
+    pub(in crate::node) fn new(
+        world: World,
+        handed: Handed,
+        regions: Arc<OtherRegions>,
+        stop: CancellationToken,
+    ) -> Self {
+        Self { world, handed, regions, stop, parcels: Mutex::default() }
     }
 
-    async fn hear(&self, region: &Name, hello: &Hello, question: Question) -> Word {
-        let node = hello.node;
+    /// Hears a voter of another region.
+    async fn hear_other(&self, region: &Name, hello: &Hello, question: Question) -> Word {
         if let Err(why) = self.identify(region, &hello.cluster).await {
-            tracing::warn!(%node, why, "a voter of another region was not heard");
+            tracing::warn!(node = %hello.node, why, "a voter of another region was not heard");
             return Word::Refused(why);
         }
+        self.hear(region, false, hello.node, question).await
+    }
+
+    /// Hears a node that is known to be of a region; whether that is this one, `own` says.
+    async fn hear(&self, region: &Name, own: bool, node: NodeId, question: Question) -> Word {
         let mut place = None;
         let message = match question {
             Question::Whole(message) => message,
@@ -81,7 +100,8 @@ impl Answering {
             tracing::warn!(%node, why, "a voter of another region was not heard");
             return Word::Refused(why);
         }
-        let said = self.fulfil(region, message.wish).await;
+        let said =
+            if own { self.fulfil_own(message.wish).await } else { self.fulfil(region, message.wish).await };
         drop(place);
         let said = match encode(&said) {
             Ok(said) => Bytes::from(said),
@@ -143,6 +163,24 @@ impl Answering {
                 let shared = self.world.propose(Command::ShareRing { ring, number }).await;
                 said(shared.map_err(|error| error.to_string()))
             }
+            Wish::Carry { .. } | Wish::Look { .. } => {
+                Said::NotHere("that is done for nodes of its own region alone".to_owned())
+            }
+        }
+    }
+
+    /// Does what a node of this region wishes, which is something of others.
+    async fn fulfil_own(&self, wish: Wish) -> Said {
+        match wish {
+            Wish::Carry { to, wish, no_harm } => self.regions.carry(&to, *wish, no_harm).await,
+            Wish::Look { known } => tokio::select! {
+                biased;
+                () = self.stop.cancelled() => Said::NotHere("this node is stopping".to_owned()),
+                seen = self.regions.seen_other_than(&known) => Said::Seen(seen),
+            },
+            Wish::Take { .. } | Wish::Serve(_) | Wish::Share { .. } => {
+                Said::NotHere("that is asked of other regions".to_owned())
+            }
         }
     }
 }
@@ -158,9 +196,14 @@ fn said(answered: Result<Answer, String>) -> Said {
 impl Handler for Answering {
     async fn answer(&self, caller: &Caller, request: Bytes) -> Option<Bytes> {
         let word = match (&caller.region, decode::<Question>(&request)) {
-            (Some(region), Ok(question)) => self.hear(region, &caller.hello, question).await,
-            (Some(_), Err(error)) => Word::Refused(format!("the question is not understood: {error}")),
-            (None, _) => Word::Refused("only voters of other regions may ask that".to_owned()),
+            (_, Err(error)) => Word::Refused(format!("the question is not understood: {error}")),
+            (Some(region), Ok(question)) => self.hear_other(region, &caller.hello, question).await,
+            (None, Ok(question)) if caller.member => {
+                self.hear(&self.regions.here, true, caller.hello.node, question).await
+            }
+            (None, Ok(_)) => {
+                Word::Refused("only voters of other regions and nodes of this one may ask that".to_owned())
+            }
         };
         encode(&word).ok().map(Bytes::from)
     }

@@ -37,7 +37,7 @@ const WISH_PATIENCE: Duration = Duration::from_secs(60);
 const TRIES_MAX: usize = 3;
 
 /// Why there is no answer.
-enum Lost {
+pub(super) enum Lost {
     /// Nothing was done: that node is of another cluster than the region.
     Another(String),
     /// Nothing was done.
@@ -46,24 +46,56 @@ enum Lost {
     Unknown(String),
 }
 
+/// Whom to ask, and how.
+pub(super) struct Tries<'a> {
+    pub(super) links: &'a Links,
+    pub(super) nodes: Vec<NodeId>,
+    /// How long each may take to do what is wished.
+    pub(super) patience: Duration,
+    /// Whether it does no harm to wish it twice.
+    pub(super) no_harm: bool,
+}
+
 impl OtherRegions {
-    /// Asks the voters of a region, one after the other, until one has done what is wished or may have done it; after
-    /// that, too, if it does `no_harm` to wish it twice. Nodes of another cluster are passed over and not counted.
+    /// Wishes something of a region: itself, or through a voter of this one.
     async fn wish(&self, links: &Links, region: &Name, wish: Wish, no_harm: bool) -> Result<Said, Lost> {
+        if self.talks() {
+            self.wish_directly(links, region, wish, no_harm).await
+        } else {
+            self.wish_through(region, wish, no_harm).await
+        }
+    }
+
+    /// Wishes something of the voters of a region.
+    pub(super) async fn wish_directly(
+        &self,
+        links: &Links,
+        region: &Name,
+        wish: Wish,
+        no_harm: bool,
+    ) -> Result<Said, Lost> {
+        let tries = Tries { links, nodes: self.alive(region), patience: WISH_PATIENCE, no_harm };
+        self.ask_each(tries, region, wish).await
+    }
+
+    /// Asks nodes of a region, one after the other, until one has done what is wished or may have done it; after
+    /// that, too, if it does no harm to wish it twice. Nodes of another cluster are passed over and not counted.
+    pub(super) async fn ask_each(&self, asked: Tries<'_>, region: &Name, wish: Wish) -> Result<Said, Lost> {
+        let Tries { links, nodes, patience, no_harm } = asked;
         let message = Message { from: self.here.clone(), wish };
         let message = encode(&message).map_err(|error| Lost::NotDone(error.to_string()))?;
         let message = Bytes::from(message);
         let mut lost = Lost::NotDone("nobody of it is heard".to_owned());
         let mut tries = 0_usize;
-        for node in self.alive(region) {
+        for node in nodes {
             if tries == TRIES_MAX {
                 break;
             }
-            let said = say(links, node, &message).await;
+            let said = say(links, node, &message, patience).await;
             let failed = match said {
                 Ok(Said::NotHere(why)) => Lost::NotDone(format!("{node}: {why}")),
                 Ok(Said::Unknown(why)) => Lost::Unknown(format!("{node}: {why}")),
-                Ok(said @ (Said::Judged(_) | Said::Served(_))) => return Ok(said),
+                Ok(said @ (Said::Judged(_) | Said::Served(_) | Said::Seen(_))) => return Ok(said),
                 Err(failed) => failed,
             };
             match &failed {
@@ -86,7 +118,7 @@ impl OtherRegions {
     async fn judged(&self, links: &Links, region: &Name, wish: Wish) -> Result<Answer, String> {
         match self.wish(links, region, wish, true).await {
             Ok(Said::Judged(answer)) => Ok(answer.map(|applied| self.state.read().answer_again(applied))),
-            Ok(Said::Served(_) | Said::NotHere(_) | Said::Unknown(_)) => {
+            Ok(Said::Served(_) | Said::NotHere(_) | Said::Unknown(_) | Said::Seen(_)) => {
                 Err("it answers another question".to_owned())
             }
             Err(Lost::Another(why) | Lost::NotDone(why) | Lost::Unknown(why)) => Err(why),
@@ -106,11 +138,11 @@ impl OtherRegions {
 }
 
 /// Says a message to a node, in pieces if need be, and hears the whole answer.
-async fn say(links: &Links, node: NodeId, message: &Bytes) -> Result<Said, Lost> {
+async fn say(links: &Links, node: NodeId, message: &Bytes, patience: Duration) -> Result<Said, Lost> {
     let word = if message.len() <= PIECE_BYTES {
-        ask(links, node, &Question::Whole(message.clone()), WISH_PATIENCE).await?
+        ask(links, node, &Question::Whole(message.clone()), patience).await?
     } else {
-        say_in_pieces(links, node, message).await?
+        say_in_pieces(links, node, message, patience).await?
     };
     let unknown = |why: String| Lost::Unknown(format!("{node}: {why}"));
     let said = match word {
@@ -122,14 +154,19 @@ async fn say(links: &Links, node: NodeId, message: &Bytes) -> Result<Said, Lost>
     decode::<Said>(&said).map_err(|error| unknown(error.to_string()))
 }
 
-async fn say_in_pieces(links: &Links, node: NodeId, message: &Bytes) -> Result<Word, Lost> {
+async fn say_in_pieces(
+    links: &Links,
+    node: NodeId,
+    message: &Bytes,
+    patience: Duration,
+) -> Result<Word, Lost> {
     let (hash, size) = (hash_of(message), message.len() as u64);
     let mut start = 0;
     loop {
         let end = message.len().min(start + PIECE_BYTES);
         let question = Question::Piece { hash, size, offset: start as u64, piece: message.slice(start..end) };
         if end == message.len() {
-            return ask(links, node, &question, WISH_PATIENCE).await;
+            return ask(links, node, &question, patience).await;
         }
         let not_done = |why: String| Lost::NotDone(format!("{node}: {why}"));
         // Nothing is done with a message that is not whole.
@@ -230,7 +267,7 @@ impl Elsewhere for OtherRegions {
         let no_harm = matches!(&*request.method, "GET" | "HEAD");
         match self.wish(&self.links, &region, Wish::Serve(request), no_harm).await {
             Ok(Said::Served(answer)) => Ok(answer),
-            Ok(Said::Judged(_) | Said::NotHere(_) | Said::Unknown(_)) => {
+            Ok(Said::Judged(_) | Said::NotHere(_) | Said::Unknown(_) | Said::Seen(_)) => {
                 Err(ElsewhereError::Unknown { region, why: "it answers another question".to_owned() })
             }
             Err(Lost::Another(why) | Lost::NotDone(why)) => Err(ElsewhereError::Unreachable { region, why }),

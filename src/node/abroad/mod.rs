@@ -4,6 +4,7 @@
 //!  agreed ring ─► Wan: gossip of voters of all regions ─► reachable(), address book
 //!                                                              │
 //!  offer, submit_direct, ask ─► OtherRegions ══ TLS, as a voter of this region ══► Answering ─► its journal, its API
+//!                                    └─ on a node that does not vote: through a voter of its region
 //! ```
 //!
 //! Promises that nothing listens and nothing is sent before a ring is agreed, which a cluster of one region never has;
@@ -16,6 +17,7 @@ mod asking;
 mod book;
 mod large;
 mod parcels;
+mod through;
 mod wan;
 mod wire;
 
@@ -24,7 +26,7 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 use synod_actors::ports::Blobs;
-use synod_cluster::gossip::{Counters, Gossip, Health, Member};
+use synod_cluster::gossip::{Counters, Gossip, Health};
 use synod_cluster::transport::Network;
 use synod_cluster::transport::hello::Hello;
 use synod_cluster::transport::links::Links;
@@ -35,6 +37,7 @@ use synod_domain::state::State;
 use tokio::sync::watch;
 
 pub(super) use answering::Answering;
+pub(super) use through::{Own, Seen};
 pub(super) use wan::{Ground, Wan};
 
 use book::{FirstSight, Identified, Pages};
@@ -52,25 +55,30 @@ pub(super) struct OtherRegions {
     /// Nodes that turned out to be of another cluster than their region, by the start in which they did.
     others: Mutex<BTreeMap<NodeId, u64>>,
     large: Large,
+    /// The way to voters of this region, for a node that does not talk to others itself.
+    own: Own,
+    /// Whom such a voter hears, as it told last.
+    told: RwLock<Vec<Seen>>,
     changes: watch::Sender<u64>,
     /// Where payloads of offered tasks come from, once there is such a place.
     blobs: std::sync::OnceLock<Arc<dyn Blobs>>,
 }
 
 impl OtherRegions {
-    /// Knows nobody yet. `network` proves who is there.
+    /// Knows nobody yet. `network` proves who is there; `own` leads to voters of this region.
     pub(super) fn new(
         here: Name,
         state: Arc<RwLock<State>>,
         network: Arc<dyn Network>,
         hello: Hello,
+        own: Own,
     ) -> Arc<Self> {
         let pages = Arc::new(Pages::new(state.clone()));
         let links = Links::new(network.clone(), hello.clone(), Arc::new(Identified(pages.clone())));
         let first_sight = Links::new(network, hello, Arc::new(FirstSight(pages.clone())));
         let (changes, blobs) = (watch::Sender::new(0), std::sync::OnceLock::new());
-        let (others, large) = (Mutex::default(), Large::new());
-        Arc::new(Self { here, state, pages, links, first_sight, others, large, changes, blobs })
+        let (others, large, told) = (Mutex::default(), Large::new(), RwLock::default());
+        Arc::new(Self { here, state, pages, links, first_sight, others, large, own, told, changes, blobs })
     }
 
     /// Says where payloads of offered tasks come from.
@@ -88,13 +96,26 @@ impl OtherRegions {
         self.gossip().map(|gossip| gossip.counters())
     }
 
-    /// Returns the members of each region, this one too, as gossip knows them; those of removed regions are none, nor those
+    /// Tells whether this node gossips with other regions itself.
+    fn talks(&self) -> bool {
+        self.gossip().is_some()
+    }
+
+    /// Returns the voters of all regions as gossip knows them, or as a voter has told, in order of id.
+    fn seen(&self) -> Vec<Seen> {
+        let Some(gossip) = self.gossip() else { return self.told.read().clone() };
+        let mut seen: Vec<Seen> = gossip.members().into_iter().map(Seen::from).collect();
+        seen.sort_by_key(|seen| seen.node);
+        seen
+    }
+
+    /// Returns the members of each region, this one too, as they are rumoured; those of removed regions are none, nor those
     /// of names that no region has. Nobody has proven anything by that.
-    pub(super) fn members(&self) -> BTreeMap<Name, Vec<Member>> {
-        let mut members: BTreeMap<Name, Vec<Member>> = BTreeMap::new();
-        for member in self.gossip().map(|gossip| gossip.members()).unwrap_or_default() {
-            if member.rumour.region.as_str().len() <= REGION_NAME_BYTES_MAX {
-                members.entry(member.rumour.region.clone()).or_default().push(member);
+    pub(super) fn members(&self) -> BTreeMap<Name, Vec<Seen>> {
+        let mut members: BTreeMap<Name, Vec<Seen>> = BTreeMap::new();
+        for seen in self.seen() {
+            if seen.region.as_str().len() <= REGION_NAME_BYTES_MAX {
+                members.entry(seen.region.clone()).or_default().push(seen);
             }
         }
         let state = self.state.read();
@@ -105,12 +126,11 @@ impl OtherRegions {
     /// Returns the voters of a region that are alive, in order of id.
     fn alive(&self, region: &Name) -> Vec<NodeId> {
         let members = self.members().remove(region).unwrap_or_default();
-        members.iter().filter(|member| self.is_there(member)).map(|member| member.rumour.node).collect()
+        members.iter().filter(|seen| self.is_there(seen)).map(|seen| seen.node).collect()
     }
 
-    fn is_there(&self, member: &Member) -> bool {
-        let rumour = &member.rumour;
-        member.health == Health::Alive && self.others.lock().get(&rumour.node) != Some(&rumour.generation)
+    fn is_there(&self, seen: &Seen) -> bool {
+        seen.health == Health::Alive && self.others.lock().get(&seen.node) != Some(&seen.generation)
     }
 
     /// Returns the other regions that are heard; whether they are what they say is not known.

@@ -12,6 +12,7 @@ use synod_domain::refusal::Refusal;
 use synod_domain::reply::Applied;
 use synod_domain::task::TaskSpec;
 
+use super::through::Seen;
 use crate::node::elsewhere::{HandedAnswer, HandedRequest};
 
 /// What goes over the connection.
@@ -95,6 +96,20 @@ pub(super) enum Wish {
         /// Counts its changes.
         number: u64,
     },
+    /// Wish this of another region, for a node of this one that does not talk to others.
+    Carry {
+        /// Which region.
+        to: Name,
+        /// What is wished of it.
+        wish: Box<Wish>,
+        /// Whether it does no harm to wish it twice.
+        no_harm: bool,
+    },
+    /// Tell whom this voter hears, once that is something else than what is known.
+    Look {
+        /// What is known.
+        known: Vec<Seen>,
+    },
 }
 
 /// What is said to a wish.
@@ -108,11 +123,14 @@ pub(super) enum Said {
     NotHere(String),
     /// It may have been done or not.
     Unknown(String),
+    /// Who is heard, in order of id.
+    Seen(Vec<Seen>),
 }
 
 #[cfg(test)]
 mod tests {
-    use synod_domain::id::TaskId;
+    use synod_cluster::gossip::Health;
+    use synod_domain::id::{NodeId, TaskId};
     use synod_domain::permission::Permissions;
     use synod_storage::{decode, encode};
 
@@ -141,12 +159,25 @@ mod tests {
             principal,
         };
         let share = Wish::Share { ring: Keyring::default(), number: 3 };
+        let seen = Seen {
+            region: from.clone(),
+            node: NodeId::from_raw(6),
+            generation: 2,
+            name: from.clone(),
+            health: Health::Suspect,
+            address: "a".to_owned(),
+            api: String::new(),
+        };
+        let carry = Wish::Carry { to: from.clone(), wish: Box::new(share.clone()), no_harm: true };
         let found = [
             bytes_of(&Message { from: from.clone(), wish: Wish::Serve(request) }),
-            bytes_of(&Message { from, wish: share }),
+            bytes_of(&Message { from: from.clone(), wish: share }),
+            bytes_of(&Message { from: from.clone(), wish: carry }),
+            bytes_of(&Message { from, wish: Wish::Look { known: vec![seen.clone()] } }),
             bytes_of(&Said::Judged(Ok(Applied::Submitted(TaskId::from_raw(5))))),
             bytes_of(&Said::NotHere("x".to_owned())),
             bytes_of(&Said::Unknown("x".to_owned())),
+            bytes_of(&Said::Seen(vec![seen])),
             bytes_of(&Question::Whole(Bytes::from("x"))),
             bytes_of(&Question::Rest { hash: [1; 32], offset: 2 }),
             bytes_of(&Word::Taken),
@@ -156,9 +187,12 @@ mod tests {
         let expected = [
             "0265750103474554012f000107017400",
             "0265750200000003",
+            "02657503026575020000000301",
+            "0265750401026575060202657501016100",
             "00000105",
             "020178",
             "030178",
+            "0401026575060202657501016100",
             "000178",
             &format!("02{hash}02"),
             "01",

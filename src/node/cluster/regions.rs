@@ -145,16 +145,16 @@ impl Node {
                 addresses: known.map(|known| known.addresses.clone()).unwrap_or_default(),
                 members: members
                     .map(|member| RegionSeen {
-                        node: member.rumour.node,
-                        name: member.rumour.name,
+                        node: member.node,
+                        name: member.name,
                         health: match member.health {
                             Health::Alive => Seeing::Alive,
                             Health::Suspect => Seeing::Suspect,
                             Health::Dead => Seeing::Dead,
                             Health::Left => Seeing::Left,
                         },
-                        address: member.rumour.address,
-                        api: member.rumour.api,
+                        address: member.address,
+                        api: member.api,
                     })
                     .collect(),
                 name,

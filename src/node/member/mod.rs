@@ -51,7 +51,7 @@ pub(super) use doors::open_wan;
 pub(super) use formation::{Belonging, Papers, Who, belonging};
 pub(super) use neighbours::{Rumours, ToLeader};
 
-use crate::node::abroad::{self, Ground, OtherRegions, Wan};
+use crate::node::abroad::{self, Ground, OtherRegions, Own, Wan};
 use crate::node::cluster::Cluster;
 use crate::node::elsewhere::Handed;
 use crate::node::{Error, Readiness};
@@ -225,8 +225,11 @@ impl Member {
         let lasting = Lasting::until(died.clone(), stop.clone());
         let mut tasks = Vec::new();
         let here = papers.region().unwrap_or_else(|| spec.region.clone());
-        let regions = OtherRegions::new(here, state.clone(), far.network.clone(), far.hello);
+        let own = Own { links: links.clone(), voters: neighbours::voters(who.node, &state, &gossip) };
+        let regions = OtherRegions::new(here, state.clone(), far.network.clone(), far.hello, own);
         let (federation, federated) = watch::channel(state.read().federation().clone());
+        let told = regions.clone().be_told(federated.clone(), stop.clone());
+        tasks.push(lasting.spawn("being told of other regions", told));
         if let Papers::Kept { credentials, folder } = &papers {
             let registrar = registrar::Admitting::new(forwarder.clone(), state.clone(), ids.clone());
             let (credentials, links) = (credentials.clone(), links.clone());
@@ -309,10 +312,11 @@ impl Member {
         [self.fatal.clone(), self.gossip.fatal()]
     }
 
-    /// Lets other regions be answered, as any request of this one is.
+    /// Lets other regions be answered, as any request of this one is, and nodes of this one that ask for them.
     pub(super) fn answer_regions(&self, world: World, handed: Handed) {
         self.regions.know_blobs(world.blobs.clone());
-        self.switchboard.plug(Service::Regions, Arc::new(abroad::Answering::new(world, handed)));
+        let answering = abroad::Answering::new(world, handed, self.regions.clone(), self.stop.clone());
+        self.switchboard.plug(Service::Regions, Arc::new(answering));
     }
 
     /// Begins to keep the large payloads here that are still wanted, as long as this node votes.

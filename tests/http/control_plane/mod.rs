@@ -5,6 +5,7 @@ mod claims;
 mod examples;
 mod later;
 mod looking;
+mod regions;
 mod shape;
 mod stream;
 mod tasks;

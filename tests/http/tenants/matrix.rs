@@ -62,7 +62,7 @@ fn native_case(place: &str) -> Option<Case> {
         ("GET", "agents" | "pools" | "tasks" | "dead-letters" | "mailboxes" | "mailboxes/pauses")
         | ("GET", "approvals" | "approvals/pending" | "policies/violations" | "budgets" | "limits")
         | ("GET", "breakers" | "hooks" | "hooks/pending" | "tokens" | "audit" | "role-bindings")
-        | ("GET", "ownerships") => Own,
+        | ("GET", "ownerships" | "workspaces") => Own,
         ("GET", "usage") => Own,
         ("GET", "events" | "events/ws") => Stream,
         ("POST", "agents") => Body(|of| {
@@ -156,10 +156,12 @@ fn native_case(place: &str) -> Option<Case> {
         ("POST", "hooks" | "hooks/import") => Operators,
         (_, path) if path.starts_with("hooks/{id}") => named("hook"),
         (_, "audit/stats" | "audit/verify" | "audit/export" | "audit/keep") => Operators,
-        (_, "roles/{name}") | ("PUT", "ownerships") => Operators,
+        (_, "roles/{name}") | ("PUT", "ownerships" | "workspaces/{name}") => Operators,
+        ("GET", "workspaces/{name}") => Path(|of| of.of("workspace")),
         (_, "nodes" | "stats") => Operators,
         (_, path) if path.starts_with("nodes/") || path.starts_with("cluster") => Operators,
         (_, path) if path.starts_with("runs") || path.starts_with("resources") => Operators,
+        (_, path) if path.starts_with("webhooks") => Operators,
         (
             _,
             "policies"

@@ -1,5 +1,6 @@
 //! Two tenants of one node, each with one of everything, and somebody who is not there at all.
 
+mod ended;
 mod matrix;
 mod roles;
 

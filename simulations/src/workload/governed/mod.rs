@@ -1,5 +1,5 @@
 //! Those who govern, each in an office of its own: they make budgets, policies, limits and resources and take them back,
-//! decide about approvals, read the audit log, and submit the work that all of that is about.
+//! decide about approvals, read the audit log, have things told, and submit the work that all of that is about.
 //!
 //! Their work has a pool and types of its own, and what a type is called says what judges must know of it: a task of
 //! `spends-500` is expected to use 500 tokens. What governs is called by its greatest figure, so that a judge knows it
@@ -8,6 +8,8 @@
 
 mod auditor;
 mod errand;
+mod landlord;
+mod messenger;
 mod quartermaster;
 mod regulator;
 mod treasurer;
@@ -15,6 +17,7 @@ mod warden;
 
 pub(crate) use auditor::{check, note_all};
 pub(crate) use errand::{Errand, Work};
+pub(crate) use messenger::wants_of;
 pub(crate) use quartermaster::needs_of;
 
 use std::collections::BTreeMap;
@@ -31,7 +34,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::chance::Stream;
-use crate::history::{Answer, Change, Fact, Governance, Ledger, Request};
+use crate::history::{Answer, Change, Fact, Governance, Ledger, Postbox, Request};
 use crate::machine::Machine;
 use crate::shared::Phase;
 use crate::workload::question::ask;
@@ -55,12 +58,14 @@ const SILENCE: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(500);
 
 /// The offices, by the names of those who hold them.
-const OFFICES: [(&str, Workload); 5] = [
+const OFFICES: [(&str, Workload); 7] = [
     (treasurer::NAME, Workload::Budgets),
     (regulator::NAME, Workload::Approvals),
     (warden::NAME, Workload::Limits),
     (quartermaster::NAME, Workload::Resources),
     (auditor::NAME, Workload::Audits),
+    (messenger::NAME, Workload::Webhooks),
+    (landlord::NAME, Workload::Quotas),
 ];
 
 /// Returns what somebody who governs asks for.
@@ -92,6 +97,8 @@ pub(super) async fn run(node: Arc<Node>, shared: Arc<Machine>, life: u32) {
             Workload::Approvals => tasks.spawn(regulator::run(office)),
             Workload::Limits => tasks.spawn(warden::run(office)),
             Workload::Resources => tasks.spawn(quartermaster::run(office)),
+            Workload::Webhooks => tasks.spawn(messenger::run(office)),
+            Workload::Quotas => tasks.spawn(landlord::run(office)),
             _ => tasks.spawn(auditor::run(office)),
         };
     }
@@ -124,6 +131,17 @@ pub(crate) fn look(shared: &Machine, node: &Node) {
                 .resources()
                 .map(|one| (one.name.clone(), one.capacity, state.resource_in_use(&one.name)))
                 .collect(),
+            postboxes: state
+                .outboxes()
+                .map(|outbox| Postbox {
+                    webhook: outbox.webhook.spec.id,
+                    noted: outbox.standing.last_seq,
+                    waiting: outbox.waiting() as u64,
+                    given_up: outbox.standing.given_up,
+                    dropped: outbox.standing.dropped,
+                })
+                .collect(),
+            quotas: state.quotas().map(|(workspace, _)| workspace.clone()).collect(),
         }
     });
     if !governance.is_empty() || shared.governs() {
@@ -189,6 +207,11 @@ impl Office {
 
     /// Submits a task in a workspace of this name, in a drawn lane.
     async fn submit(&mut self, wanted: Wanted) {
+        self.submit_to(GOVERNED, wanted).await;
+    }
+
+    /// Submits one to another pool.
+    async fn submit_to(&mut self, pool: &str, wanted: Wanted) {
         let content = self.stream.draw();
         let lane = self.stream.pick(&Lane::ALL).copied().unwrap_or_default();
         let name = Arc::clone(&self.name);
@@ -203,10 +226,10 @@ impl Office {
                 factor_percent: 200,
                 max: Duration::from_secs(1),
             };
-            let task = NewTask::to_pool(GOVERNED, &kind, &errand)?.workspace(Name::new(&name)?);
+            let task = NewTask::to_pool(pool, &kind, &errand)?.workspace(Name::new(&name)?);
             Ok(task.terms(terms).lane(lane).timeouts(timeouts).retry(retry))
         };
-        let request = Request::Submit { key: None, content, pool: GOVERNED.into() };
+        let request = Request::Submit { key: None, content, pool: pool.into() };
         let call = async { self.node.submit(task()?).await };
         // A refusal is one of the things that are asked for here.
         let _ = ask(&self.shared, &self.name, request, call, |task| Answer::Submitted(*task)).await;

@@ -1,7 +1,7 @@
 //! The warden: limit sets that are made, changed live and taken back, over work that presses against them.
 //!
-//! A set is called by the most that it ever lets through: `at-once-3`, `rate-4-2000` in milliseconds. Its key is the type
-//! of a task.
+//! A set is called by the most that it ever lets through: `at-once-3`, `rate-4-2000` in milliseconds, `tokens-1500` a minute.
+//! Its key is the type of a task.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ pub(super) const NAME: &str = "warden";
 const KINDS: [&str; 3] = ["tight-a", "tight-b", "tight-c"];
 
 /// The sets.
-const SETS: [&str; 4] = ["at-once-3", "at-once-1", "rate-4-2000", "tokens"];
+const SETS: [&str; 4] = ["at-once-3", "at-once-1", "rate-4-2000", "tokens-1500"];
 
 /// Governs until the world settles, then has no limit any more.
 pub(super) async fn run(mut office: Office) {
@@ -75,7 +75,7 @@ async fn put(office: &mut Office) {
         "at-once-1" => 1,
         "at-once-3" => office.stream.between(1, 3),
         "rate-4-2000" => office.stream.between(1, 4),
-        _ => office.stream.between(500, 5_000),
+        _ => office.stream.between(300, 1_500),
     };
     match name {
         "at-once-1" | "at-once-3" => spec.concurrency = u32::try_from(most).ok(),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use synod_domain::region::Route;
 
 use crate::http::Problem;
 
@@ -47,6 +48,18 @@ pub(super) struct TaskExtra {
     pub(super) region_routing_mode: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) origin_region: Option<String>,
+}
+
+impl TaskExtra {
+    /// Says where a task shall go that is kept for another region, whichever API said so.
+    pub(super) fn of_route(route: &Route, kept: &Self) -> Self {
+        Self {
+            target_region: Some(route.region.to_string()),
+            fallback_regions: route.fallbacks.iter().map(ToString::to_string).collect(),
+            region_routing_mode: Some(route.routing.to_string()),
+            origin_region: kept.origin_region.clone(),
+        }
+    }
 }
 
 /// Writes metadata and extra as one text; none when there is neither.

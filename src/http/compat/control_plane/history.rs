@@ -57,6 +57,8 @@ struct Entry {
     started_at: Option<String>,
     completed_at: Option<String>,
     metadata: Map<String, Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    withheld: Option<&'static str>,
 }
 
 /// `GET /tasks/history`
@@ -172,6 +174,7 @@ async fn walk(
 
 async fn entry(context: &Context, task: &Task) -> Result<Entry, Problem> {
     let (metadata, _) = extra::split::<TaskExtra>(task.spec.metadata.as_ref());
+    let withheld = shown::withheld(context, task);
     let agent = shown::assigned_agent(task);
     let end = task.end().map(|end| end.at);
     let duration = end.zip(task.first_started_at).map(|(end, start)| millis(end.since(start)));
@@ -182,12 +185,13 @@ async fn entry(context: &Context, task: &Task) -> Result<Entry, Problem> {
         priority: priority::word(task.lane),
         assigned_agent: agent.map(|agent| context.node().read(|state| find::name_of(state, agent))),
         result: shown::result(context, task).await?,
-        error: shown::error(task),
+        error: shown::error(task).filter(|_| withheld.is_none()),
         retries: shown::retries(task),
         duration_ms: duration,
         created_at: iso(task.submitted_at),
         started_at: task.first_started_at.map(iso),
         completed_at: end.map(iso),
-        metadata,
+        metadata: if withheld.is_none() { metadata } else { Map::new() },
+        withheld,
     })
 }

@@ -71,7 +71,7 @@ macro_rules! under {
                 Needs::Permission(AgentsRead).own(),
                 metrics::agent,
             )
-            .post(concat!($prefix, "/tasks"), Needs::Permission(TasksWrite).own(), tasks::submit)
+            .post(concat!($prefix, "/tasks"), Needs::Permission(TasksWrite).once().own(), tasks::submit)
             .post(concat!($prefix, "/tasks/claim"), Needs::Permission(TasksWork).long().own(), claims::claim)
             .get(concat!($prefix, "/tasks/history"), Needs::Permission(TasksRead).own(), history::list)
             .get(concat!($prefix, "/tasks/{id}"), Needs::Permission(TasksRead).own(), tasks::get)

@@ -76,12 +76,17 @@ pub(super) async fn list(
     tasks.sort_by_key(|task| (Reverse(task.lease().is_some()), task.lane, task.sequence));
     tasks.dedup_by_key(|task| task.spec.id);
     tasks.truncate(limit);
-    let jobs: Vec<Job> = context.node().read(|state| tasks.iter().map(|task| job(state, task)).collect());
+    let withheld: Vec<bool> = tasks.iter().map(|task| shown::withheld(&context, task).is_some()).collect();
+    let jobs: Vec<Job> = context.node().read(|state| {
+        let jobs = tasks.iter().zip(withheld);
+        jobs.map(|(task, withheld)| job(state, task, withheld)).collect()
+    });
     Ok(Json(json!({ "jobs": jobs, "total": total })))
 }
 
-fn job(state: &state::State, task: &Task) -> Job {
-    let (metadata, _) = extra::split::<TaskExtra>(task.spec.metadata.as_ref());
+fn job(state: &state::State, task: &Task, withheld: bool) -> Job {
+    let metadata = task.spec.metadata.as_ref().filter(|_| !withheld);
+    let (metadata, _) = extra::split::<TaskExtra>(metadata);
     let named = metadata.get("name").and_then(Value::as_str);
     let percent = task.progress.as_ref().and_then(|progress| progress.percent).unwrap_or(0);
     Job {

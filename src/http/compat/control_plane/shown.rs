@@ -122,17 +122,27 @@ pub(super) struct TaskInfo {
     assigned_region: Option<String>,
     region_routing_mode: String,
     origin_region: String,
+    /// Why what it holds is left out, when it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    withheld: Option<&'static str>,
 }
 
 impl TaskInfo {
     pub(super) async fn of(context: &Context, task: &Task) -> Result<Self, Problem> {
         let spec = &task.spec;
         let (metadata, extra) = extra::split::<TaskExtra>(spec.metadata.as_ref());
+        let withheld = withheld(context, task);
+        let is_open = withheld.is_none();
+        let payload = if is_open { fetched(context, &spec.payload).await? } else { Json::from_bytes(b"{}") };
+        let extra = match task.forwarding() {
+            Some(kept) => TaskExtra::of_route(&kept.route, &extra),
+            None => extra,
+        };
         let (assigned_agent, assigned_region) = context.node().read(|state| assigned(state, task));
         Ok(Self {
             id: spec.id.to_string(),
             task_type: spec.kind.to_string(),
-            payload: fetched(context, &spec.payload).await?,
+            payload,
             required_capabilities: spec.demand.iter().map(|one| one.to_string()).collect(),
             status: phase_word(task.phase()),
             priority: priority::number(task.lane),
@@ -145,15 +155,21 @@ impl TaskInfo {
             max_retries: spec.retry.max_attempts.saturating_sub(1),
             retries: retries(task),
             result: result(context, task).await?,
-            error: error(task),
-            metadata,
+            error: error(task).filter(|_| is_open),
+            metadata: if is_open { metadata } else { Map::new() },
             target_region: extra.target_region,
             fallback_regions: extra.fallback_regions,
             assigned_region,
             region_routing_mode: extra.region_routing_mode.unwrap_or_else(|| "any".to_owned()),
             origin_region: extra.origin_region.unwrap_or_else(|| REGION_DEFAULT.to_owned()),
+            withheld,
         })
     }
+}
+
+/// Says why what a task holds is not shown, when whoever asks does so through another region and it is strict.
+pub(super) fn withheld(context: &Context, task: &Task) -> Option<&'static str> {
+    context.node().withholds(task.spec.id).then_some("strict")
 }
 
 /// Returns the word for where a task is.
@@ -233,6 +249,7 @@ pub(super) fn error(task: &Task) -> Option<String> {
 /// Returns the result of a completed task.
 pub(super) async fn result(context: &Context, task: &Task) -> Result<Option<Json>, Problem> {
     match task.end().map(|end| &end.outcome) {
+        Some(_) if withheld(context, task).is_some() => Ok(None),
         Some(Outcome::Completed { result }) => fetched(context, result).await.map(Some),
         Some(Outcome::Failed { .. } | Outcome::TimedOut { .. } | Outcome::Cancelled { .. }) | None => {
             Ok(None)

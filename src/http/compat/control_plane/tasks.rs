@@ -1,20 +1,25 @@
 //! Tasks: submitting, seeing and cancelling them.
+//!
+//! Where a task shall go is a route as any other; whoever wishes for no region says `any` or nothing, as there.
 
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use synod_domain::refusal::Refusal;
+use synod_domain::region::Routing;
 use synod_domain::retry::RetryPolicy;
 use synod_domain::task::{Phase, Timeouts};
 
 use crate::api;
+use crate::http::regions::located;
 use crate::http::{Body, InPath};
-use crate::http::{Context, Problem};
-use crate::node::{Error, NewTask};
+use crate::http::{Context, Problem, idempotency};
+use crate::node::{Error, NewTask, Submission};
 
 use super::extra::{self, TaskExtra};
 use super::register::{capabilities, name_of};
@@ -41,11 +46,13 @@ pub(super) struct Submit {
     origin_region: Option<String>,
 }
 
-/// `POST /tasks`
+/// `POST /tasks`. Under an `Idempotency-Key` that came before, it answers with the task of that time.
 pub(super) async fn submit(
     State(context): State<Context>,
+    headers: HeaderMap,
     Body(request): Body<Submit>,
-) -> Result<(StatusCode, Json<Value>), Problem> {
+) -> Result<Response, Problem> {
+    let key = idempotency::key(&headers)?;
     let kind = request.task_type.filter(|kind| !kind.is_empty());
     let kind = name_of("task_type", &kind.ok_or_else(|| invalid("task_type is required"))?)?;
     let lane = priority::read(request.priority.as_ref())?;
@@ -56,7 +63,7 @@ pub(super) async fn submit(
     let extra = TaskExtra {
         target_region: request.target_region,
         fallback_regions: request.fallback_regions.unwrap_or_default(),
-        region_routing_mode: request.region_routing_mode.map(routing_mode).transpose()?,
+        region_routing_mode: request.region_routing_mode,
         origin_region: request.origin_region,
     };
     let metadata = extra::join(request.metadata.unwrap_or_default(), &extra)?;
@@ -72,8 +79,52 @@ pub(super) async fn submit(
     if let Some(workspace) = context.node().bound_to() {
         task = task.workspace(workspace);
     }
-    let task = context.node().submit(task).await?;
-    Ok((StatusCode::CREATED, Json(json!({ "task_id": task.to_string() }))))
+    if let Some(key) = key {
+        task = task.idempotency_key(key);
+    }
+    let submission = context.node().submit_task(routed(task, &extra)?).await?;
+    Ok(submitted(&submission))
+}
+
+/// Says where the task shall go, if it says something of that.
+fn routed(task: NewTask, wanted: &TaskExtra) -> Result<NewTask, Problem> {
+    let routing = match wanted.region_routing_mode.as_deref() {
+        None | Some("any") => Routing::Any,
+        Some("preferred") => Routing::Preferred,
+        Some("strict") => Routing::Strict,
+        Some(mode) => {
+            return Err(invalid(format!(
+                "Invalid region_routing_mode: {mode}; use any, preferred or strict"
+            )));
+        }
+    };
+    let fallbacks = wanted.fallback_regions.iter().map(|region| name_of("fallback_regions", region));
+    let fallbacks = fallbacks.collect::<Result<Vec<_>, _>>()?;
+    match &wanted.target_region {
+        Some(region) => {
+            let region = name_of("target_region", region)?;
+            Ok(task.region(region, routing).fallback_regions(fallbacks))
+        }
+        // Its clients say `any` and no fallbacks where they wish for nothing.
+        None if routing == Routing::Any && fallbacks.is_empty() => Ok(task),
+        None => Err(invalid("target_region is required with fallback_regions or another routing than any")),
+    }
+}
+
+/// Tells which task it is; where, if nothing of it is kept here.
+fn submitted(submission: &Submission) -> Response {
+    let Submission { task, duplicate, region } = submission;
+    let status = if *duplicate { StatusCode::OK } else { StatusCode::CREATED };
+    let Some(region) = region.as_ref().map(ToString::to_string) else {
+        return (status, Json(json!({ "task_id": task.to_string() }))).into_response();
+    };
+    let place = located(&format!("/api/v1/control-plane/tasks/{task}"), &region);
+    let mut response =
+        (status, Json(json!({ "task_id": task.to_string(), "region": region }))).into_response();
+    if let Ok(place) = HeaderValue::try_from(place) {
+        response.headers_mut().insert(header::LOCATION, place);
+    }
+    response
 }
 
 fn timeout(seconds: f64) -> Result<Duration, Problem> {
@@ -81,14 +132,7 @@ fn timeout(seconds: f64) -> Result<Duration, Problem> {
     timeout.ok_or_else(|| invalid(format!("timeout_seconds must be a number above 0, not {seconds}")))
 }
 
-fn routing_mode(mode: String) -> Result<String, Problem> {
-    if ["any", "preferred", "strict"].contains(&mode.as_str()) {
-        return Ok(mode);
-    }
-    Err(invalid(format!("Invalid region_routing_mode: {mode}; use any, preferred or strict")))
-}
-
-/// `GET /tasks/{id}`
+/// `GET /tasks/{id}`. One that went to another region is shown as it is there.
 pub(super) async fn get(
     State(context): State<Context>,
     InPath(id): InPath<String>,

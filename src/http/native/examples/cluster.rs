@@ -87,6 +87,18 @@ pub(in crate::http::native) fn cluster() -> api::Cluster {
         voters_up: 3,
         quorum: 2,
         gossip: Some(api::Gossip { received: 86_400, foreign: 2, unknown_key: 0, damaged: 0, replayed: 0 }),
+        courier: api::Courier {
+            dead_letters: 1,
+            latest: vec![api::CourierLetter {
+                at: STARTED.to_owned(),
+                from: OTHER.to_owned(),
+                to: format!("ledger@{NODE}"),
+                kind: "entry".to_owned(),
+                version: 1,
+                bytes: 64,
+                reason: "nobody is called ledger there".to_owned(),
+            }],
+        },
         nodes: vec![node()],
     }
 }

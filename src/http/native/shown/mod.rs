@@ -15,6 +15,7 @@ mod task;
 pub(crate) mod tending;
 mod time;
 mod token;
+mod webhook;
 mod words;
 
 pub(crate) use agent::{agent, agent_of, health};
@@ -32,4 +33,5 @@ pub(crate) use task::{Detail, millis, task};
 pub(crate) use tending::rollout;
 pub(crate) use time::{read_time, time};
 pub(crate) use token::token;
+pub(crate) use webhook::{webhook, webhook_delivery};
 pub(crate) use words::{lane, priority, status};

@@ -12,6 +12,7 @@ use synod_domain::time::Timestamp;
 use super::task::millis;
 use super::time;
 use crate::api;
+use crate::courier::DeadLetters;
 use crate::node::cluster::RegionStatus;
 use crate::node::{ClusterStatus, Node, NodeStatus, Seen};
 
@@ -116,7 +117,21 @@ pub(crate) fn cluster(node: &Node, votes: (usize, usize, usize)) -> api::Cluster
             damaged: counted.damaged,
             replayed: counted.replayed,
         }),
+        courier: courier(&node.courier().dead_letters()),
     }
+}
+
+fn courier(dead: &DeadLetters) -> api::Courier {
+    let latest = dead.latest.iter().map(|letter| api::CourierLetter {
+        at: time(letter.at),
+        from: letter.from.to_string(),
+        to: letter.to.to_string(),
+        kind: letter.kind.clone(),
+        version: letter.version,
+        bytes: letter.bytes as u64,
+        reason: letter.why.to_string(),
+    });
+    api::Courier { dead_letters: dead.total, latest: latest.collect() }
 }
 
 /// Shows a node as gossip knows it.

@@ -125,6 +125,10 @@ fn shortfall(state: &State, short: &Shortfall) -> api::Shortfall {
             let most = max_per_node.map(|most| format!(" with at most {most} on each")).unwrap_or_default();
             format!("the {nodes} nodes that suit it are full{most}")
         }
+        Lack::GivenUp { agents, example } => {
+            let why = state.agent(*example).map(|agent| format!(": {}", agent.reason)).unwrap_or_default();
+            format!("{agents} of its agents failed for good, {example} among them{why}")
+        }
     };
     api::Shortfall { missing: short.missing, reason }
 }

@@ -29,6 +29,9 @@ pub(crate) async fn task(node: &Node, task: &Task, detail: Detail) -> Result<api
         MailboxId::Agent(agent) => (None, Some(agent.to_string())),
         MailboxId::Open => (None, None),
     };
+    // What it holds stays here when it is strict and whoever asks does so through another region.
+    let withheld = node.withholds(spec.id);
+    let detail = if withheld { Detail::Line } else { detail };
     let end = task.end();
     let result = match end.map(|end| &end.outcome) {
         Some(Outcome::Completed { result }) => content(node, result, detail).await?,
@@ -43,6 +46,7 @@ pub(crate) async fn task(node: &Node, task: &Task, detail: Detail) -> Result<api
         | TaskStatus::Kept { .. }
         | TaskStatus::Parked { .. } => None,
     };
+    let labels = spec.labels.iter().filter(|_| !withheld);
     let from = node.read(|state| state.arrival(spec.id).map(|arrival| arrival.from.to_string()));
     Ok(api::Task {
         id: spec.id.to_string(),
@@ -52,13 +56,18 @@ pub(crate) async fn task(node: &Node, task: &Task, detail: Detail) -> Result<api
         agent,
         region: node.region().to_string(),
         from_region: from,
+        withheld: withheld.then(|| "strict".to_owned()),
         kept_for: task.forwarding().map(kept),
         status: status(task.phase()),
         priority: priority(spec.lane),
         lane: priority(task.lane),
         required_capabilities: spec.demand.iter().map(|one| one.to_string()).collect(),
-        labels: spec.labels.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
-        metadata: spec.metadata.as_deref().map(|text| api::Json::from_bytes(text.as_bytes())),
+        labels: labels.map(|(name, value)| (name.to_string(), value.to_string())).collect(),
+        metadata: spec
+            .metadata
+            .as_deref()
+            .filter(|_| !withheld)
+            .map(|text| api::Json::from_bytes(text.as_bytes())),
         payload: content(node, &spec.payload, detail).await?,
         payload_bytes: spec.payload.size(),
         submitted_at: time(task.submitted_at),
@@ -76,12 +85,12 @@ pub(crate) async fn task(node: &Node, task: &Task, detail: Detail) -> Result<api
         lease: task.lease().map(lease),
         progress: task.progress.as_ref().map(|progress| api::Progress {
             percent: progress.percent,
-            message: progress.message.as_deref().map(str::to_owned),
+            message: progress.message.as_deref().filter(|_| !withheld).map(str::to_owned),
         }),
         usage: usage(&task.usage),
-        reason: end.and_then(|end| end.outcome.reason()).map(str::to_owned),
+        reason: end.and_then(|end| end.outcome.reason()).filter(|_| !withheld).map(str::to_owned),
         result,
-        attempts: task.attempts.iter().map(attempt).collect(),
+        attempts: task.attempts.iter().map(|one| attempt(one, withheld)).collect(),
         run: spec.run.map(|run| run.to_string()),
         redriven_from: spec.redriven_from.map(|task| task.to_string()),
     })
@@ -117,7 +126,7 @@ fn usage(usage: &Usage) -> api::Usage {
     }
 }
 
-fn attempt(attempt: &Attempt) -> api::Attempt {
+fn attempt(attempt: &Attempt, withheld: bool) -> api::Attempt {
     let (end, reason) = match &attempt.end {
         AttemptEnd::Completed => ("completed", None),
         AttemptEnd::Failed(reason) => ("failed", Some(reason)),
@@ -130,7 +139,7 @@ fn attempt(attempt: &Attempt) -> api::Attempt {
         leased_at: time(attempt.leased_at),
         ended_at: time(attempt.ended_at),
         end: end.to_owned(),
-        reason: reason.map(|reason| reason.to_string()),
+        reason: reason.filter(|_| !withheld).map(|reason| reason.to_string()),
     }
 }
 

@@ -44,6 +44,7 @@ pub(super) async fn task_log(
 ) -> Result<Json<api::LogChunk>, Problem> {
     let node = context.node();
     let id = read::id::<TaskId>("the task's id", &id)?;
+    read::open(node, id)?;
     let wait = read::patience("wait_ms", query.wait_ms.unwrap_or(0), LONG_POLL_MAX)?;
     let attempt = query.attempt.unwrap_or(node.task(id)?.attempt);
     let offset = query.offset.unwrap_or(0);

@@ -36,7 +36,8 @@ pub(super) async fn list_tasks(
     let node = context.node();
     let wanted = Wanted::read(node, &listing.filter)?;
     let before = listing.cursor.as_deref().map(|cursor| read::id("cursor", cursor)).transpose()?;
-    let found = pages::find(node, &wanted, before, listing.limit)?;
+    let mut found = pages::find(node, &wanted, before, listing.limit)?;
+    found.tasks.retain(|task| !wanted.tells_of(node, task));
     Ok(Json(lines(node, &found.tasks, found.next).await?))
 }
 
@@ -110,6 +111,7 @@ pub(super) async fn get_result(
 ) -> Result<Json<api::Json>, Problem> {
     let node = context.node();
     let found = node.task(read::id::<TaskId>("the task's id", &id)?)?;
+    read::open(node, found.spec.id)?;
     Ok(Json(api::Json::from_bytes(&node.result(&found).await?)))
 }
 
@@ -134,6 +136,8 @@ pub(super) async fn why_task(
 ) -> Result<Json<api::Why>, Problem> {
     let node = context.node();
     let id = read::id::<TaskId>("the task's id", &id)?;
+    // Its words may be those of a failure.
+    read::open(node, id)?;
     let asked = node.read(|state| Some((state.why(id)?, state.task(id)?.phase())));
     let (why, phase) = match asked {
         Some(asked) => asked,

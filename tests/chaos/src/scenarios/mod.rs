@@ -3,6 +3,7 @@
 mod clocks;
 mod crashes;
 mod disks;
+mod drains;
 mod formation;
 mod members;
 mod partitions;
@@ -46,7 +47,7 @@ pub struct Scenario {
 }
 
 /// All scenarios, the cheapest first.
-pub const ALL: [Scenario; 21] = [
+pub const ALL: [Scenario; 22] = [
     Scenario {
         name: "alone",
         does: "kills a node that belongs to no cluster",
@@ -193,6 +194,13 @@ pub const ALL: [Scenario; 21] = [
         short: 1,
         long: 10,
         run: |order| Box::pin(restarts::rolling(order)),
+    },
+    Scenario {
+        name: "drain",
+        does: "lets one node after the other give its agents away, and take some again",
+        short: 1,
+        long: 10,
+        run: |order| Box::pin(drains::one_after_the_other(order)),
     },
 ];
 

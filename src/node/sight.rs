@@ -1,7 +1,8 @@
-//! What somebody is shown: everything, or what is of the workspace that their token is bound to.
+//! What somebody is shown: everything, or what is of the workspace that they are bound to.
 //!
-//! Lists go by it, and so does what a path names ([`super::reach`]); the rules hold changes against the workspace once
-//! more. What says of no workspace that it is its own is an operator's.
+//! The API's lists go by it, and so does what a path names. An embedder who serves tenants of its own asks within
+//! [`asking`](crate::node::asking), in the name of an actor of the workspace: then the rules hold every change against it,
+//! and what is shown goes by [`Sight::of_caller`]. What says of no workspace that it is its own is an operator's.
 
 use synod_domain::access::{Owned, RoleBinding};
 use synod_domain::agent::AgentSpec;
@@ -21,21 +22,21 @@ use crate::node::Node;
 
 /// What somebody is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::http) struct Sight(Option<Name>);
+pub struct Sight(Option<Name>);
 
 impl Sight {
     /// Returns that of whoever asks.
-    pub(in crate::http) fn of_caller(node: &Node) -> Self {
+    pub fn of_caller(node: &Node) -> Self {
         Self(node.bound_to())
     }
 
     /// Returns that of somebody of a workspace.
-    pub(in crate::http) fn of_workspace(workspace: &Name) -> Self {
+    pub fn of_workspace(workspace: &Name) -> Self {
         Self(Some(workspace.clone()))
     }
 
     /// Tells whether things of a workspace are shown.
-    pub(in crate::http) fn workspace(&self, of: &Name) -> bool {
+    pub fn workspace(&self, of: &Name) -> bool {
         self.0.as_ref().is_none_or(|own| own == of)
     }
 
@@ -45,27 +46,27 @@ impl Sight {
     }
 
     /// Tells whether a pool is shown.
-    pub(in crate::http) fn pool(&self, state: &State, pool: &Name) -> bool {
+    pub fn pool(&self, state: &State, pool: &Name) -> bool {
         self.0.is_none() || state.pool(pool).is_some() && self.workspace(&state.workspace_of_pool(pool))
     }
 
     /// Tells whether an agent is shown.
-    pub(in crate::http) fn agent(&self, state: &State, agent: &AgentSpec) -> bool {
+    pub fn agent(&self, state: &State, agent: &AgentSpec) -> bool {
         self.0.is_none() || self.workspace(&state.workspace_of_agent(agent))
     }
 
     /// Tells whether the agent of an id is shown; one that is gone is not.
-    pub(in crate::http) fn agent_id(&self, state: &State, agent: AgentId) -> bool {
+    pub fn agent_id(&self, state: &State, agent: AgentId) -> bool {
         self.0.is_none() || state.agent(agent).is_some_and(|agent| self.agent(state, &agent.spec))
     }
 
     /// Tells whether a task is shown, unfinished or in history.
-    pub(in crate::http) fn task(&self, node: &Node, task: TaskId) -> bool {
+    pub fn task(&self, node: &Node, task: TaskId) -> bool {
         self.0.is_none() || node.task(task).is_ok_and(|task| self.workspace(&task.spec.workspace))
     }
 
     /// Tells whether a mailbox is shown. The open one is everybody's: what waits there tells of others.
-    pub(in crate::http) fn mailbox(&self, state: &State, mailbox: &MailboxId) -> bool {
+    pub fn mailbox(&self, state: &State, mailbox: &MailboxId) -> bool {
         match mailbox {
             MailboxId::Open => self.0.is_none(),
             MailboxId::Pool(pool) => self.pool(state, pool),
@@ -74,7 +75,7 @@ impl Sight {
     }
 
     /// Tells whether a pause is shown.
-    pub(in crate::http) fn pause(&self, state: &State, what: &Pausable) -> bool {
+    pub fn pause(&self, state: &State, what: &Pausable) -> bool {
         match what {
             Pausable::Mailbox(mailbox) => self.mailbox(state, mailbox),
             Pausable::Pool(pool) => self.pool(state, pool),
@@ -83,7 +84,7 @@ impl Sight {
     }
 
     /// Tells whether a breaker is shown. A type of tasks is everybody's.
-    pub(in crate::http) fn breaker(&self, state: &State, of: &Guarded) -> bool {
+    pub fn breaker(&self, state: &State, of: &Guarded) -> bool {
         match of {
             Guarded::Pool(pool) => self.pool(state, pool),
             Guarded::Kind(_) => self.0.is_none(),
@@ -91,7 +92,7 @@ impl Sight {
     }
 
     /// Tells whether a budget of a scope is shown.
-    pub(in crate::http) fn budget(&self, state: &State, scope: &Scope) -> bool {
+    pub fn budget(&self, state: &State, scope: &Scope) -> bool {
         match scope {
             Scope::Workspace(workspace) => self.workspace(workspace),
             Scope::Pool(pool) => self.pool(state, pool),
@@ -101,37 +102,37 @@ impl Sight {
     }
 
     /// Tells whether a limit set is shown: one that is for a workspace alone.
-    pub(in crate::http) fn limit(&self, spec: &LimitSetSpec) -> bool {
+    pub fn limit(&self, spec: &LimitSetSpec) -> bool {
         self.maybe(spec.workspace.as_ref())
     }
 
     /// Tells whether an approval is shown.
-    pub(in crate::http) fn approval(&self, approval: &Approval) -> bool {
+    pub fn approval(&self, approval: &Approval) -> bool {
         self.maybe(approval.workspace.as_ref())
     }
 
     /// Tells whether a violation is shown.
-    pub(in crate::http) fn violation(&self, violation: &Violation) -> bool {
+    pub fn violation(&self, violation: &Violation) -> bool {
         self.maybe(violation.offence.workspace.as_ref())
     }
 
     /// Tells whether a hook is shown.
-    pub(in crate::http) fn hook(&self, hook: &Hook) -> bool {
+    pub fn hook(&self, hook: &Hook) -> bool {
         self.workspace(&hook.spec.workspace)
     }
 
     /// Tells whether a token is shown.
-    pub(in crate::http) fn token(&self, state: &State, token: TokenId) -> bool {
+    pub fn token(&self, state: &State, token: TokenId) -> bool {
         self.maybe(state.workspace_of_token(token))
     }
 
     /// Tells whether a binding of a role is shown.
-    pub(in crate::http) fn binding(&self, binding: &RoleBinding) -> bool {
+    pub fn binding(&self, binding: &RoleBinding) -> bool {
         self.maybe(binding.workspace.as_ref())
     }
 
     /// Tells whether it is shown whose something is.
-    pub(in crate::http) fn owned(&self, state: &State, owned: &Owned) -> bool {
+    pub fn owned(&self, state: &State, owned: &Owned) -> bool {
         match owned {
             Owned::Pool(pool) => self.pool(state, pool),
             Owned::Agent(agent) => self.agent_id(state, *agent),
