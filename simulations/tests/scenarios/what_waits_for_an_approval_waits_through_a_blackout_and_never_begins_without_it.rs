@@ -12,7 +12,7 @@ use super::support::{assert_nothing_lost, cut_off, governed, held_back, holds, m
 #[test]
 fn what_waits_for_an_approval_waits_through_a_blackout_and_never_begins_without_it() {
     alone(|| {
-        let story = Scenario::of(602)
+        let story = Scenario::of(705)
             .asks("submits,approvals".parse().unwrap())
             .lasts(s(24))
             .at(s(9), power_loss(1, ms(800)))
