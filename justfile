@@ -57,6 +57,10 @@ chaos-mutants:
 mutants *args:
     simulations/mutants.sh {{args}}
 
+# The seeds that once found what another had found as well: those of each finding are among the tests.
+kept-seeds:
+    cargo test --locked -p synod-simulations --test scenarios -- --ignored
+
 # Every order of a few events on the real rules; `just model --large` takes some millions of states.
 model *args:
     cargo run --release --locked -p synod-model -- {{args}}

@@ -123,10 +123,11 @@ fn three_nodes_seed_37_counts_the_report_at_the_end_of_an_attempt() {
     alone(|| holds_for(10, 37));
 }
 
-/// Seeds that found what another had found, each a test of its own.
+/// Seeds that found what another had found, each a test of its own, which `just kept-seeds` runs.
 macro_rules! hold {
     ($($name:ident: $seed:literal for $seconds:literal s),+ $(,)?) => {$(
         #[test]
+        #[ignore = "it found what another had found, and all of them take minutes; `just kept-seeds` runs them"]
         fn $name() {
             alone(|| holds_for($seconds, $seed));
         }
