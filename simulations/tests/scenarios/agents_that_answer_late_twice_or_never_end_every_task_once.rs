@@ -64,8 +64,8 @@ fn agents_that_answer_late_twice_or_never_end_every_task_once() {
         assert_eq!(ends.len(), 20);
         assert!(ends.values().all(|count| *count == 1), "{ends:?}");
         let hung = outcome.count(|fact| matches!(fact, Fact::Acts { act: Act::Hang | Act::HangDeaf, .. }));
-        // An agent that did not stop too often is given up, and another is begun in its place: what it had been given
-        // meanwhile is an attempt of which nobody hears.
+        // Whoever is given a task again while its deaf attempt at it is being stopped waits for that, and may lose the
+        // lease before it begins: each of the four that are always deaf may miss one.
         assert!(hung >= 4 + 4 + 12, "{hung} attempts hung");
         let late =
             outcome.count(|fact| matches!(fact, Fact::Answered { answer: Answer::Refused { .. }, .. }));
