@@ -19,6 +19,7 @@ pub mod time;
 
 pub mod access;
 pub mod agent;
+pub mod apart;
 pub mod approval;
 pub mod assignment;
 pub mod audit;

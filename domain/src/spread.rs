@@ -157,6 +157,13 @@ pub enum Lack {
         /// How many agents of it each may have.
         max_per_node: Option<u32>,
     },
+    /// Nodes that suit it have agents of pools that it is strictly kept apart from.
+    Beside {
+        /// How many of them.
+        nodes: usize,
+        /// The pools that it makes room for.
+        from: Vec<Name>,
+    },
     /// It has them, and some failed for good.
     GivenUp {
         /// How many.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::agent::AgentSpec;
+use crate::agent::{AgentSpec, PoolSpec};
+use crate::apart::Apart;
 use crate::assignment::Assignment;
 use crate::autoscale::{AutoscaleSpec, Autoscaling};
 use crate::id::AgentId;
@@ -126,6 +127,13 @@ pub enum PoolCommand {
         /// How it failed last.
         reason: Arc<str>,
     },
+    /// Creates a pool or changes it, together with what it is kept apart from.
+    Put {
+        /// What it is.
+        spec: Arc<PoolSpec>,
+        /// What it is kept apart from.
+        apart: Apart,
+    },
 }
 
 /// Names a row about how a pool is tended.
@@ -147,6 +155,8 @@ pub enum TendingKey {
     GivenUp(Name, AgentId),
     /// How many agents of a pool were replaced by others of late.
     Replacing(Name),
+    /// What a pool is kept apart from.
+    Apart(Name),
 }
 
 impl TendingKey {
@@ -172,6 +182,8 @@ impl TendingKey {
                 return;
             }
             Self::Replacing(pool) => (b'N', pool),
+            // Keeping a distance.
+            Self::Apart(pool) => (b'K', pool),
         };
         bytes.push(kind);
         bytes.extend_from_slice(pool.as_str().as_bytes());
@@ -197,4 +209,6 @@ pub enum TendingRow {
     GivenUp(Name, AgentId, GivenUp),
     /// How many agents of a pool were replaced by others of late.
     Replacing(Name, Replacing),
+    /// What a pool is kept apart from.
+    Apart(Name, Apart),
 }

@@ -34,6 +34,7 @@ mod laws {
     mod access;
     mod after;
     mod agents;
+    mod apart;
     mod arriving;
     mod audit;
     mod breakers;

@@ -113,6 +113,14 @@ pub struct Spread {
     /// Where a node must be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
+    /// The pools beside whose agents it has none of its own, as long as other nodes have room. It makes room for them,
+    /// they do not for it; of two that name each other, the one whose name comes later does. They need not be there yet.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(example = json!(["databases"]))]
+    pub apart_from: Vec<String>,
+    /// Whether it has rather fewer agents than one beside one of theirs.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub apart_strictly: bool,
 }
 
 /// What becomes of a pool's agents whose node goes down.

@@ -121,6 +121,12 @@ struct SpreadArgs {
     /// Where a node must be.
     #[arg(long = "node-region", value_name = "REGION")]
     node_region: Option<String>,
+    /// A pool beside whose agents it has none while other nodes have room; may be given several times.
+    #[arg(long, value_name = "POOL")]
+    apart_from: Vec<String>,
+    /// Have rather fewer agents than one beside one of theirs.
+    #[arg(long, requires = "apart_from")]
+    apart_strictly: bool,
     /// What becomes of agents whose node goes down: restart, replacement, failover or degraded.
     #[arg(long, value_name = "STRATEGY")]
     recovery: Option<String>,
@@ -136,6 +142,8 @@ impl SpreadArgs {
             max_per_node: self.max_per_node,
             labels: self.node_labels.iter().cloned().collect(),
             region: self.node_region.clone(),
+            apart_from: self.apart_from.clone(),
+            apart_strictly: self.apart_strictly,
         };
         (spread != Spread::default()).then_some(spread)
     }

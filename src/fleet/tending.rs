@@ -1,6 +1,7 @@
 //! How the pools of a plan look after themselves.
 
 use synod_domain::agent::POOL_SIZE_MAX;
+use synod_domain::apart::Apart;
 use synod_domain::assignment::Assignment;
 use synod_domain::autoscale::AutoscaleSpec;
 use synod_domain::name::Name;
@@ -8,7 +9,7 @@ use synod_domain::renewal::RestartAfter;
 use synod_domain::rollout::{BATCH_MAX, Canary, RolloutPolicy};
 
 use super::check::Check;
-use super::file::{AssignmentShape, AutoscaleShape, Period, PoolShape, RolloutShape, RuntimeKind};
+use super::file::{AssignmentShape, AutoscaleShape, Period, PoolShape, RolloutShape, RuntimeKind, Spread};
 use super::source::Fault;
 use super::tree::Place;
 use crate::node::PoolTending;
@@ -29,6 +30,7 @@ pub(super) fn tending(pool: &PoolShape) -> Option<PoolTending> {
             tasks: after.tasks.map(u64::from),
         }),
         rolling: pool.rollout.as_ref().map(rolling),
+        apart: pool.spread.as_ref().map(apart).unwrap_or_default(),
     };
     (tending != PoolTending::default()).then_some(tending)
 }
@@ -42,6 +44,13 @@ fn autoscale(shape: &AutoscaleShape) -> AutoscaleSpec {
         step_down: shape.step_down.unwrap_or(default.step_down),
         cooldown: shape.cooldown.map_or(default.cooldown, |Period(cooldown)| cooldown),
         zero_after: None,
+    }
+}
+
+fn apart(spread: &Spread) -> Apart {
+    Apart {
+        from: spread.apart_from.iter().cloned().collect(),
+        strictly: spread.apart_strictly.unwrap_or(false),
     }
 }
 
@@ -99,6 +108,19 @@ impl Check<'_> {
                 let fault =
                     Fault::new(format!("`{field}` has no meaning in a pool with `runtime: external`"));
                 self.key_fault(&place.key(field), fault.help("remove it, or change `runtime`"));
+            }
+        }
+        if let Some(spread) = &pool.spread {
+            let at = place.key("spread");
+            for (index, other) in spread.apart_from.iter().enumerate() {
+                if !self.shape.pools.contains_key(other) {
+                    let fault = Fault::new(format!("there is no pool `{other}` to be apart from"));
+                    self.fault(&at.key("apart_from").index(index), fault.help("name a pool of this file"));
+                }
+            }
+            if let Some((field, why)) = apart(spread).fault(name) {
+                let field = field.rsplit('.').next().unwrap_or(field);
+                self.fault(&at.key(field), Fault::new(why));
             }
         }
         if let Some(AssignmentShape::Delegated { to }) = &pool.assignment {

@@ -1,6 +1,10 @@
 //! How a pool is to be tended beside its definition, as one thing: what the API and fleet files say of it.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
+use synod_domain::agent::PoolSpec;
+use synod_domain::apart::Apart;
 use synod_domain::assignment::Assignment;
 use synod_domain::autoscale::AutoscaleSpec;
 use synod_domain::command::Command;
@@ -9,7 +13,7 @@ use synod_domain::renewal::RestartAfter;
 use synod_domain::rollout::RolloutPolicy;
 use synod_domain::tending::PoolCommand;
 
-use crate::node::{Error, Node};
+use crate::node::{Error, Node, Pool};
 
 /// How a pool is to be tended; what is not there is taken back.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -26,6 +30,9 @@ pub struct PoolTending {
     /// How new agents replace old ones when its definition changes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rolling: Option<RolloutPolicy>,
+    /// What it is kept apart from.
+    #[serde(skip_serializing_if = "Apart::is_empty")]
+    pub apart: Apart,
 }
 
 impl PoolTending {
@@ -41,6 +48,25 @@ impl PoolTending {
 }
 
 impl Node {
+    /// Returns what creates a pool or changes it, together with what it is kept apart from: no agent of it begins where
+    /// it may not be.
+    pub(crate) fn put_of(&self, spec: Arc<PoolSpec>, apart: &Apart) -> Command {
+        if *apart == self.read(|state| state.apart(&spec.name).clone()) {
+            Command::PutPool { spec }
+        } else {
+            Command::Pool(PoolCommand::Put { spec, apart: apart.clone() })
+        }
+    }
+
+    /// Creates a pool or changes it, and says what it is kept apart from.
+    ///
+    /// # Errors
+    /// When its sizes are not valid, or it would be apart from itself by way of others.
+    pub async fn put_pool_apart(&self, pool: impl Into<Pool>, apart: &Apart) -> Result<(), Error> {
+        let command = self.put_of(Arc::new(pool.into().0), apart);
+        self.propose(command).await.map(drop)
+    }
+
     /// Says how new agents of a pool replace old ones, if the pool is there already: a change of its definition that
     /// follows is brought to its agents like that.
     ///

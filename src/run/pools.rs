@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use synod_domain::agent::PoolSpec;
+use synod_domain::apart::Apart;
 use synod_domain::command::Command;
 use synod_domain::id::AgentId;
 use synod_domain::name::Name;
@@ -25,8 +26,9 @@ impl Run {
         self.remove_others(node).await?;
         for pool in &self.plan.pools {
             let spec = scoped_pool(&self.plan.name, pool)?;
-            node.tend_pool_before(&spec.name, &scoped_tending(&self.plan, &pool.name)?).await?;
-            put_unless_equal(node, spec).await?;
+            let tending = scoped_tending(&self.plan, &pool.name)?;
+            node.tend_pool_before(&spec.name, &tending).await?;
+            put_unless_equal(node, spec, &tending.apart).await?;
         }
         // When all are there, because one may delegate to another.
         for pool in &self.plan.pools {
@@ -79,10 +81,12 @@ pub(super) async fn check_pools(node: &Node, plan: &Plan) -> Result<(), Error> {
 }
 
 /// Leaves a pool alone that is as it should be, so that a continued run keeps its grown size.
-async fn put_unless_equal(node: &Node, spec: PoolSpec) -> Result<(), Error> {
-    let equal = node.read(|state| state.pool(&spec.name).is_some_and(|pool| *pool.spec == spec));
+async fn put_unless_equal(node: &Node, spec: PoolSpec, apart: &Apart) -> Result<(), Error> {
+    let equal = node.read(|state| {
+        state.pool(&spec.name).is_some_and(|pool| *pool.spec == spec) && state.apart(&spec.name) == apart
+    });
     if !equal {
-        node.propose(Command::PutPool { spec: Arc::new(spec) }).await?;
+        node.propose(node.put_of(Arc::new(spec), apart)).await?;
     }
     Ok(())
 }

@@ -25,7 +25,7 @@ use synod_domain::terms::OverBudget;
 use crate::api::{self, Priority, TaskStatus};
 use crate::client::Client;
 use crate::fleet::{EntryPlan, ItemPlan, Plan, Target};
-use crate::http::native::shown::tending as shown;
+use crate::http::native::shown::{spread as shown_spread, tending as shown};
 use crate::node::PoolTending;
 use crate::run::drive::{Readiness, readiness};
 use crate::run::entry::{Entry, Stage, key, payload};
@@ -345,7 +345,7 @@ fn new_pool(spec: &PoolSpec, tending: &PoolTending) -> api::NewPool {
         RuntimeSpec::Native(name) => api::PoolRuntime::Native(name.to_string()),
         RuntimeSpec::External => api::PoolRuntime::External,
     };
-    let (spread, restart) = (&spec.spread, &spec.restart);
+    let restart = &spec.restart;
     let standby = match spec.recovery {
         Recovery::Failover { standby } => Some(standby),
         Recovery::Restart | Recovery::Replacement | Recovery::Degraded => None,
@@ -358,12 +358,7 @@ fn new_pool(spec: &PoolSpec, tending: &PoolTending) -> api::NewPool {
         max: Some(spec.max),
         concurrency: Some(spec.concurrency),
         strategy: Some(spec.strategy.to_string()),
-        spread: Some(api::Spread {
-            manner: Some(spread.manner.to_string()),
-            max_per_node: spread.max_per_node,
-            labels: spread.labels.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
-            region: spread.region.as_ref().map(ToString::to_string),
-        }),
+        spread: Some(shown_spread(&spec.spread, &tending.apart)),
         recovery: Some(api::Recovery { kind: spec.recovery.to_string(), standby }),
         restart: Some(api::Restart {
             kind: Some(restart.kind.to_string()),

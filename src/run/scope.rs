@@ -44,6 +44,8 @@ pub(super) fn scoped_tending(plan: &Plan, pool: &Name) -> Result<PoolTending, Er
     if let Assignment::Delegated { to } = &mut tending.assignment {
         *to = pool_name(&plan.name, to)?;
     }
+    let from = tending.apart.from.iter().map(|other| pool_name(&plan.name, other));
+    tending.apart.from = from.collect::<Result<_, _>>()?;
     Ok(tending)
 }
 

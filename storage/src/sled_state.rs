@@ -11,6 +11,10 @@
 //! error after a power cut (the [`marker`] beside it says how far it must be); and it can panic on
 //! damaged files (everything runs guarded). It never repairs: a damaged state is moved aside and
 //! rebuilt from the latest snapshot and the log by [`crate::open()`].
+//!
+//! A disk that fills up in the middle of a commit leaves sled with an error that it never gets over, and with rows in
+//! memory that no disk holds. Such a store is *cut off*: it answers "no space" until the next commit finds room for a copy
+//! of its files, and goes on from that as a start would.
 
 mod folders;
 mod generation;
@@ -60,6 +64,8 @@ pub(crate) struct SledState {
     applied: AtomicU64,
     /// One writer at a time, and the reason why there will be none again.
     writing: Mutex<Option<Error>>,
+    /// Set while what sled holds is ahead of a disk that filled up.
+    cut_off: RwLock<Option<Error>>,
 }
 
 /// What was found at a start.
@@ -142,7 +148,53 @@ impl SledState {
             current: RwLock::new(current),
             applied: AtomicU64::new(applied),
             writing: Mutex::new(None),
+            cut_off: RwLock::new(None),
         }
+    }
+
+    /// Refuses reads of what the disk may not hold.
+    fn check_read(&self) -> Result<(), Error> {
+        self.cut_off.read().clone().map_or(Ok(()), Err)
+    }
+
+    /// Takes note that the disk filled up in the middle of a commit of so many bytes.
+    fn cut_off(&self, bytes: u64) -> Error {
+        let error = self.room.refused(bytes);
+        self.current.read().let_go();
+        tracing::warn!(%error, "the disk filled up in a commit; the state is opened anew when there is room");
+        *self.cut_off.write() = Some(error.clone());
+        error
+    }
+
+    /// Opens a copy of what is on the disk, as a start would: sled does not let go of files before the process ends.
+    fn open_anew(&self, ended: &mut Option<Error>) -> Result<(), Error> {
+        let old = self.current.read().number();
+        let marker = Marker { generation: old + 1, applied: self.applied() };
+        let (from, to) = (folders::path(&self.folder, old), folders::path(&self.folder, marker.generation));
+        let opened = folders::bytes(&from)
+            .and_then(|bytes| self.room.admit(bytes))
+            .and_then(|()| folders::copy(&from, &to))
+            .and_then(|()| open_checked(&to, marker, &Verify::Everything));
+        let (next, applied) = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                let _ = durable::remove_folder(&to);
+                let waits = matches!(error, Error::NoSpace { .. });
+                return Err(if waits { error } else { self.end(ended, error) });
+            }
+        };
+        if let Err(error) = (Marker { applied, ..marker }).write(self.folder.path()) {
+            // The marker may name either; only a start can tell.
+            return Err(self.end(ended, error));
+        }
+        *self.current.write() = next;
+        self.applied.store(applied, Ordering::Release);
+        *self.cut_off.write() = None;
+        tracing::info!(applied, "the state was opened anew after the disk was full");
+        if let Err(error) = folders::discard(&from) {
+            tracing::warn!(%error, "the state from before the disk was full cannot be removed");
+        }
+        Ok(())
     }
 
     /// Ends the store: what sled and the disk hold is unknown.
@@ -160,6 +212,7 @@ impl StateStore for SledState {
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
+        self.check_read()?;
         self.current.read().get(key)
     }
 
@@ -169,6 +222,7 @@ impl StateStore for SledState {
         to_exclusive: Option<&[u8]>,
         limit: usize,
     ) -> Result<Vec<(Bytes, Bytes)>, Error> {
+        self.check_read()?;
         self.current.read().scan(from, to_exclusive, limit, false)
     }
 
@@ -178,6 +232,7 @@ impl StateStore for SledState {
         to_exclusive: Option<&[u8]>,
         limit: usize,
     ) -> Result<Vec<(Bytes, Bytes)>, Error> {
+        self.check_read()?;
         self.current.read().scan(from, to_exclusive, limit, true)
     }
 
@@ -188,6 +243,9 @@ impl StateStore for SledState {
         }
         let bytes = check_batch(&batch, self.applied())?;
         self.room.admit(bytes.saturating_mul(AMPLIFICATION))?;
+        if self.cut_off.read().is_some() {
+            self.open_anew(&mut ended)?;
+        }
         let current = self.current.read();
         let applied = batch.applied;
         let marker = Marker { generation: current.number(), applied };
@@ -195,8 +253,11 @@ impl StateStore for SledState {
             .apply(&batch.puts, &batch.deletes, Some(applied))
             .and_then(|()| current.sync())
             .and_then(|()| marker.write(self.folder.path()));
-        if let Err(error) = committed {
-            return Err(self.end(&mut ended, error));
+        drop(current);
+        match committed {
+            Err(Error::NoSpace { .. }) => return Err(self.cut_off(bytes.saturating_mul(AMPLIFICATION))),
+            Err(error) => return Err(self.end(&mut ended, error)),
+            Ok(()) => {}
         }
         self.applied.store(applied, Ordering::Release);
         Ok(())
@@ -225,6 +286,7 @@ impl StateStore for SledState {
             let mut current = self.current.write();
             *current = next;
             self.applied.store(applied, Ordering::Release);
+            *self.cut_off.write() = None;
         }
         // Space only; the next start removes what is left.
         if let Err(error) = durable::remove_folder(&folders::path(&self.folder, old)) {

@@ -140,7 +140,8 @@ async fn a_pool_says_where_its_agents_shall_be_and_what_becomes_of_them() {
     let put = |body: serde_json::Value| send(api.call(Method::POST, "/api/v1/pools").body(body.to_string()));
     let pool = json!({
         "name": "spread", "runtime": {"process": {"command": ["cat"]}}, "min": 2, "max": 2,
-        "spread": {"manner": "packed", "max_per_node": 5, "labels": {"disk": "fast"}, "region": "eu"},
+        "spread": {"manner": "packed", "max_per_node": 5, "labels": {"disk": "fast"}, "region": "eu",
+            "apart_from": ["databases"], "apart_strictly": true},
         "recovery": {"kind": "failover", "standby": 2},
     });
     let made = put(pool.clone()).await;
@@ -153,6 +154,8 @@ async fn a_pool_says_where_its_agents_shall_be_and_what_becomes_of_them() {
     assert!(reason.contains("region eu") && reason.contains("disk=fast"), "{reason}");
     for wrong in [
         json!({"spread": {"manner": "odd"}}),
+        json!({"spread": {"apart_from": ["spread"]}}),
+        json!({"spread": {"apart_strictly": true}}),
         json!({"recovery": {"kind": "prayer"}}),
         json!({"recovery": {"kind": "restart", "standby": 1}}),
         json!({"spread": {"colour": "red"}}),

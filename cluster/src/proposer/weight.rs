@@ -161,7 +161,7 @@ fn tending_weight(command: &PoolCommand) -> usize {
             spec.metadata.as_ref().map_or(0, |metadata| metadata.len()) + DEFINITION
         }
         PoolCommand::RenewAgents { agents, reason, .. } => agents.len() * size_of::<AgentId>() + reason.len(),
-        PoolCommand::BeginRollout { .. } => DEFINITION,
+        PoolCommand::BeginRollout { .. } | PoolCommand::Put { .. } => DEFINITION,
         PoolCommand::Autoscale { reason, .. }
         | PoolCommand::MoveRollout { reason, .. }
         | PoolCommand::PauseRollout { reason, .. }

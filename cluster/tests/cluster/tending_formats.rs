@@ -4,16 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use synod_domain::agent::RuntimeSpec;
+use synod_domain::agent::{PoolSpec, RuntimeSpec};
+use synod_domain::apart::Apart;
 use synod_domain::assignment::Assignment;
 use synod_domain::autoscale::{AutoscaleSpec, Autoscaling, Scaled};
 use synod_domain::capability::Capabilities;
 use synod_domain::id::{AgentId, NodeId};
 use synod_domain::life::{Life, Recent, Renewal};
 use synod_domain::name::Name;
+use synod_domain::placement::Strategy;
 use synod_domain::recovery::{GivenUp, Replacing};
 use synod_domain::renewal::RestartAfter;
+use synod_domain::restart::RestartPolicy;
 use synod_domain::rollout::{Blueprint, Canary, Rollout, RolloutPolicy, Stage, Tally, Version, Versions};
+use synod_domain::spread::{Recovery, SpreadSpec};
 use synod_domain::tending::{PoolCommand, TendingRow};
 use synod_domain::time::Timestamp;
 use synod_storage::{decode, encode};
@@ -46,6 +50,25 @@ fn rule() -> AutoscaleSpec {
 
 fn policy() -> RolloutPolicy {
     RolloutPolicy { batch: 2, canary: Some(Canary { agents: 1, tasks_min: 9, excess_percent: 10 }) }
+}
+
+fn apart() -> Apart {
+    Apart { from: [Name::new("q").unwrap()].into(), strictly: true }
+}
+
+fn definition() -> PoolSpec {
+    PoolSpec {
+        name: pool(),
+        runtime: RuntimeSpec::External,
+        capabilities: Capabilities::default(),
+        min: 1,
+        max: 2,
+        concurrency: 3,
+        strategy: Strategy::default(),
+        restart: RestartPolicy::default(),
+        spread: SpreadSpec::default(),
+        recovery: Recovery::default(),
+    }
 }
 
 fn blueprint() -> Arc<Blueprint> {
@@ -81,12 +104,13 @@ fn commands_about_how_pools_are_tended_keep_their_bytes() {
         PoolCommand::ResumeRollout { pool: pool.clone() },
         PoolCommand::AbortRollout { pool, reason: reason() },
         PoolCommand::GiveUpAgent { agent: AgentId::from_raw(2), reason: reason() },
+        PoolCommand::Put { spec: Arc::new(definition()), apart: apart() },
     ];
     let found: Vec<String> = commands.iter().map(body_of).collect();
     assert_eq!(found, COMMANDS);
 }
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 13] = [
     "000170010201070003040500010800",
     "010170010203776879",
     "02017001010900010a",
@@ -99,6 +123,7 @@ const COMMANDS: [&str; 12] = [
     "0a0170",
     "0b017003776879",
     "0c0203776879",
+    "0d017002000102030100053c0000fc00e1f5051e00000000000101017101",
 ];
 
 #[test]
@@ -132,12 +157,13 @@ fn rows_about_how_pools_are_tended_keep_their_bytes() {
         TendingRow::Life(AgentId::from_raw(2), life),
         TendingRow::GivenUp(pool(), AgentId::from_raw(2), GivenUp { since: at }),
         TendingRow::Replacing(pool(), Replacing { row: 5, last: at, next: at, shunned }),
+        TendingRow::Apart(pool(), apart()),
     ];
     let found: Vec<String> = rows.iter().map(body_of).collect();
     assert_eq!(found, ROWS);
 }
 
-const ROWS: [&str; 8] = [
+const ROWS: [&str; 9] = [
     "00017002010700030405000108000103010203776879",
     "01017000010a",
     "020170020171",
@@ -146,4 +172,5 @@ const ROWS: [&str; 8] = [
     "050201030101020201010303776879",
     "0601700203",
     "070170050303010103",
+    "08017001017101",
 ];

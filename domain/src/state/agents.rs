@@ -186,7 +186,7 @@ impl State {
         agent.standing = standing;
         agent.reason = reason.clone();
         agent.since = step.now;
-        let (pool, standby) = (agent.spec.pool.clone(), agent.standby);
+        let pool = agent.spec.pool.clone();
         self.changes.touch(RowKey::Agent(id));
         if matches!(standing, Standing::Offline | Standing::Failed) {
             self.lose_all(step, id, reason);
@@ -198,7 +198,8 @@ impl State {
             }
             Standing::Starting | Standing::Failed => {}
         }
-        if let Some(pool) = pool.filter(|_| standby && standing == Standing::Ready) {
+        // It may serve in the place of another, or in its own, which another was to take.
+        if let Some(pool) = pool.filter(|_| standing == Standing::Ready) {
             self.cover(step, &pool);
         }
         Ok(Reply::Done)

@@ -264,6 +264,7 @@ impl State {
             }
             Command::Fabric(FabricCommand::PutPool { spec, .. }) => pool("pool.put", &spec.name),
             Command::Pool(PoolCommand::RegisterAgent { spec, .. }) => agent("agent.register", spec.id),
+            Command::Pool(PoolCommand::Put { spec, .. }) => pool("pool.put", &spec.name),
             Command::Pool(PoolCommand::GiveUpAgent { agent: id, .. }) => agent("agent.give_up", *id),
             Command::Pool(command) => {
                 let (action, pool, key) = of_pool(command)?;
@@ -432,7 +433,9 @@ fn of_pool(command: &PoolCommand) -> Option<(&'static str, &Name, TendingKey)> {
         PoolCommand::PauseRollout { pool, .. } => (pool, versions("rollout.pause", pool)),
         PoolCommand::ResumeRollout { pool } => (pool, versions("rollout.resume", pool)),
         PoolCommand::AbortRollout { pool, .. } => (pool, versions("rollout.abort", pool)),
-        PoolCommand::RegisterAgent { .. } | PoolCommand::GiveUpAgent { .. } => return None,
+        PoolCommand::RegisterAgent { .. } | PoolCommand::GiveUpAgent { .. } | PoolCommand::Put { .. } => {
+            return None;
+        }
     };
     Some((action, pool, key))
 }

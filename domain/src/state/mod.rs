@@ -12,6 +12,7 @@ mod access;
 mod after;
 mod agents;
 mod answers;
+mod apart;
 mod approvals;
 mod arriving;
 mod assigning;

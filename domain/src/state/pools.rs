@@ -72,7 +72,7 @@ impl State {
         if self.pools.get(&name).is_some_and(|before| before.target > pool.target) {
             self.note_room(step, &name);
         }
-        self.store_pool(Pool { shares, standbys, ..pool });
+        self.store_pool(step, Pool { shares, standbys, ..pool });
         self.tell_pool(step, &name);
         self.choose_standbys(step, &name);
         self.cover(step, &name);
@@ -104,7 +104,7 @@ impl State {
         self.forget_pauses(step, &mailbox);
         self.remove_breaker(step, &Guarded::Pool(name.clone()));
         self.forget_tending(name);
-        self.drop_pool(name);
+        self.drop_pool(step, name);
         self.forget_profile(step, name);
         self.note_fewer_agents(step);
         self.mailboxes.remove(&mailbox);

@@ -23,7 +23,9 @@ impl State {
     /// Notes that what somebody of a workspace makes is that workspace's. Returns what was nobody's before.
     pub(super) fn note_owner(&mut self, workspace: &Name, command: &Command) -> Option<Owned> {
         let owned = match command {
-            Command::PutPool { spec } => Owned::Pool(spec.name.clone()),
+            Command::PutPool { spec } | Command::Pool(PoolCommand::Put { spec, .. }) => {
+                Owned::Pool(spec.name.clone())
+            }
             Command::RegisterAgent { spec } | Command::Pool(PoolCommand::RegisterAgent { spec, .. })
                 if spec.pool.is_none() =>
             {
@@ -152,6 +154,11 @@ impl Reach<'_> {
     fn tend(&self, command: &PoolCommand) -> Result<(), Refusal> {
         match command {
             PoolCommand::RegisterAgent { spec, .. } => self.register(spec),
+            PoolCommand::Put { spec, apart } => {
+                self.put_pool(spec)?;
+                // Where others' agents are is their business.
+                apart.from.iter().try_for_each(|other| self.pool(other))
+            }
             PoolCommand::SetAssignment { pool, assignment } => {
                 self.pool(pool)?;
                 match assignment {

@@ -5,7 +5,7 @@
 //! a standby agent serve in its place, and the failed one stands by until it is cured. *Replacement* forgets it and has
 //! another one, elsewhere if another node has room. In each case the pool says how many of its agents are missing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::agent::{Agent, Host, Pool, Standing};
@@ -98,12 +98,16 @@ impl State {
 
     /// Lets standby agents serve in the place of those that failed for good, as far as some are ready.
     pub(super) fn cover(&mut self, step: &mut Step, name: &Name) {
-        // One whose place is taken may bring another back to its own: each of them is looked at once.
-        for _ in 0..self.tending.recovering.of(name).count() {
+        // One whose place is taken may bring another back to its own, and one for whose place nobody is found does not
+        // stand in the way of the others: each of them is looked at once.
+        let mut tried = BTreeSet::new();
+        loop {
             let keeps = |pool: &Arc<Pool>| pool.spec.recovery.standby() > 0;
             let Some(pool) = self.pools.get(name).filter(|pool| keeps(pool)).cloned() else { return };
-            let failed = self.tending.recovering.of(name).find(|id| self.is_missing(*id));
+            let missing = |id: &AgentId| self.is_missing(*id) && !tried.contains(id);
+            let failed = self.tending.recovering.of(name).find(missing);
             let Some(failed) = failed.filter(|_| self.agents_of(name).any(stands_ready)) else { return };
+            tried.insert(failed);
             if let Some(agent) = self.agents.get_mut(&failed).map(Arc::make_mut) {
                 // Why it failed stays its reason.
                 agent.standby = true;
@@ -111,14 +115,11 @@ impl State {
             }
             let (shares, standbys) = self.spread_of(&pool);
             if shares != pool.shares || standbys != pool.standbys {
-                self.store_pool(Pool { shares, standbys, ..Pool::clone(&pool) });
+                self.store_pool(step, Pool { shares, standbys, ..Pool::clone(&pool) });
                 self.tell_pool(step, name);
             }
+            // It serves on where no other place is found for what it did.
             self.choose_standbys(step, name);
-            if self.is_missing(failed) {
-                // No other place was found for what it did.
-                return;
-            }
         }
     }
 
@@ -155,7 +156,7 @@ impl State {
         }
         let (shares, standbys) = self.spread_of(&lessened);
         if shares != pool.shares || standbys != pool.standbys {
-            self.store_pool(Pool { shares, standbys, ..lessened });
+            self.store_pool(step, Pool { shares, standbys, ..lessened });
         }
         self.tell_pool(step, name);
     }

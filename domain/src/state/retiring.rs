@@ -40,6 +40,8 @@ pub(super) enum Idle {
     Room,
     /// Something of these resources came back, or is not set aside any more.
     Freed(BTreeSet<Name>),
+    /// Agents of a pool have come to other nodes, and others yield to it.
+    Moved(Name),
 }
 
 impl State {
@@ -85,7 +87,7 @@ impl State {
                 *share = share.saturating_sub(1);
             }
             pool.shares.retain(|_, share| *share > 0);
-            self.store_pool(pool);
+            self.store_pool(step, pool);
             self.tell_pool(step, name);
         }
         Ok(())
@@ -116,6 +118,7 @@ impl State {
                     self.settle_dependents(step, of, phase, reason.as_deref());
                 }
                 Idle::Freed(names) => self.settle_resources(step, &names),
+                Idle::Moved(pool) => self.settle_apart(step, pool),
                 Idle::Room => {
                     // However often it was noted, it is told once.
                     step.idle.retain(|idle| !matches!(idle, Idle::Room));

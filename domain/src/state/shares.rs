@@ -42,18 +42,21 @@ impl Hosted {
 
 impl State {
     /// Puts a pool in place of what was known of it, with its shares as they are.
-    pub(super) fn store_pool(&mut self, pool: Pool) {
+    pub(super) fn store_pool(&mut self, step: &mut Step, pool: Pool) {
         let name = pool.spec.name.clone();
         self.hosted.add(&pool);
-        if let Some(before) = self.pools.insert(name.clone(), Arc::new(pool)) {
-            self.hosted.remove(&before);
+        let before = self.pools.insert(name.clone(), Arc::new(pool));
+        if let Some(before) = &before {
+            self.hosted.remove(before);
         }
+        self.note_moved(step, &name, before.as_deref());
         self.changes.touch(RowKey::Pool(name));
     }
 
-    pub(super) fn drop_pool(&mut self, name: &Name) {
+    pub(super) fn drop_pool(&mut self, step: &mut Step, name: &Name) {
         if let Some(before) = self.pools.remove(name) {
             self.hosted.remove(&before);
+            self.note_moved(step, name, Some(&before));
         }
         self.changes.touch(RowKey::Pool(name.clone()));
         self.forget_owner(Owned::Pool(name.clone()));
@@ -61,17 +64,21 @@ impl State {
 
     /// Spreads every pool anew, because a node has changed. O(pools * nodes).
     pub(super) fn respread_all(&mut self, step: &mut Step) {
-        let names: Vec<Name> = self.pools.keys().cloned().collect();
-        for name in names {
-            let Some(pool) = self.pools.get(&name).cloned() else { continue };
-            let (shares, standbys) = self.spread_of(&pool);
-            if shares != pool.shares || standbys != pool.standbys {
-                self.store_pool(Pool { shares, standbys, ..Pool::clone(&pool) });
-                self.tell_pool(step, &name);
-            }
-            self.choose_standbys(step, &name);
-            self.cover(step, &name);
+        for name in self.pools_in_order() {
+            self.respread(step, &name);
         }
+    }
+
+    /// Spreads a pool anew. O(nodes).
+    pub(super) fn respread(&mut self, step: &mut Step, name: &Name) {
+        let Some(pool) = self.pools.get(name).cloned() else { return };
+        let (shares, standbys) = self.spread_of(&pool);
+        if shares != pool.shares || standbys != pool.standbys {
+            self.store_pool(step, Pool { shares, standbys, ..Pool::clone(&pool) });
+            self.tell_pool(step, name);
+        }
+        self.choose_standbys(step, name);
+        self.cover(step, name);
     }
 
     /// Returns how a pool is to be spread, going by what it has where. O(nodes).
@@ -81,9 +88,12 @@ impl State {
         }
         let zones = self.zones();
         let zone_of = |node: &Node| zones.get(&node.spec.zone()).copied().unwrap_or(0);
-        let places: Vec<Place> =
-            self.nodes.values().filter_map(|node| self.place_of(pool, node, zone_of(node))).collect();
-        let shares = self.shares_of(pool, &places);
+        let taken = self.taken_for(&pool.spec.name);
+        let strictly = self.apart(&pool.spec.name).strictly;
+        let may = |node: &&Arc<Node>| !(strictly && taken.contains(&node.spec.id));
+        let nodes = self.nodes.values().filter(may);
+        let places: Vec<Place> = nodes.filter_map(|node| self.place_of(pool, node, zone_of(node))).collect();
+        let shares = self.shares_of(pool, &places, &taken);
         let open =
             places.iter().filter(|place| self.nodes.get(&place.node).is_some_and(|node| node.takes_agents()));
         let mut reserves: Vec<Place> = open
@@ -106,7 +116,7 @@ impl State {
             standbys.insert(place.node, stays);
             (place.present, place.room) = (place.present.saturating_sub(stays), place.room - stays);
         }
-        for (node, more) in spread(Manner::Even, left, &reserves) {
+        for (node, more) in spread_beside(Manner::Even, left, &reserves, &taken) {
             *standbys.entry(node).or_insert(0) += more;
         }
         standbys.retain(|_, count| *count > 0);
@@ -115,9 +125,9 @@ impl State {
 
     /// Returns how many agents of a pool serve on each place. Where some failed for good there come no more, as long
     /// as others have room for all.
-    fn shares_of(&self, pool: &Pool, places: &[Place]) -> BTreeMap<NodeId, u32> {
+    fn shares_of(&self, pool: &Pool, places: &[Place], taken: &BTreeSet<NodeId>) -> BTreeMap<NodeId, u32> {
         let (manner, target) = (pool.spec.spread.manner, pool.target);
-        let shares = spread(manner, target, places);
+        let shares = spread_beside(manner, target, places, taken);
         let stinted = self.stinted(pool);
         if !places.iter().any(|place| stinted.contains_key(&place.node)) {
             return shares;
@@ -125,7 +135,7 @@ impl State {
         let least = |place: &Place| stinted.get(&place.node).map_or(place.room, |most| place.room.min(*most));
         let elsewhere: Vec<Place> =
             places.iter().map(|place| Place { room: least(place), ..*place }).collect();
-        let moved = spread(manner, target, &elsewhere);
+        let moved = spread_beside(manner, target, &elsewhere, taken);
         let sum = |shares: &BTreeMap<NodeId, u32>| shares.values().sum::<u32>();
         if sum(&moved) < sum(&shares) { shares } else { moved }
     }
@@ -264,15 +274,21 @@ impl State {
             return Lack::NodesDown { nodes: down };
         }
         let suiting = self.nodes.values().filter(|node| pool.spec.spread.suits(&node.spec));
-        let (mut nodes, mut down, mut draining) = (0, 0, 0);
+        let taken = self.taken_for(&pool.spec.name);
+        let strictly = self.apart(&pool.spec.name).strictly;
+        let (mut nodes, mut beside, mut down, mut draining) = (0, 0, 0, 0);
         for node in suiting {
             match (node.standing, node.draining) {
+                (NodeStanding::Up, None) if strictly && taken.contains(&node.spec.id) => beside += 1,
                 (NodeStanding::Up, None) => nodes += 1,
                 (NodeStanding::Up, Some(_)) => draining += 1,
                 (NodeStanding::Down | NodeStanding::Joining, _) => down += 1,
             }
         }
-        if nodes > 0 {
+        if beside > 0 {
+            let from = self.yields_to(&pool.spec.name).cloned().collect();
+            Lack::Beside { nodes: beside, from }
+        } else if nodes > 0 {
             let max_per_node = pool.spec.spread.max_per_node;
             Lack::Full { nodes, max_per_node }
         } else if down + draining > 0 {
@@ -282,6 +298,21 @@ impl State {
             Lack::Unsuited { region: spread.region.clone(), labels: spread.labels.clone() }
         }
     }
+}
+
+/// Spreads agents over places, and only those that do not fit elsewhere over places that are taken.
+fn spread_beside(
+    manner: Manner,
+    target: u32,
+    places: &[Place],
+    taken: &BTreeSet<NodeId>,
+) -> BTreeMap<NodeId, u32> {
+    let (beside, free): (Vec<Place>, Vec<Place>) =
+        places.iter().copied().partition(|place| taken.contains(&place.node));
+    let mut shares = spread(manner, target, &free);
+    let left = target.saturating_sub(shares.values().sum());
+    shares.extend(spread(manner, left, &beside));
+    shares
 }
 
 fn at(counts: &BTreeMap<NodeId, u32>, node: NodeId) -> u32 {

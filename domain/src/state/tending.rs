@@ -15,6 +15,7 @@ use crate::renewal::{RestartAfter, Veteran};
 use crate::reply::{Answer, Reply};
 use crate::rollout::{RolloutPolicy, Versions};
 use crate::row::RowKey;
+use crate::state::apart::Aparts;
 use crate::state::recovering::Recovering;
 use crate::state::{State, Step};
 use crate::task::{MailboxId, bounded_reason};
@@ -30,6 +31,7 @@ pub(super) struct Tending {
     pub(super) versions: BTreeMap<Name, Versions>,
     pub(super) lives: BTreeMap<AgentId, Life>,
     pub(super) recovering: Recovering,
+    pub(super) aparts: Aparts,
 }
 
 impl Tending {
@@ -41,7 +43,8 @@ impl Tending {
         let versions = self.versions.keys().cloned().map(TendingKey::Versions);
         let lives = self.lives.keys().copied().map(TendingKey::Life);
         let of_pools = autoscaling.chain(restart_after).chain(assignments).chain(rolling).chain(versions);
-        of_pools.chain(lives).chain(self.recovering.keys()).map(RowKey::Tending)
+        let all = of_pools.chain(lives).chain(self.recovering.keys()).chain(self.aparts.keys());
+        all.map(RowKey::Tending)
     }
 
     pub(super) fn row(&self, key: &TendingKey) -> Option<TendingRow> {
@@ -62,6 +65,7 @@ impl Tending {
             TendingKey::Life(agent) => TendingRow::Life(*agent, self.lives.get(agent)?.clone()),
             TendingKey::GivenUp(pool, agent) => self.recovering.given_up_row(pool, *agent)?,
             TendingKey::Replacing(pool) => self.recovering.replacing_row(pool)?,
+            TendingKey::Apart(pool) => self.aparts.row(pool)?,
         })
     }
 
@@ -77,6 +81,7 @@ impl Tending {
                 self.recovering.restore_given_up(pool, agent, given_up);
             }
             TendingRow::Replacing(pool, replacing) => self.recovering.restore_replacing(pool, replacing),
+            TendingRow::Apart(pool, apart) => self.aparts.set(pool, apart),
         }
     }
 }
@@ -105,6 +110,7 @@ impl State {
             PoolCommand::ResumeRollout { pool } => self.pause_rollout(step, pool, None),
             PoolCommand::AbortRollout { pool, reason } => self.abort_rollout(step, pool, reason),
             PoolCommand::GiveUpAgent { agent, reason } => self.give_up_agent(step, *agent, reason),
+            PoolCommand::Put { spec, apart } => self.put_pool_apart(step, spec, apart),
         }
     }
 
@@ -225,6 +231,7 @@ impl State {
             self.changes.touch(RowKey::Tending(key));
         }
         self.forget_recovering(name);
+        self.forget_apart(name);
     }
 
     /// Returns how a pool scales by itself, if it does.

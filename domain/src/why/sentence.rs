@@ -183,6 +183,11 @@ fn lack(f: &mut fmt::Formatter<'_>, lack: &Lack) -> fmt::Result {
             }
             f.write_str("add a node, or raise what one may have")
         }
+        Lack::Beside { nodes, from } => {
+            write!(f, "{} that suit it have agents of ", counted(*nodes, "node"))?;
+            list_of(f, from.iter())?;
+            f.write_str(", which it is strictly kept apart from; add a node, or only prefer that")
+        }
         Lack::GivenUp { agents, example } => write!(
             f,
             "of its agents {agents} failed for good, {example} among them: see why with `synod agent get {example}`, \

@@ -73,6 +73,16 @@ fn free_port() -> std::io::Result<u16> {
     }
 }
 
+/// Returns what a node said last, for the error of one that did not start: its folder may be gone by then.
+fn last_words(log: &Path) -> String {
+    let said = std::fs::read_to_string(log).unwrap_or_default();
+    said.lines()
+        .rev()
+        .find(|line| !line.trim().is_empty())
+        .map(|line| format!(": {line}"))
+        .unwrap_or_default()
+}
+
 impl Member {
     pub(super) fn new(folder: &Path, place: Place) -> Self {
         let data = folder.join(&place.name);
@@ -117,7 +127,7 @@ impl Member {
         let mut line = String::new();
         match BufReader::new(out).read_line(&mut line).await {
             Ok(read) if read > 0 => Ok(()),
-            Ok(_) | Err(_) => Err(format!("{name} did not start; {} says why", log.display())),
+            Ok(_) | Err(_) => Err(format!("{name} did not start{}; see {}", last_words(&log), log.display())),
         }
     }
 

@@ -86,6 +86,12 @@ pub(in super::super) struct Spread {
     /// Where a node must be. Default: anywhere.
     #[schemars(with = "Option<String>")]
     pub(in super::super) region: Option<Name>,
+    /// The pools beside whose agents there are none of this pool, as long as other nodes have room.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>", length(max = 16))]
+    pub(in super::super) apart_from: Vec<Name>,
+    /// Whether there are rather fewer agents than one beside one of theirs. Default: no.
+    pub(in super::super) apart_strictly: Option<bool>,
 }
 
 /// In which manner agents are put on nodes.

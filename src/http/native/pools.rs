@@ -82,7 +82,7 @@ async fn put_pool(
     if node.read(|state| Sight::of_caller(node).pool(state, &name)) {
         node.tend_pool_before(&name, &tending).await?;
     }
-    once.propose(node, Command::PutPool { spec: Arc::new(spec) }).await?;
+    once.propose(node, node.put_of(Arc::new(spec), &tending.apart)).await?;
     node.tend_pool(&name, &tending).await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(look(node, &name)?)).into_response())

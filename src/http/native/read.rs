@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use synod_domain::agent::Agent;
+use synod_domain::apart::Apart;
 use synod_domain::capability::{Capabilities, Capability};
 use synod_domain::id::{AgentId, NodeId, TaskId};
 use synod_domain::name::Name;
@@ -141,6 +142,12 @@ pub(super) fn spread(wanted: &api::Spread) -> Result<SpreadSpec, Problem> {
         labels: labels(&wanted.labels)?,
         region: optional_name("spread.region", wanted.region.as_deref())?,
     })
+}
+
+/// Reads what a pool is kept apart from.
+pub(super) fn apart(wanted: &api::Spread) -> Result<Apart, Problem> {
+    let from = wanted.apart_from.iter().map(|pool| name("spread.apart_from", pool));
+    Ok(Apart { from: from.collect::<Result<_, _>>()?, strictly: wanted.apart_strictly })
 }
 
 /// Reads what shall become of a pool's agents whose node goes down.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use synod_domain::agent::PoolSpec;
+use synod_domain::apart::Apart;
 use synod_domain::assignment::Assignment;
 use synod_domain::autoscale::AutoscaleSpec;
 use synod_domain::renewal::RestartAfter;
@@ -20,7 +21,11 @@ pub(super) fn tending(wanted: &api::NewPool, spec: &PoolSpec) -> Result<PoolTend
         assignment: wanted.assignment.as_ref().map_or(Ok(Assignment::Queued), assignment)?,
         restart_after: wanted.restart_after.as_ref().map(restart_after),
         rolling: wanted.rollout.as_ref().map(policy),
+        apart: wanted.spread.as_ref().map_or(Ok(Apart::default()), read::apart)?,
     };
+    if let Some((field, why)) = read.apart.fault(&spec.name) {
+        return Err(Problem::bad_request(field, why));
+    }
     if let Some((field, why)) = read.fault() {
         return Err(Problem::bad_request(field, why));
     }

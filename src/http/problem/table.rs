@@ -186,6 +186,14 @@ impl From<Error> for Problem {
             Error::NoWay(why) => no_way(&why),
             Error::Elsewhere(error) => error.into(),
             Error::Hook(error) => of_repository(&error),
+            Error::Storage(error @ synod_storage::Error::NoSpace { .. }) => Self::new(
+                StatusCode::INSUFFICIENT_STORAGE,
+                "no_space",
+                "Disk is full",
+                format!("what the disk of this node holds cannot be read while it is full: {error}"),
+                "free some space on the node, or ask another one",
+            )
+            .retry_after_ms(RETRY_SOON_MS),
             error @ (Error::Storage(_)
             | Error::Consensus(_)
             | Error::Identity(_)

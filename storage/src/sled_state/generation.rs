@@ -167,6 +167,11 @@ impl Generation {
         self.db_file.sync_data().map_err(|error| Error::io("sync", self.path.join(DB_FILE), error))
     }
 
+    /// Gives the database up without a last flush, which could wait for ever.
+    pub(super) fn let_go(&self) {
+        self.db.note_failure();
+    }
+
     fn sync_blobs(&self) -> Result<(), Error> {
         let folder = self.path.join("blobs");
         let names: BTreeSet<String> = durable::names(&folder)?.into_iter().collect();

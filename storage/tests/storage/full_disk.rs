@@ -107,6 +107,52 @@ fn full_disk_refuses_and_heals() {
 }
 
 #[test]
+fn state_whose_disk_fills_up_in_the_middle_of_a_commit_goes_on_when_there_is_room() {
+    let Some(disk) = SmallDisk::mount("32m") else { return };
+    let options = Options {
+        room: RoomOptions { reserve_bytes: 2 * MIB, ballast_bytes: MIB },
+        log: LogOptions { file_bytes: MIB },
+        ..Options::default()
+    };
+    let path = disk.path().join("data");
+    let storage = synod_storage::open(&path, &options).unwrap().storage;
+    let filler = disk.path().join("filler");
+    let generations =
+        || fs::read_dir(&path).unwrap().filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let generation = || generations().find(|name| name.starts_with("state-")).unwrap();
+    let (first, large) = (generation(), "x".repeat(100_000));
+    append(&*storage.log, records(1..2)).unwrap();
+    storage.state.commit(batch(1, &[("kept", "1")], &[])).unwrap();
+    let (mut applied, mut hit) = (1, false);
+    // Whether the disk is full between the look at it and the write is a matter of some milliseconds.
+    for _ in 0..100 {
+        look_again();
+        assert_eq!(storage.log.room(), Room::Ample);
+        applied += 1;
+        append(&*storage.log, records(applied..applied + 1)).unwrap();
+        fs::write(&filler, vec![1; 32 * MIB as usize]).unwrap_err();
+        let committed = storage.state.commit(batch(applied, &[("row", &large)], &[]));
+        hit = committed.is_err() && matches!(storage.state.get(b"kept"), Err(Error::NoSpace { .. }));
+        fs::remove_file(&filler).unwrap();
+        if hit {
+            break;
+        }
+    }
+    assert!(hit, "the disk was never full at the right moment");
+    look_again();
+    storage.state.commit(batch(applied, &[("row", "2")], &[])).unwrap();
+    assert_ne!(generation(), first);
+    assert_eq!(generations().filter(|name| name.starts_with("state-")).count(), 1);
+    let value =
+        |storage: &synod_storage::Storage, key: &str| storage.state.get(key.as_bytes()).unwrap().unwrap();
+    assert_eq!((value(&storage, "kept").as_ref(), value(&storage, "row").as_ref()), (&b"1"[..], &b"2"[..]));
+    drop(storage);
+    let opened = synod_storage::open(&path, &options).unwrap();
+    assert_eq!((opened.repaired, opened.storage.state.applied()), (None, applied));
+    assert_eq!(value(&opened.storage, "row").as_ref(), b"2");
+}
+
+#[test]
 fn disk_filled_by_the_log_itself_keeps_every_acknowledged_record() {
     let Some(disk) = SmallDisk::mount("6m") else { return };
     let options = Options {

@@ -27,7 +27,7 @@ pub(crate) use lease::{lease, leased};
 pub(crate) use limit::{limit, limit_key};
 pub(crate) use mailbox::{lanes, mailbox, pause};
 pub(crate) use node::{cluster, join_token, member, nodes, region, region_token};
-pub(crate) use pool::{pool, restart};
+pub(crate) use pool::{pool, restart, spread};
 pub(crate) use resource::{resource, whole_resource};
 pub(crate) use task::{Detail, millis, task};
 pub(crate) use tending::rollout;

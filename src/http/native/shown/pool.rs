@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use synod_domain::agent::{AgentStatus, Pool, RuntimeSpec};
+use synod_domain::apart::Apart;
 use synod_domain::breaker::Guarded;
 use synod_domain::id::NodeId;
 use synod_domain::pause::Pausable;
@@ -38,7 +39,7 @@ pub(crate) fn pool(state: &State, pool: &Pool) -> api::Pool {
         target: pool.target,
         concurrency: spec.concurrency,
         strategy: spec.strategy.to_string(),
-        spread: spread(&spec.spread),
+        spread: spread(&spec.spread, state.apart(&spec.name)),
         recovery: recovery(spec.recovery),
         restart: restart(&spec.restart),
         shares: shares(state, pool),
@@ -62,12 +63,15 @@ pub(crate) fn pool(state: &State, pool: &Pool) -> api::Pool {
     }
 }
 
-fn spread(spread: &SpreadSpec) -> api::Spread {
+/// Shows where a pool's agents may be.
+pub(crate) fn spread(spread: &SpreadSpec, apart: &Apart) -> api::Spread {
     api::Spread {
         manner: Some(spread.manner.to_string()),
         max_per_node: spread.max_per_node,
         labels: spread.labels.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
         region: spread.region.as_ref().map(ToString::to_string),
+        apart_from: apart.from.iter().map(ToString::to_string).collect(),
+        apart_strictly: apart.strictly,
     }
 }
 
@@ -124,6 +128,13 @@ fn shortfall(state: &State, short: &Shortfall) -> api::Shortfall {
         Lack::Full { nodes, max_per_node } => {
             let most = max_per_node.map(|most| format!(" with at most {most} on each")).unwrap_or_default();
             format!("the {nodes} nodes that suit it are full{most}")
+        }
+        Lack::Beside { nodes, from } => {
+            let from: Vec<String> = from.iter().map(ToString::to_string).collect();
+            format!(
+                "{nodes} nodes that suit it have agents of {}, which it is strictly apart from",
+                from.join(", ")
+            )
         }
         Lack::GivenUp { agents, example } => {
             let why = state.agent(*example).map(|agent| format!(": {}", agent.reason)).unwrap_or_default();
