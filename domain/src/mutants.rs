@@ -99,6 +99,12 @@ mutants! {
     AcceptAForeignWorkspace = "accept-a-foreign-workspace",
     /// However many tasks of a workspace agents have, its quota has room for another.
     PassTheQuota = "pass-the-quota",
+    /// A provider that wants a pause is asked for other work of its account.
+    DisturbTheProvider = "disturb-the-provider",
+    /// An attempt whose provider wants a pause counts as one that failed.
+    CountTheRefusal = "count-the-refusal",
+    /// The quota of an account does not count what is charged to it.
+    ForgetTheAccount = "forget-the-account",
 }
 
 /// Says why no bug can be chosen.

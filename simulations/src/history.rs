@@ -8,7 +8,7 @@ mod concerns;
 mod governing;
 mod tenants;
 
-pub use governing::{Change, Governance, Ledger, Postbox, Recorded};
+pub use governing::{Account, Change, Governance, Ledger, Postbox, Recorded};
 pub use tenants::{Thing, Verb};
 
 use std::sync::Arc;
@@ -357,6 +357,15 @@ pub enum Request {
         task: TaskId,
         /// Of which attempt.
         attempt: u32,
+    },
+    /// To take the word that a provider wants a pause.
+    Limited {
+        /// Of which task.
+        task: TaskId,
+        /// Of which attempt.
+        attempt: u32,
+        /// How long.
+        pause: Duration,
     },
     /// To give something out no more.
     Pause {

@@ -45,7 +45,7 @@ impl Seeded {
 }
 
 /// All of them.
-pub const ALL: [Seeded; 33] = [
+pub const ALL: [Seeded; 36] = [
     Seeded {
         mutant: Mutant::AcknowledgeBeforeSync,
         breaks: "what was acknowledged is gone after a crash",
@@ -154,7 +154,7 @@ pub const ALL: [Seeded; 33] = [
     Seeded {
         mutant: Mutant::RefundABudgetTwice,
         breaks: "an attempt that ends frees what was promised to another",
-        notices: Notices::Alone("budgets hold"),
+        notices: Notices::Alone("ledgers add up"),
     },
     Seeded {
         mutant: Mutant::SkipTheReserve,
@@ -210,6 +210,21 @@ pub const ALL: [Seeded; 33] = [
         mutant: Mutant::PassTheQuota,
         breaks: "more of a workspace is given out than its quota allows",
         notices: Notices::Alone("quotas hold"),
+    },
+    Seeded {
+        mutant: Mutant::DisturbTheProvider,
+        breaks: "work of an account begins although its provider wants a pause",
+        notices: Notices::Alone("accounts hold"),
+    },
+    Seeded {
+        mutant: Mutant::CountTheRefusal,
+        breaks: "a task fails because its provider wanted a pause",
+        notices: Notices::Alone("accounts hold"),
+    },
+    Seeded {
+        mutant: Mutant::ForgetTheAccount,
+        breaks: "more work of an account begins in a window than its quota allows",
+        notices: Notices::Alone("accounts hold"),
     },
 ];
 

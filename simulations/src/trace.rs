@@ -148,6 +148,9 @@ impl fmt::Display for Request {
             Self::Retire { pool } => write!(f, "retire {pool}"),
             Self::PutPool { pool } => write!(f, "put {pool}"),
             Self::SetLane { task, lane } => write!(f, "move {task} to {lane}"),
+            Self::Limited { task, attempt, pause } => {
+                write!(f, "refused {task} attempt {attempt} for {} ms", pause.as_millis())
+            }
             Self::Release { task, attempt } => write!(f, "release {task} attempt {attempt}"),
             Self::SetRole { node, role } => write!(f, "let {node} be a {role}"),
             Self::Transfer => f.write_str("let another node lead"),

@@ -62,6 +62,7 @@ mod scenarios {
     mod one_loses_its_power_while_the_others_stand_still;
     mod power_that_goes_in_the_middle_of_a_write_costs_nothing;
     mod power_that_is_lost_again_and_again_costs_no_acknowledged_work;
+    mod providers_that_refuse_are_left_alone_and_their_work_goes_when_its_time_comes;
     mod quotas_that_change_live_hold_and_what_they_held_back_ends;
     mod resources_are_granted_all_at_once_and_come_back_whoever_dies;
     mod seed_7_of_one_node_stops_no_time_when_its_clock_is_put_right;

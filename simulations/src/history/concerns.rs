@@ -66,6 +66,7 @@ impl Request {
             | Self::Heartbeat { task, .. }
             | Self::Complete { task, .. }
             | Self::Fail { task, .. }
+            | Self::Limited { task, .. }
             | Self::Release { task, .. }
             | Self::SetLane { task, .. } => Some(*task),
             Self::Govern(Change::Vote { task, .. }) => *task,

@@ -157,6 +157,21 @@ pub struct Ledger {
     pub settled: u64,
     /// Promised to attempts that are not over.
     pub reserved: u64,
+    /// Used without leave.
+    pub overrun: u64,
+    /// How many tasks wait for it.
+    pub waiting: usize,
+}
+
+/// An account of a provider that is left alone for a while, or for which something waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Its name.
+    pub account: Name,
+    /// Until when it is left alone, if it is.
+    pub until: Option<Timestamp>,
+    /// How many tasks wait for that.
+    pub waiting: usize,
 }
 
 /// How the outbox of a webhook stands.
@@ -177,6 +192,10 @@ pub struct Postbox {
 /// How everything that governs stands, in one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Governance {
+    /// The last entry of the log that is in it.
+    pub index: u64,
+    /// The time of the state then.
+    pub now: Timestamp,
     /// The budgets.
     pub budgets: Vec<Ledger>,
     /// The policies that are asked.
@@ -191,20 +210,34 @@ pub struct Governance {
     pub postboxes: Vec<Postbox>,
     /// The workspaces with a quota.
     pub quotas: Vec<Name>,
+    /// The accounts of providers.
+    pub accounts: Vec<Account>,
 }
 
 impl Governance {
     /// Tells whether nothing governs.
     pub fn is_empty(&self) -> bool {
-        *self == Self::default()
+        *self == Self { index: self.index, now: self.now, ..Self::default() }
     }
 }
 
 impl fmt::Display for Governance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { budgets, policies, approvals, limit_sets, resources, postboxes, quotas } = self;
-        for Ledger { budget, settled, reserved } in budgets {
-            write!(f, " budget {budget} {settled}+{reserved}")?;
+        let Self {
+            index,
+            now,
+            budgets,
+            policies,
+            approvals,
+            limit_sets,
+            resources,
+            postboxes,
+            quotas,
+            accounts,
+        } = self;
+        write!(f, " after {index} at {}", now.as_millis())?;
+        for Ledger { budget, settled, reserved, overrun, waiting } in budgets {
+            write!(f, " budget {budget} {settled}+{reserved}+{overrun}, {waiting} wait")?;
         }
         for policy in policies {
             write!(f, " policy {policy}")?;
@@ -223,6 +256,10 @@ impl fmt::Display for Governance {
         }
         for workspace in quotas {
             write!(f, " quota of {workspace}")?;
+        }
+        for Account { account, until, waiting } in accounts {
+            let until = until.map_or(0, Timestamp::as_millis);
+            write!(f, " account {account} until {until}, {waiting} wait")?;
         }
         Ok(())
     }

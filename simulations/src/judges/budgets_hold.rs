@@ -17,7 +17,7 @@ use synod::node::domain::id::TaskId;
 use synod::node::domain::time::Timestamp;
 
 use crate::history::{Fact, Governance, Record};
-use crate::judges::work::{Heard, Lease, Work, figure};
+use crate::judges::work::{Heard, Lease, Work, counts_tokens, figure};
 use crate::judges::{Judge, Verdict, broken};
 
 pub(super) const JUDGE: Judge = Judge {
@@ -130,7 +130,7 @@ impl Budgets {
     }
 
     fn looked_up(&mut self, governance: &Governance, work: &Work) -> Option<String> {
-        for ledger in &governance.budgets {
+        for ledger in governance.budgets.iter().filter(|ledger| counts_tokens(ledger.budget.as_str())) {
             let name = ledger.budget.as_str();
             let (most, one_report) = (figure(name)?, self.one_report(name, work));
             let both = ledger.settled.saturating_add(ledger.reserved);
@@ -151,7 +151,7 @@ impl Budgets {
     /// Takes what a lease is expected to use, and says which budget had no room for it.
     fn leased(&mut self, lease: &Lease, tokens: u64) -> Option<String> {
         let mut passed = None;
-        for (name, taken) in &mut self.there {
+        for (name, taken) in self.there.iter_mut().filter(|(name, _)| counts_tokens(name)) {
             taken.push(Taken { task: lease.task, at: lease.at, tokens, settled: false, forgiven: false });
             let counts = |one: &&Taken| counts(name, one.at, lease.at);
             let sum = taken.iter().filter(counts).fold(0_u64, |sum, one| sum.saturating_add(one.tokens));
@@ -222,7 +222,8 @@ mod tests {
     }
 
     fn stands(settled: u64) -> Fact {
-        let ledger = Ledger { budget: "vault-1000".parse().unwrap(), settled, reserved: 600 };
+        let (budget, reserved) = ("vault-1000".parse().unwrap(), 600);
+        let ledger = Ledger { budget, settled, reserved, overrun: 0, waiting: 0 };
         Fact::Governs(Governance { budgets: vec![ledger], ..Governance::default() })
     }
 

@@ -3,6 +3,7 @@
 //! A judge looks at a history and at nothing else. It returns how many facts it checked, or the first record
 //! that breaks its property. Promises not to take silence for an answer: what a crash cut off is unknown.
 
+mod accounts_hold;
 mod acknowledged_exists;
 mod acknowledged_tokens_open;
 mod all_work_ends;
@@ -14,6 +15,7 @@ mod converges;
 mod ends_once;
 mod index_grows;
 mod lanes_in_order;
+mod ledgers_add_up;
 mod limits_hold;
 mod linearizable;
 mod lives;
@@ -68,7 +70,7 @@ pub struct Violation {
 }
 
 /// All judges, in the order in which they are asked.
-pub const ALL: [Judge; 32] = [
+pub const ALL: [Judge; 34] = [
     something_happened::JUDGE,
     stays_up::JUDGE,
     one_leader_per_term::JUDGE,
@@ -91,6 +93,8 @@ pub const ALL: [Judge; 32] = [
     paused_is_not_given_out::JUDGE,
     acknowledged_tokens_open::JUDGE,
     budgets_hold::JUDGE,
+    ledgers_add_up::JUDGE,
+    accounts_hold::JUDGE,
     approvals_hold::JUDGE,
     limits_hold::JUDGE,
     resources_hold::JUDGE,

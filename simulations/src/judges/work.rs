@@ -11,6 +11,7 @@ use synod::node::domain::name::Name;
 use synod::node::domain::task::Phase;
 use synod::node::domain::time::Timestamp;
 
+use crate::agent::SCRIPTED_FAILURE;
 use crate::history::{Fact, Governance, Record};
 use crate::judges::lives::Lives;
 
@@ -100,6 +101,17 @@ impl Work {
     pub(super) fn held(&self) -> impl Iterator<Item = &Lease> {
         self.held.values()
     }
+}
+
+/// Tells whether a budget is one of those that count the tokens of tasks which say in their type what they use.
+pub(super) fn counts_tokens(budget: &str) -> bool {
+    ["purse-", "vault-", "lent-", "team-"].iter().any(|of| budget.starts_with(of)) && figure(budget).is_some()
+}
+
+/// Tells whether an attempt that ended for this reason failed by itself, and not with its agent, its node or its budget.
+pub(super) fn is_failure(reason: &str) -> bool {
+    let is_late = reason.contains("gave no heartbeat") || reason.contains("ran longer than");
+    reason == SCRIPTED_FAILURE || reason.starts_with("attempt ") && is_late
 }
 
 /// Reads a figure from the end of a name: what is called `purse-3000` has 3000.

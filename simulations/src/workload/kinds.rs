@@ -63,11 +63,13 @@ pub enum Workload {
     Tenants,
     /// A workspace whose quota changes while it has more work than it lets through.
     Quotas,
+    /// Accounts of providers that refuse for a while, have quotas, or answer too late.
+    Providers,
 }
 
 impl Workload {
     /// All.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Submits,
         Self::Keys,
         Self::Retries,
@@ -90,6 +92,7 @@ impl Workload {
         Self::Webhooks,
         Self::Tenants,
         Self::Quotas,
+        Self::Providers,
     ];
 
     /// Returns its name.
@@ -117,6 +120,7 @@ impl Workload {
             Self::Webhooks => "webhooks",
             Self::Tenants => "tenants",
             Self::Quotas => "quotas",
+            Self::Providers => "providers",
         }
     }
 
@@ -158,6 +162,8 @@ impl Workload {
             | Request::Heartbeat { .. }
             | Request::Complete { .. }
             | Request::Fail { .. } => Self::Claims,
+            // Of agents whose providers refuse, who are in an office of their own.
+            Request::Limited { .. } => Self::Providers,
             Request::Redrive { .. } | Request::Purge { .. } => Self::Redrives,
             Request::Scale { .. }
             | Request::Retire { .. }
@@ -231,12 +237,12 @@ impl Workloads {
     #[must_use]
     pub(crate) fn plain(mut self) -> Self {
         use Workload::{
-            Approvals, Audits, Budgets, Deadly, Large, Limits, Pools, Quotas, Redrives, Resources, Roles,
-            Tenants, Webhooks,
+            Approvals, Audits, Budgets, Deadly, Large, Limits, Pools, Providers, Quotas, Redrives, Resources,
+            Roles, Tenants, Webhooks,
         };
         self.0.retain(|workload| !matches!(workload, Redrives | Pools | Large | Roles | Deadly | Tenants));
         self.0.retain(|workload| !matches!(workload, Budgets | Approvals | Limits | Resources));
-        self.0.retain(|workload| !matches!(workload, Audits | Webhooks | Quotas));
+        self.0.retain(|workload| !matches!(workload, Audits | Webhooks | Quotas | Providers));
         self
     }
 

@@ -19,6 +19,7 @@ mod steward;
 mod tenants;
 mod wish;
 
+pub(crate) use governed::{ASKS, ATTEMPTS, CALLERS, REFUSAL};
 pub(crate) use governed::{Work, check as check_audit, needs_of, note_all as note_audit, wants_of};
 pub(crate) use wish::Manners;
 
@@ -82,6 +83,10 @@ pub(crate) struct Memory {
     acknowledged: Vec<TaskId>,
     /// Attempts that an agent has in hand.
     held: Vec<Held>,
+    /// What an agent has asked a provider.
+    calls: Vec<governed::Call>,
+    /// When a provider was asked.
+    requests: Vec<Duration>,
     /// Tokens with the hash of the text that opens them, as far as that was acknowledged.
     tokens: Vec<(TokenId, TokenHash)>,
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::budget::row::{BudgetKey, HeldAccount};
 use crate::event::{Event, Governing};
 use crate::id::TaskId;
+use crate::mutants::{Mutant, mutant};
 use crate::name::Name;
 use crate::parking::ParkedOn;
 use crate::reply::{Answer, Reply};
@@ -39,10 +40,14 @@ impl State {
         let until = step.now.after(retry_after.clamp(RETRY_AFTER_MIN, RETRY_AFTER_MAX));
         let reason = bounded_reason(reason);
         let account = self.terms(id).and_then(|terms| terms.account.clone());
-        if let Some(account) = account {
+        if let Some(account) = account.filter(|_| !mutant(Mutant::DisturbTheProvider)) {
             self.hold_account(step, &account, &task, HeldAccount { until, reason: reason.clone() });
         }
         drop(task);
+        if mutant(Mutant::CountTheRefusal) {
+            self.stop_attempt(step, id, &reason, true);
+            return Ok(Reply::WillRetry { until });
+        }
         self.close_attempt(step, id, AttemptEnd::Lost(reason.clone()), Some(usage));
         self.put_back(step, id, &reason, until);
         Ok(Reply::WillRetry { until })

@@ -26,6 +26,7 @@ use crate::budget::hold::Hold;
 use crate::budget::row::{BudgetKey, BudgetRow, Common, HeldAccount};
 use crate::budget::scope::Scope;
 use crate::id::TaskId;
+use crate::mutants::{Mutant, mutant};
 use crate::name::Name;
 use crate::row::RowKey;
 use crate::state::State;
@@ -121,6 +122,7 @@ impl State {
         let spec = &task.spec;
         let fleet = spec.run.and_then(|run| self.runs.get(&run)).map(|run| Scope::Fleet(run.fleet.clone()));
         let account = self.terms(spec.id).and_then(|terms| terms.account.clone()).map(Scope::Account);
+        let account = account.filter(|_| !mutant(Mutant::ForgetTheAccount));
         let of_task = [
             Some(Scope::Global),
             Some(Scope::Workspace(spec.workspace.clone())),

@@ -17,7 +17,7 @@ use synod::node::domain::task::Phase;
 
 use crate::history::{Answer, Change, Fact, Record, Request};
 use crate::judges::{Judge, Verdict, broken};
-use crate::workload::OUTSIDE;
+use crate::workload::{CALLERS, OUTSIDE};
 
 use register::{Silent, Step};
 use search::{Call, Course, Disorder};
@@ -114,7 +114,8 @@ impl Courses {
             return;
         }
         if let (Request::Submit { pool, .. }, Answer::Submitted(task)) = (request, answer) {
-            self.tasks.entry(*task).or_default().inside = **pool != *OUTSIDE;
+            let outside = [OUTSIDE, CALLERS].contains(&&**pool);
+            self.tasks.entry(*task).or_default().inside = !outside;
             return self.call(*task, Call { asked, answered, step: Step::Submitted });
         }
         if let (Some(task), Some(step)) = (request.task(), step(request, answer)) {
@@ -149,7 +150,9 @@ impl Courses {
         let (task, silent) = match request {
             Request::Submit { key, content, .. } => (named(key.as_ref(), *content), Silent::Submit),
             Request::Complete { task, attempt } => (Some(*task), Silent::Complete(*attempt)),
-            Request::Fail { task, attempt } => (Some(*task), Silent::Fail(*attempt)),
+            Request::Fail { task, attempt } | Request::Limited { task, attempt, .. } => {
+                (Some(*task), Silent::Fail(*attempt))
+            }
             Request::Cancel { task } => (Some(*task), Silent::Cancel),
             _ => return,
         };
@@ -173,7 +176,8 @@ fn step(request: &Request, answer: &Answer) -> Option<Step> {
         (
             Request::Heartbeat { attempt, .. }
             | Request::Complete { attempt, .. }
-            | Request::Fail { attempt, .. },
+            | Request::Fail { attempt, .. }
+            | Request::Limited { attempt, .. },
             Answer::Refused { code: "lease_lost", .. },
         ) => Some(Step::LeaseLost(*attempt)),
         (Request::Heartbeat { attempt, .. }, Answer::Done) => Some(Step::Renewed(*attempt)),
@@ -181,6 +185,7 @@ fn step(request: &Request, answer: &Answer) -> Option<Step> {
             Some(Step::Completed(*attempt))
         }
         (Request::Fail { attempt, .. }, Answer::Done) => Some(Step::Failed(*attempt)),
+        (Request::Limited { attempt, .. }, Answer::Done) => Some(Step::Failed(*attempt)),
         (Request::Cancel { .. }, Answer::Done) => Some(Step::Cancelled),
         (Request::Wait { .. }, Answer::Ended(phase)) => Some(Step::Over(*phase)),
         (Request::Look { .. }, Answer::Looked(seen)) => Some(Step::Seen(*seen)),

@@ -7,6 +7,8 @@
 //! crash, or what is held back would never end.
 
 mod auditor;
+mod broker;
+mod caller;
 mod errand;
 mod landlord;
 mod messenger;
@@ -16,6 +18,7 @@ mod treasurer;
 mod warden;
 
 pub(crate) use auditor::{check, note_all};
+pub(crate) use caller::Call;
 pub(crate) use errand::{Errand, Work};
 pub(crate) use messenger::wants_of;
 pub(crate) use quartermaster::needs_of;
@@ -24,17 +27,22 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use synod::node::domain::budget::Budget;
+use synod::node::domain::budget::tally::Sums;
 use synod::node::domain::command::Command;
 use synod::node::domain::name::Name;
+use synod::node::domain::parking::{ParkedOn, Parking};
 use synod::node::domain::retry::RetryPolicy;
+use synod::node::domain::state::State;
 use synod::node::domain::task::{Lane, Timeouts};
 use synod::node::domain::terms::{Estimate, OverBudget, Terms};
+use synod::node::domain::time::Timestamp;
 use synod::node::{Error, NewTask, Node, Pool};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::chance::Stream;
-use crate::history::{Answer, Change, Fact, Governance, Ledger, Postbox, Request};
+use crate::history::{Account, Answer, Change, Fact, Governance, Ledger, Postbox, Request};
 use crate::machine::Machine;
 use crate::shared::Phase;
 use crate::workload::question::ask;
@@ -42,6 +50,18 @@ use crate::workload::{AGAIN, FIRST, NATIVE, Workload};
 
 /// The pool whose agents do the work that is governed.
 pub(crate) const GOVERNED: &str = "governed";
+
+/// The pool of agents outside that ask providers.
+pub(crate) const CALLERS: &str = "callers";
+
+/// How the types of tasks begin for which a provider is asked.
+pub(crate) const ASKS: &str = "asks-";
+
+/// Why an attempt ends whose provider wants a pause.
+pub(crate) const REFUSAL: &str = "its provider has too many requests";
+
+/// How often a task may fail.
+pub(crate) const ATTEMPTS: u32 = 3;
 
 /// How many agents it has, and how many tasks each may hold: more together than limits let through.
 const AGENTS: u32 = 3;
@@ -58,7 +78,7 @@ const SILENCE: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(500);
 
 /// The offices, by the names of those who hold them.
-const OFFICES: [(&str, Workload); 7] = [
+const OFFICES: [(&str, Workload); 8] = [
     (treasurer::NAME, Workload::Budgets),
     (regulator::NAME, Workload::Approvals),
     (warden::NAME, Workload::Limits),
@@ -66,10 +86,14 @@ const OFFICES: [(&str, Workload); 7] = [
     (auditor::NAME, Workload::Audits),
     (messenger::NAME, Workload::Webhooks),
     (landlord::NAME, Workload::Quotas),
+    (broker::NAME, Workload::Providers),
 ];
 
 /// Returns what somebody who governs asks for.
 pub(super) fn workload_of(client: &str) -> Option<Workload> {
+    if client.starts_with(caller::NAME) {
+        return Some(Workload::Providers);
+    }
     OFFICES.iter().find(|(name, _)| *name == client).map(|(_, workload)| *workload)
 }
 
@@ -99,8 +123,17 @@ pub(super) async fn run(node: Arc<Node>, shared: Arc<Machine>, life: u32) {
             Workload::Resources => tasks.spawn(quartermaster::run(office)),
             Workload::Webhooks => tasks.spawn(messenger::run(office)),
             Workload::Quotas => tasks.spawn(landlord::run(office)),
+            Workload::Providers => tasks.spawn(broker::run(office)),
             _ => tasks.spawn(auditor::run(office)),
         };
+    }
+    if shared.has(Workload::Providers) && shared.node == FIRST {
+        for number in 0..caller::COUNT {
+            let name = format!("{}{number}", caller::NAME);
+            let stream = shared.streams.open(&format!("{name} life {life}"));
+            let (node, shared) = (Arc::clone(&node), Arc::clone(&shared));
+            tasks.spawn(caller::run(Office { node, shared, name: name.into(), stream }));
+        }
     }
     while tasks.join_next().await.is_some() {}
 }
@@ -111,16 +144,13 @@ async fn put_pool(node: &Node) -> Result<(), Error> {
 
 /// Notes how everything stands that governs, unless nothing does. In one moment: it waits for nothing.
 pub(crate) fn look(shared: &Machine, node: &Node) {
+    let index = node.status().applied.unwrap_or(0);
     let governance = node.read(|state| {
         let now = state.now();
-        let ledger = |budget: &synod::node::domain::budget::Budget| {
-            let sums = budget.lines.iter().map(|line| line.sums(now));
-            let (settled, reserved) = sums
-                .fold((0, 0), |(settled, reserved), sums| (settled + sums.settled, reserved + sums.reserved));
-            Ledger { budget: budget.spec.name.clone(), settled, reserved }
-        };
         Governance {
-            budgets: state.budgets().map(ledger).collect(),
+            index,
+            now,
+            budgets: state.budgets().map(|budget| ledger(state, budget)).collect(),
             policies: state.policies().map(|policy| policy.spec.name.clone()).collect(),
             approvals: state
                 .approvals()
@@ -142,11 +172,41 @@ pub(crate) fn look(shared: &Machine, node: &Node) {
                 })
                 .collect(),
             quotas: state.quotas().map(|(workspace, _)| workspace.clone()).collect(),
+            accounts: accounts(state),
         }
     });
     if !governance.is_empty() || shared.governs() {
         shared.note(Fact::Governs(governance));
     }
+}
+
+/// Returns how a budget stands.
+fn ledger(state: &State, budget: &Budget) -> Ledger {
+    let sums = budget.lines.iter().map(|line| line.sums(state.now()));
+    let all = sums.fold(Sums::default(), |all, sums| Sums {
+        settled: all.settled.saturating_add(sums.settled),
+        reserved: all.reserved.saturating_add(sums.reserved),
+        overrun: all.overrun.saturating_add(sums.overrun),
+    });
+    let Sums { settled, reserved, overrun } = all;
+    let waiting = state.parked_on(&ParkedOn::Budget(budget.spec.name.clone()));
+    Ledger { budget: budget.spec.name.clone(), settled, reserved, overrun, waiting }
+}
+
+/// Returns the accounts that are left alone, and those that something waits for.
+fn accounts(state: &State) -> Vec<Account> {
+    let held = state.held_accounts().map(|(account, held)| (account.clone(), Some(held.until)));
+    let mut all: BTreeMap<Name, Option<Timestamp>> = held.collect();
+    for task in state.tasks() {
+        if let Some(Parking { on: ParkedOn::Account(account), .. }) = task.parking() {
+            all.entry(account.clone()).or_default();
+        }
+    }
+    let one = |(account, until): (Name, Option<Timestamp>)| {
+        let waiting = state.parked_on(&ParkedOn::Account(account.clone()));
+        Account { account, until, waiting }
+    };
+    all.into_iter().map(one).collect()
 }
 
 impl Machine {
@@ -173,6 +233,8 @@ struct Wanted {
     over_budget: OverBudget,
     resources: BTreeMap<Name, u64>,
     resources_within: Option<Duration>,
+    /// The account of the provider that it asks.
+    account: Option<Name>,
 }
 
 impl Wanted {
@@ -184,6 +246,7 @@ impl Wanted {
             over_budget: OverBudget::Wait,
             resources: BTreeMap::new(),
             resources_within: None,
+            account: None,
         }
     }
 }
@@ -216,12 +279,13 @@ impl Office {
         let lane = self.stream.pick(&Lane::ALL).copied().unwrap_or_default();
         let name = Arc::clone(&self.name);
         let task = move || -> Result<NewTask, Error> {
-            let Wanted { kind, errand, tokens, over_budget, resources, resources_within } = wanted;
+            let Wanted { kind, errand, tokens, over_budget, resources, resources_within, account } = wanted;
             let estimate = Some(Estimate { tokens, ..Estimate::default() });
-            let terms = Terms { estimate, over_budget, resources, resources_within, ..Terms::default() };
+            let terms =
+                Terms { estimate, over_budget, resources, resources_within, account, ..Terms::default() };
             let timeouts = Timeouts { waiting: None, running: Some(RUNNING), silence: Some(SILENCE) };
             let retry = RetryPolicy {
-                max_attempts: 3,
+                max_attempts: ATTEMPTS,
                 initial: Duration::from_millis(200),
                 factor_percent: 200,
                 max: Duration::from_secs(1),

@@ -15,6 +15,7 @@ use synod::node::domain::budget::spec::{BudgetSpec, Enforcement, Limit, WARN_PER
 use synod::node::domain::budget::window::Window;
 use synod::node::domain::command::Command;
 use synod::node::domain::name::Name;
+use synod::node::domain::state::State;
 use synod::node::domain::terms::OverBudget;
 
 use crate::history::Change;
@@ -139,6 +140,10 @@ async fn raise(office: &mut Office) {
     office.govern(Change::RaiseBudget { budget, percent }, command).await;
 }
 
+/// Returns those of its budgets that there are; others have some, too.
 fn there(office: &Office) -> Vec<Name> {
-    office.node.read(|state| state.budgets().map(|budget| budget.spec.name.clone()).collect())
+    let is_own = |budget: &Name| BUDGETS.iter().any(|(name, ..)| *name == budget.as_str());
+    let names =
+        |state: &State| state.budgets().map(|budget| budget.spec.name.clone()).filter(is_own).collect();
+    office.node.read(names)
 }
