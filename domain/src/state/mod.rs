@@ -16,6 +16,7 @@ mod approvals;
 mod arriving;
 mod assigning;
 mod audit;
+mod barred;
 mod breakers;
 mod budgets;
 mod changes;
@@ -66,6 +67,7 @@ mod why;
 mod window;
 
 pub use after::PREREQUISITES_MAX;
+pub use barred::BarredWork;
 pub use persist::RestoreError;
 pub use webhooks::Outbox;
 
@@ -144,6 +146,7 @@ pub struct State {
     approvals: approvals::Approvals,
     violations: violations::Violations,
     parked: parking::Parked,
+    barred: barred::Barred,
     budgets: budgets::Budgets,
     wakes: wakes::Wakes,
     hooks: hooks::Hooks,
