@@ -28,3 +28,5 @@ mod outside;
 mod pools;
 #[path = "node/stopping.rs"]
 mod stopping;
+#[path = "node/tenants.rs"]
+mod tenants;

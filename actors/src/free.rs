@@ -80,6 +80,11 @@ impl Free {
         }
     }
 
+    /// Tells whether an agent is in.
+    pub(crate) fn holds(&self, id: AgentId) -> bool {
+        self.places.contains_key(&id)
+    }
+
     /// Walks all agents that are in.
     pub(crate) fn agents(&self) -> impl Iterator<Item = AgentId> + '_ {
         self.places.keys().copied()

@@ -13,6 +13,7 @@ use synod_domain::agent::AgentStatus;
 use synod_domain::event::{Event, Governing};
 use synod_domain::id::{AgentId, NodeId, TaskId};
 use synod_domain::name::Name;
+use synod_domain::parking::ParkedOn;
 use synod_domain::state::State as Agreed;
 use synod_domain::task::{MailboxId, TaskStatus};
 
@@ -108,6 +109,7 @@ impl Args {
         let mut touched = Touched::default();
         let mut moved = Vec::new();
         let mut freed = BTreeSet::new();
+        let mut barred = Vec::new();
         // Before a pool hears that it has become smaller, so that it knows whom to let go.
         for event in &happening.events {
             if let Event::AgentRemoved { agent } = event
@@ -118,6 +120,9 @@ impl Args {
         }
         for event in &happening.events {
             self.route_event(event, &mut touched, &mut moved);
+            if let Event::TaskParked { task, .. } = event {
+                barred.push(*task);
+            }
             if let Event::TaskReturned { workspace, .. } | Event::TaskEnded { workspace, agent: Some(_), .. } =
                 event
                 && !freed.contains(workspace)
@@ -127,6 +132,7 @@ impl Args {
         }
         let (due, tended, stirred) = self.world.read(|state| {
             touched.mailboxes.extend(moved.into_iter().filter_map(|task| waits_in(state, task)));
+            touched.barred.extend(barred.into_iter().filter_map(|task| barred_in(state, task)));
             // With a task less in hand a quota may have room for another, wherever it waits.
             touched
                 .mailboxes
@@ -189,7 +195,9 @@ impl Args {
             | Event::Governed { what: Governing::BudgetReopened | Governing::BudgetRemoved, .. }
             | Event::Governed { what: Governing::QuotaPut, .. }
             // Its agents take work from elsewhere from then on.
-            | Event::Governed { what: Governing::OwnerSet, .. } => {
+            | Event::Governed { what: Governing::OwnerSet, .. }
+            // Who was asked about something may be answered otherwise.
+            | Event::Governed { what: Governing::PolicyPut | Governing::PolicyRemoved, .. } => {
                 touched.everything = true;
             }
             Event::NodeDown { node, .. } | Event::NodeUp { node, .. } | Event::NodeRemoved { node, .. } => {
@@ -268,6 +276,13 @@ impl Args {
 fn waits_in(state: &Agreed, task: TaskId) -> Option<MailboxId> {
     let task = state.task(task)?;
     matches!(task.status, TaskStatus::Waiting { .. }).then(|| task.spec.mailbox.clone())
+}
+
+/// Returns the mailbox of a task that a policy keeps from somebody.
+fn barred_in(state: &Agreed, task: TaskId) -> Option<MailboxId> {
+    let task = state.task(task)?;
+    let barred = matches!(task.parking()?.on, ParkedOn::Policy(_));
+    barred.then(|| task.spec.mailbox.clone())
 }
 
 /// Returns the pools that somebody looks after, of those that were touched.

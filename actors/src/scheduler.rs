@@ -8,6 +8,10 @@
 //! The router notes what was touched and wakes it; however much happens, at most one wake-up waits.
 //! A pass costs in proportion to what was touched and to what is handed out, neither to the backlog nor to
 //! the idle agents. Work that no agent of its pool is there for asks the pool to grow, within its bounds.
+//!
+//! What policies keep from one agent may be for another ([`synod_domain::state::BarredWork`]). Whoever gets free is asked
+//! about it, and all who are free in its mailbox when another sort of it came; those who were looked at before need not
+//! be, because nothing about them has changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,7 +22,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use synod_domain::agent::{Agent, Host, Pool, RuntimeSpec, Standing};
 use synod_domain::assignment::Assignment;
 use synod_domain::command::Command;
-use synod_domain::id::AgentId;
+use synod_domain::id::{AgentId, TaskId};
 use synod_domain::name::Name;
 use synod_domain::placement::{Candidate, Plan, Problem, Strategy, WaitingWork, place};
 use synod_domain::state::State as Agreed;
@@ -50,13 +54,15 @@ pub(crate) struct Touched {
     pub(crate) agents: BTreeSet<AgentId>,
     /// Mailboxes that have new work.
     pub(crate) mailboxes: BTreeSet<MailboxId>,
+    /// Mailboxes of work that a policy has just kept from somebody.
+    pub(crate) barred: BTreeSet<MailboxId>,
     /// Anything may have changed.
     pub(crate) everything: bool,
 }
 
 impl Touched {
     fn is_empty(&self) -> bool {
-        !self.everything && self.agents.is_empty() && self.mailboxes.is_empty()
+        !self.everything && self.agents.is_empty() && self.mailboxes.is_empty() && self.barred.is_empty()
     }
 }
 
@@ -83,6 +89,7 @@ impl Handle {
         let mut notes = self.notes.lock();
         notes.touched.agents.extend(touched.agents);
         notes.touched.mailboxes.extend(touched.mailboxes);
+        notes.touched.barred.extend(touched.barred);
         notes.touched.everything |= touched.everything;
         if !notes.woken {
             notes.woken = self.address.tell(Message::Woken).is_ok();
@@ -108,6 +115,8 @@ pub(crate) struct State {
     free: Free,
     claims: BTreeMap<AgentId, Claim>,
     growing: BTreeSet<Name>,
+    /// Up to when all who are free were asked about what policies keep from others.
+    barred: BTreeMap<MailboxId, u64>,
     /// Whom round robin served last, by pool.
     cursors: BTreeMap<Name, AgentId>,
     beside: Tether,
@@ -117,6 +126,8 @@ pub(crate) struct State {
 struct Claim {
     mailbox: MailboxId,
     max: u32,
+    /// Whether it is for what policies keep from others.
+    barred: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -139,6 +150,7 @@ impl Actor for Scheduler {
             free: Free::default(),
             claims: BTreeMap::new(),
             growing: BTreeSet::new(),
+            barred: BTreeMap::new(),
             cursors: BTreeMap::new(),
             beside: Tether::default(),
         })
@@ -181,7 +193,10 @@ impl State {
         }
         let agents: Vec<AgentId> = touched.agents.into_iter().collect();
         for agents in agents.chunks(LOOKS_MAX) {
-            self.look_at_agents(agents, &mut touched.mailboxes);
+            self.look_at_agents(me, agents, &mut touched.mailboxes);
+        }
+        for mailbox in touched.barred {
+            self.ask_all(me, &mailbox);
         }
         for mailbox in touched.mailboxes {
             self.serve(me, &mailbox);
@@ -189,7 +204,12 @@ impl State {
     }
 
     /// Updates what is known of agents; adds the mailboxes with work that those who are free may take from.
-    fn look_at_agents(&mut self, agents: &[AgentId], mailboxes: &mut BTreeSet<MailboxId>) {
+    fn look_at_agents(
+        &mut self,
+        me: &ActorRef<Message>,
+        agents: &[AgentId],
+        mailboxes: &mut BTreeSet<MailboxId>,
+    ) {
         let (free, claims) = (&mut self.free, &self.claims);
         self.args.world.read(|state| {
             for id in agents {
@@ -205,6 +225,46 @@ impl State {
                 }
             }
         });
+        self.ask(me, agents);
+    }
+
+    /// Asks everybody who is free and takes from a mailbox whether they may have what policies keep from others there,
+    /// if something of it has come since they were.
+    fn ask_all(&mut self, me: &ActorRef<Message>, mailbox: &MailboxId) {
+        let Some(since) = self.args.world.read(|state| state.barred_since(mailbox)) else {
+            self.barred.remove(mailbox);
+            return;
+        };
+        if self.barred.get(mailbox).is_some_and(|asked| *asked >= since) {
+            return;
+        }
+        self.barred.insert(mailbox.clone(), since);
+        let agents = self.free.pick(mailbox, usize::MAX, Order::Load);
+        for agents in agents.chunks(LOOKS_MAX) {
+            self.ask(me, agents);
+        }
+    }
+
+    /// Proposes claims for those of these agents that are free and may have what policies keep from others: for each
+    /// sort of it as many as there are tasks.
+    fn ask(&mut self, me: &ActorRef<Message>, agents: &[AgentId]) {
+        let mut slots: BTreeMap<TaskId, usize> = BTreeMap::new();
+        let free = &self.free;
+        let claims: Vec<(AgentId, Claim)> = self.args.world.read(|state| {
+            let agents = agents.iter().filter(|id| free.holds(**id)).filter_map(|id| state.agent(*id));
+            let claims = agents.filter(|agent| takes_work(state, agent)).filter_map(|agent| {
+                let mut work = state.barred_for(agent, None).into_iter();
+                let work =
+                    work.find(|work| slots.get(&work.first).is_none_or(|slots| *slots < work.count))?;
+                let max = agent.free();
+                *slots.entry(work.first).or_default() += max as usize;
+                Some((agent.spec.id, Claim { mailbox: work.mailbox, max, barred: true }))
+            });
+            claims.collect()
+        });
+        for (agent, claim) in claims {
+            self.claim(me, agent, claim);
+        }
     }
 
     /// Proposes claims for the work of a mailbox, as far as agents are free, and growth for the rest.
@@ -216,7 +276,7 @@ impl State {
                     self.cursors.insert(pool.clone(), cursor);
                 }
                 for (agent, max) in outlook.plan.grants {
-                    self.claim(me, agent, Claim { mailbox: mailbox.clone(), max });
+                    self.claim(me, agent, Claim { mailbox: mailbox.clone(), max, barred: false });
                 }
                 if let Some((pool, target)) = outlook.growth {
                     self.grow(me, pool, target);
@@ -309,8 +369,15 @@ impl State {
 
     fn claim_ended(&mut self, me: &ActorRef<Message>, agent: AgentId) {
         let mut mailboxes = BTreeSet::new();
-        mailboxes.extend(self.claims.remove(&agent).map(|claim| claim.mailbox));
-        self.look_at_agents(&[agent], &mut mailboxes);
+        if let Some(Claim { mailbox, barred, .. }) = self.claims.remove(&agent) {
+            if barred {
+                // It may have brought other work, and others were not asked because of it.
+                self.barred.remove(&mailbox);
+                self.ask_all(me, &mailbox);
+            }
+            mailboxes.insert(mailbox);
+        }
+        self.look_at_agents(me, &[agent], &mut mailboxes);
         for mailbox in mailboxes {
             self.serve(me, &mailbox);
         }

@@ -12,6 +12,8 @@ mod stage;
 
 #[path = "actors/attempts.rs"]
 mod attempts;
+#[path = "actors/barred.rs"]
+mod barred;
 #[path = "actors/chaos.rs"]
 mod chaos;
 #[path = "actors/desk.rs"]

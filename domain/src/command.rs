@@ -529,10 +529,11 @@ pub enum Command {
 
 impl Command {
     /// Returns the command with who asks for it, as what is proposed. The traffic of work under a lease is not audited and
-    /// stays as it is, and so does what already says who asks.
+    /// stays as it is unless who asks is bound to a workspace, which the rules hold it to. So does what already says who
+    /// asks.
     #[must_use]
     pub fn by(self, actor: &Arc<Actor>) -> Self {
-        if self.is_work() || matches!(self, Self::By { .. }) {
+        if self.is_work() && actor.workspace.is_none() || matches!(self, Self::By { .. }) {
             return self;
         }
         Self::By { actor: Arc::clone(actor), command: Box::new(self) }
@@ -543,6 +544,22 @@ impl Command {
         match self {
             Self::By { command, .. } => command,
             other => other,
+        }
+    }
+
+    /// Returns the task and the attempt that it is about, if it is said by the holder of a lease.
+    pub const fn under_lease(&self) -> Option<(TaskId, u32)> {
+        match self {
+            Self::Start { task, attempt }
+            | Self::Heartbeat { task, attempt, .. }
+            | Self::Complete { task, attempt, .. }
+            | Self::Fail { task, attempt, .. }
+            | Self::Release { task, attempt, .. }
+            | Self::Budget(
+                BudgetCommand::Report { task, attempt, .. }
+                | BudgetCommand::RateLimited { task, attempt, .. },
+            ) => Some((*task, *attempt)),
+            _ => None,
         }
     }
 

@@ -226,7 +226,7 @@ async fn start(settings: &Settings, fleet: &Fleet, plan: Plan, args: &RunArgs) -
         Err(Stop::Failed(error)) => {
             complain(&error);
             match &error {
-                run::Error::Pool { .. } | run::Error::Plan { .. } => exit::USAGE,
+                run::Error::Pool { .. } | run::Error::Plan { .. } | run::Error::Hooks => exit::USAGE,
                 run::Error::Client(_) => exit::UNAVAILABLE,
                 run::Error::Node(error) => node_error_code(error),
             }

@@ -34,6 +34,7 @@ impl Check<'_> {
             self.for_each(&place.key("for_each"), for_each);
         }
         self.terms(place, task);
+        self.hook(place, task);
         let item = if task.for_each.is_some() { Item::Later } else { Item::None };
         for (name, value) in &task.labels {
             self.text(&place.key("labels").key(name.as_str()), value, item);

@@ -13,13 +13,14 @@ use synod_domain::task::Timeouts;
 use super::check_task::results_fault;
 use super::error::Error;
 use super::file::{Period, Retry, TaskShape};
+use super::hooks::Branches;
 use super::inputs::Inputs;
 use super::plan::{EntryPlan, ItemPlan, Plan, Target};
 use super::read::Fleet;
 use super::source::Fault;
 use super::template::{self, Item, Scope};
 use super::tree::Place;
-use super::{governing, graph, items, pools, tending};
+use super::{governing, graph, hooks, items, pools, tending};
 use crate::node::PoolTending;
 
 /// The most tasks of one plan. A plan is held in memory and stored in one piece, at some hundred bytes a
@@ -54,7 +55,7 @@ impl Fleet {
                 pools::pool(name, shape, &place, scope).map_err(|(at, fault)| self.error_at(&at, fault))?,
             );
         }
-        let mut room = Room { tasks: TASKS_MAX, bytes: PLAN_BYTES_MAX };
+        let mut room = Room { tasks: TASKS_MAX, bytes: PLAN_BYTES_MAX, branches: Branches::default() };
         for index in self.order() {
             let place = Place::top("tasks").index(index);
             let entry = self.entry(&self.shape.tasks[index], &place, scope, &mut room);
@@ -117,6 +118,7 @@ impl Fleet {
 struct Room {
     tasks: usize,
     bytes: u64,
+    branches: Branches,
 }
 
 impl Room {
@@ -178,7 +180,16 @@ fn tasks(
                 rendered.map_err(|fault| (place.key("labels").key(name.as_str()), fault))?,
             );
         }
-        plans.push(ItemPlan { key, item, payload, labels });
+        let hook = match &task.hook {
+            Some(shape) => {
+                let at = place.key("hook");
+                let hook = hooks::hook(shape, &at, scope)?;
+                room.branches.take(&hook, &key).map_err(|fault| (at.key("branch"), fault))?;
+                Some(hook)
+            }
+            None => None,
+        };
+        plans.push(ItemPlan { key, item, payload, labels, hook });
     }
     Ok(plans)
 }

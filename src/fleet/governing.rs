@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use synod_domain::budget::spec::MOST_MAX;
+use synod_domain::id::RunId;
 use synod_domain::name::Name;
 use synod_domain::resource::RESOURCES_OF_TASK_MAX;
 use synod_domain::terms::{Estimate, OverBudget, Terms};
@@ -39,11 +40,25 @@ pub struct Governing {
     pub resources: BTreeMap<Name, api::PutResource>,
 }
 
+/// The scope of a budget that counts the work of one run of a file.
+const OF_RUN: &str = "run";
+
 impl Governing {
     /// Tells whether nothing is put in force.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+
+    /// Returns the budgets as they are put for a run. One of the run alone keeps its name from run to run, and counts
+    /// from the beginning with each: a fleet has one open run at most.
+    pub fn budgets_of(&self, run: RunId) -> impl Iterator<Item = api::NewBudget> {
+        self.budgets.iter().map(move |budget| of_run(budget, run))
+    }
+}
+
+fn of_run(budget: &api::NewBudget, run: RunId) -> api::NewBudget {
+    let scope = if budget.scope == OF_RUN { format!("{OF_RUN}:{run}") } else { budget.scope.clone() };
+    api::NewBudget { scope, ..budget.clone() }
 }
 
 /// Returns what governs the work of a file.
@@ -124,6 +139,8 @@ fn budget(
 ) -> Result<api::NewBudget, (&'static str, String)> {
     let scope = match budget.scope.as_deref().unwrap_or("fleet") {
         "fleet" => format!("fleet:{}", shape.name),
+        // Said when there is one: [`Governing::budgets_of`].
+        OF_RUN => OF_RUN.to_owned(),
         text => match text.strip_prefix("pool:") {
             Some(pool) if shape.pools.contains_key(pool) => format!("pool:{}/{pool}", shape.name),
             Some(pool) => return Err(("scope", format!("there is no pool `{pool}` in this file"))),
@@ -245,6 +262,8 @@ impl Check<'_> {
                     continue;
                 }
             };
+            // Any run does: which one it will be changes nothing about the rest.
+            let wanted = of_run(&wanted, RunId::from_raw(0));
             match crate::http::native::budget_of(&wanted).map_err(|problem| problem.detail().to_owned()) {
                 Ok(spec) => self.soundness(&at, spec.check().map_err(|refusal| refusal.to_string())),
                 Err(why) => self.soundness(&at, Err(why)),

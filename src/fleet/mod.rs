@@ -31,6 +31,7 @@ mod check_pool;
 mod check_simulation;
 mod check_task;
 mod graph;
+mod hooks;
 
 mod expand;
 mod inputs;
@@ -47,7 +48,7 @@ pub use expand::{PLAN_BYTES_MAX, TASKS_MAX};
 pub use governing::Governing;
 pub use inputs::Inputs;
 pub use lines::LINES_FILE_BYTES_MAX;
-pub use plan::{EntryPlan, ItemPlan, Plan, Target};
+pub use plan::{EntryPlan, HookPlan, ItemPlan, Plan, Target};
 pub use read::{FLEET_FILE_BYTES_MAX, Fleet, InputInfo};
 pub use schema::schema;
 pub use simulation::{Behaviour, Length, Simulation};

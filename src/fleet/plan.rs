@@ -1,6 +1,7 @@
 //! A fleet file made ready for one run: every task, with everything it needs.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,11 @@ impl Plan {
     /// Returns how many tasks the plan has.
     pub fn task_count(&self) -> usize {
         self.entries.iter().map(|entry| entry.items.len()).sum()
+    }
+
+    /// Tells whether work of it hangs on hooks.
+    pub fn hangs_hooks(&self) -> bool {
+        self.entries.iter().flat_map(|entry| &entry.items).any(|item| item.hook.is_some())
     }
 
     /// Returns the entry of a name.
@@ -101,4 +107,26 @@ pub struct ItemPlan {
     /// What people filter by.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<Name, String>,
+    /// Where its work is kept, if it is pinned to an agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hook: Option<HookPlan>,
+}
+
+/// The hook that a task's work hangs on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HookPlan {
+    /// The repository's folder.
+    pub repository: PathBuf,
+    /// The branch, if it has a name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// Where a new branch begins, if not where the repository stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
+    /// How often it is tried again.
+    pub max_retries: u32,
+    /// How long its agent may be silent, if not as the node is set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale_after: Option<Duration>,
 }

@@ -13,8 +13,8 @@ use synod_domain::terms::Terms;
 use crate::node::{Error, Node};
 
 impl Node {
-    /// Submits a task of this region. What the agreed state has forgotten of prerequisites that ended long ago is looked
-    /// up in history; an end is final, so that look cannot be overtaken.
+    /// Submits a task of this region. What the agreed state has forgotten of prerequisites that ended, or does not tell
+    /// whoever is bound to a workspace, is looked up in history; an end is final, so that look cannot be overtaken.
     pub(super) async fn submit_here(
         &self,
         spec: Arc<TaskSpec>,
@@ -44,6 +44,8 @@ impl Node {
                 Err(Error::Refused(Refusal::PrerequisiteUnknown(unknown))) => unknown,
                 other => return other,
             };
+            // What has ended there may not have ended here yet.
+            self.linearize().await?;
             if !self.has_completed(&spec, unknown)? || !after.remove(&unknown) {
                 return Err(Refusal::PrerequisiteUnknown(unknown).into());
             }
@@ -68,17 +70,19 @@ impl Node {
         }
     }
 
-    /// Tells whether history has a task of the same workspace that completed.
+    /// Tells whether a task of the same workspace has completed, as history has it or what is on the way there.
     fn has_completed(&self, spec: &TaskSpec, task: TaskId) -> Result<bool, Error> {
-        let Some(ended) = self.history()?.task(task)? else { return Ok(false) };
+        let ended = match self.task(task) {
+            Err(Error::NoTask(_) | Error::Refused(_)) => return Ok(false),
+            known => known?,
+        };
         if ended.spec.workspace != spec.workspace {
             return Ok(false);
         }
         match ended.phase() {
             Phase::Completed => Ok(true),
             Phase::Failed | Phase::TimedOut | Phase::Cancelled => {
-                let why =
-                    format!("{task} is {} since long; what was to follow it cannot begin", ended.phase());
+                let why = format!("{task} is {}; what was to follow it cannot begin", ended.phase());
                 Err(Refusal::Invalid { field: "after".to_owned(), why }.into())
             }
             Phase::Pending | Phase::Scheduled | Phase::Running => Ok(false),

@@ -40,6 +40,7 @@ impl Node {
     /// # Errors
     /// When there is no such agent, or its return cannot be recorded.
     pub async fn heartbeat_agent(&self, agent: AgentId) -> Result<(), Error> {
+        self.check_agent(agent)?;
         self.liveness.hear(agent).await??;
         Ok(())
     }
@@ -75,6 +76,7 @@ impl Node {
     /// # Errors
     /// When there is no such agent, it runs outside of this node, is leaving, or does not stop.
     pub async fn restart_agent(&self, agent: AgentId) -> Result<(), Error> {
+        self.check_agent(agent)?;
         Ok(self.hosted.restart(agent).await?)
     }
 

@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use synod_cluster::history::History;
 use synod_domain::audit::{Actor, ActorKind};
-use synod_domain::id::TaskId;
+use synod_domain::command::Command;
+use synod_domain::id::{AgentId, TaskId};
 use synod_domain::name::Name;
 use synod_domain::refusal::Refusal;
 use synod_domain::reply::Reply;
@@ -37,6 +38,31 @@ impl Node {
     /// Returns the workspace that whoever asks is bound to; none for an operator, and for the process itself.
     pub(crate) fn bound_to(&self) -> Option<Name> {
         self.asks().workspace.clone()
+    }
+
+    /// Holds what is said under a lease against the workspace of whoever says it, where the rules cannot: they do not know
+    /// any more whose a task was that has ended. Before anything is done about it, so that nobody's agent is heard of
+    /// because of somebody else.
+    pub(super) fn check_lease(&self, asks: &Actor, command: &Command) -> Result<(), Error> {
+        let (Some(own), Some((task, _))) = (&asks.workspace, command.under_lease()) else { return Ok(()) };
+        let unknown = || Err(Refusal::TaskUnknown(task).into());
+        if !self.read(|state| state.reaches_lease(own, task)) {
+            return unknown();
+        }
+        match self.task(task) {
+            Ok(known) if known.phase().is_end() && known.spec.workspace != *own => unknown(),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Holds that an agent is somebody's of the workspace that whoever asks is bound to.
+    pub(super) fn check_agent(&self, agent: AgentId) -> Result<(), Error> {
+        match self.bound_to() {
+            Some(own) if !self.read(|state| state.reaches_agent(&own, agent)) => {
+                Err(Refusal::AgentUnknown(agent).into())
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Tells whether what a task holds is withheld from whoever asks: it is strict, and they ask through another region.

@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use synod_actors::desk::Ask;
-use synod_domain::budget::command::BudgetCommand;
 use synod_domain::command::Command;
 use synod_domain::id::{AgentId, RequestId, TaskId};
 use synod_domain::reply::{Assignment, Reply};
@@ -33,6 +32,7 @@ impl Node {
     /// When the agent is unknown or takes no work, too many claims wait, or the node stops.
     pub async fn claim_when_ready(&self, ask: Ask) -> Result<Vec<Assignment>, Error> {
         let agent = ask.agent;
+        self.check_agent(agent)?;
         self.liveness.hear(agent).await??;
         let claimed = self.desk.claim(ask).await;
         self.liveness.heard(agent);
@@ -129,17 +129,9 @@ impl Node {
 
     /// Notes that the agent lives that speaks of its lease in a command.
     pub(super) fn note_speaker(&self, command: &Command) {
-        if let Command::Start { task, attempt }
-        | Command::Heartbeat { task, attempt, .. }
-        | Command::Complete { task, attempt, .. }
-        | Command::Fail { task, attempt, .. }
-        | Command::Release { task, attempt, .. }
-        | Command::Budget(
-            BudgetCommand::Report { task, attempt, .. } | BudgetCommand::RateLimited { task, attempt, .. },
-        ) = command
-        {
+        if let Some((task, attempt)) = command.under_lease() {
             let holder = self.read(|state| {
-                let lease = state.task(*task)?.lease().filter(|lease| lease.attempt == *attempt)?;
+                let lease = state.task(task)?.lease().filter(|lease| lease.attempt == attempt)?;
                 Some(lease.agent)
             });
             if let Some(agent) = holder {

@@ -251,8 +251,9 @@ impl Node {
     /// # Errors
     /// When it is refused, or the node cannot take it.
     pub async fn propose_as(&self, request: RequestId, command: Command) -> Result<Reply, Error> {
-        self.note_speaker(&command);
         let asks = self.asks();
+        self.check_lease(&asks, &command)?;
+        self.note_speaker(&command);
         let change = match command {
             Command::Cancel { task, .. } => Some((task, Some(Phase::Cancelled))),
             Command::SetLane { task, .. } => Some((task, None)),

@@ -4,13 +4,13 @@ use serde_json::{Map, Value};
 use synod_actors::events::{Heard, Subscription};
 use synod_domain::agent::AgentStatus;
 use synod_domain::command::Command;
-use synod_domain::event::Event;
-use synod_domain::id::TaskId;
+use synod_domain::event::{Event, Governing};
 use synod_domain::task::Phase;
 
 use crate::node::Node;
 use crate::run::entry::{Entry, Stage, results};
 use crate::run::outcome::{self, Outcome};
+use crate::run::work::Work;
 use crate::run::{Error, Run};
 
 /// Hears how a run goes, to show it to people.
@@ -67,13 +67,13 @@ impl Run {
                     let after = handed_over(node, entries, place).await?;
                     let entry = &mut entries[place];
                     let ended = entry.submit(node, self, after.as_ref()).await?;
-                    progress.submitted(entry.pool(), entry.plan.name.as_str(), entry.tasks.len());
-                    for (task, phase) in ended {
-                        entry.note_end(task, phase);
+                    progress.submitted(entry.pool(), entry.plan.name.as_str(), entry.work.len());
+                    for (work, phase) in ended {
+                        entry.note_end(work, phase);
                         let resumed = self.continued.is_some();
                         progress.ended(entry.pool(), entry.plan.name.as_str(), phase, resumed);
                     }
-                    if entry.tasks.is_empty() {
+                    if entry.work.is_empty() {
                         entry.stage = Stage::Done;
                     }
                 }
@@ -96,7 +96,7 @@ pub(super) fn readiness(entries: &[Entry], place: usize) -> Readiness {
         match &before.stage {
             Stage::Done if before.failed == 0 => {}
             Stage::Done => {
-                let (failed, all) = (before.failed, before.tasks.len());
+                let (failed, all) = (before.failed, before.work.len());
                 return Readiness::Never(format!("{failed} of {all} tasks of {name} did not complete"));
             }
             Stage::Skipped(_) => return Readiness::Never(format!("{name} was not begun")),
@@ -136,13 +136,13 @@ async fn hear(
     match heard {
         Heard::Happening(happening) => {
             for event in &happening.events {
-                note(node, event, entries, progress);
+                note(node, event, entries, progress)?;
             }
         }
         Heard::Missed(_) => {
             for entry in entries {
-                for (task, phase) in entry.find_ended(node)? {
-                    note_end(entry, task, phase, progress);
+                for (work, phase) in entry.find_ended(node)? {
+                    note_end(entry, work, phase, progress);
                 }
             }
         }
@@ -151,16 +151,25 @@ async fn hear(
     Ok(())
 }
 
-fn note(node: &Node, event: &Event, entries: &mut [Entry], progress: &mut dyn Progress) {
+fn note(node: &Node, event: &Event, entries: &mut [Entry], progress: &mut dyn Progress) -> Result<(), Error> {
     match event {
         Event::TaskEnded { task, phase, reason, .. } => {
-            for entry in entries {
-                if note_end(entry, *task, *phase, progress)
-                    && let Some(reason) = reason
-                {
-                    let what = entry.key_of(*task).unwrap_or(entry.plan.name.as_str());
-                    progress.notice(&format!("{what} is {phase}: {reason}"));
-                }
+            tell_end(entries, Work::Task(*task), *phase, reason.as_deref(), progress);
+        }
+        Event::Governed { what: Governing::HookEnded | Governing::HookRemoved, subject, .. } => {
+            let Ok(hook) = subject.parse() else { return Ok(()) };
+            let work = Work::Hook(hook);
+            if entries.iter().any(|entry| entry.key_of(work).is_some()) {
+                let (phase, reason) = (work.phase(node)?, work.reason(node)?);
+                tell_end(entries, work, phase, reason.as_deref(), progress);
+            }
+        }
+        Event::Governed {
+            what: Governing::HookAbandoned | Governing::HookReturned, subject, detail, ..
+        } => {
+            let Ok(hook) = subject.parse() else { return Ok(()) };
+            if let Some(key) = entries.iter().find_map(|entry| entry.key_of(Work::Hook(hook))) {
+                progress.notice(&format!("{key} is {detail}"));
             }
         }
         Event::AgentChanged { agent, status: AgentStatus::Failed, reason } => {
@@ -171,10 +180,28 @@ fn note(node: &Node, event: &Event, entries: &mut [Entry], progress: &mut dyn Pr
         }
         _ => {}
     }
+    Ok(())
 }
 
-fn note_end(entry: &mut Entry, task: TaskId, phase: Phase, progress: &mut dyn Progress) -> bool {
-    let news = entry.note_end(task, phase);
+fn tell_end(
+    entries: &mut [Entry],
+    work: Work,
+    phase: Phase,
+    reason: Option<&str>,
+    progress: &mut dyn Progress,
+) {
+    for entry in entries {
+        if note_end(entry, work, phase, progress)
+            && let Some(reason) = reason
+        {
+            let what = entry.key_of(work).unwrap_or(entry.plan.name.as_str());
+            progress.notice(&format!("{what} is {phase}: {reason}"));
+        }
+    }
+}
+
+fn note_end(entry: &mut Entry, work: Work, phase: Phase, progress: &mut dyn Progress) -> bool {
+    let news = entry.note_end(work, phase);
     if news {
         progress.ended(entry.pool(), entry.plan.name.as_str(), phase, false);
     }

@@ -1,4 +1,4 @@
-//! One entry of a run while it goes on: its tasks, and which of them have not ended.
+//! One entry of a run while it goes on: its tasks or hooks, and which of them have not ended.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -7,13 +7,15 @@ use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
-use synod_domain::id::{RunId, TaskId};
+use synod_domain::id::RunId;
 use synod_domain::name::Name;
 use synod_domain::task::Phase;
 
 use crate::fleet::{EntryPlan, ItemPlan, Target};
 use crate::node::{NewTask, Node};
+use crate::run::hooks;
 use crate::run::scope::{marked, pool_name};
+use crate::run::work::Work;
 use crate::run::{Error, Run};
 
 /// How many submits are on their way at a time. They share syncs, so more than a batch gains nothing.
@@ -27,8 +29,8 @@ const KEY_BYTES_MAX: usize = 200;
 pub(super) enum Stage {
     /// Waits for other entries.
     Waiting,
-    /// Its tasks are submitted, and these have not ended.
-    Open(BTreeSet<TaskId>),
+    /// Its work is under way, and this has not ended.
+    Open(BTreeSet<Work>),
     /// All its tasks have ended.
     Done,
     /// It was not begun, for this reason.
@@ -40,15 +42,15 @@ pub(super) enum Stage {
 pub(super) struct Entry {
     pub(super) plan: EntryPlan,
     pub(super) stage: Stage,
-    /// The tasks in the order of the items.
-    pub(super) tasks: Vec<TaskId>,
+    /// What the items became, in their order.
+    pub(super) work: Vec<Work>,
     pub(super) ended: usize,
     pub(super) failed: usize,
 }
 
 impl Entry {
     pub(super) fn new(plan: EntryPlan) -> Self {
-        Self { plan, stage: Stage::Waiting, tasks: Vec::new(), ended: 0, failed: 0 }
+        Self { plan, stage: Stage::Waiting, work: Vec::new(), ended: 0, failed: 0 }
     }
 
     /// The pool whose agents do it, or a word for work that any agent may take.
@@ -59,45 +61,52 @@ impl Entry {
         }
     }
 
-    /// The key of one of its tasks in the plan, which says more to people than the task's id.
-    pub(super) fn key_of(&self, task: TaskId) -> Option<&str> {
-        let place = self.tasks.iter().position(|one| *one == task)?;
+    /// The key of some of its work in the plan, which says more to people than an id.
+    pub(super) fn key_of(&self, work: Work) -> Option<&str> {
+        let place = self.work.iter().position(|one| *one == work)?;
         self.plan.items.get(place).map(|item| item.key.as_str())
     }
 
-    /// Submits all tasks; those of an interrupted run are found again. Returns those that have ended.
+    /// Begins all of it; what an interrupted run began is found again. Returns what has ended.
     pub(super) async fn submit(
         &mut self,
         node: &Node,
         run: &Run,
         after: Option<&Value>,
-    ) -> Result<Vec<(TaskId, Phase)>, Error> {
-        // Boxed, or a run could not be driven in a task of its own: the compiler does not see that they are `Send`.
-        let submits: Vec<BoxFuture<'_, Result<TaskId, Error>>> =
-            self.plan.items.iter().map(|item| self.submit_item(node, run, item, after).boxed()).collect();
-        let tasks: Vec<TaskId> = stream::iter(submits).buffered(SUBMITS_AT_ONCE).try_collect().await?;
-        self.stage = Stage::Open(tasks.iter().copied().collect());
-        self.tasks = tasks;
+    ) -> Result<Vec<(Work, Phase)>, Error> {
+        let work = match self.plan.items.iter().any(|item| item.hook.is_some()) {
+            true => hooks::hang(node, run, &self.plan, after).await?,
+            false => self.submit_items(node, run, after).await?,
+        };
+        self.stage = Stage::Open(work.iter().copied().collect());
+        self.work = work;
         self.find_ended(node)
     }
 
-    /// Looks at the tasks that are not known to have ended; returns those that have.
-    pub(super) fn find_ended(&self, node: &Node) -> Result<Vec<(TaskId, Phase)>, Error> {
+    async fn submit_items(&self, node: &Node, run: &Run, after: Option<&Value>) -> Result<Vec<Work>, Error> {
+        // Boxed, or a run could not be driven in a task of its own: the compiler does not see that they are `Send`.
+        let submits: Vec<BoxFuture<'_, Result<Work, Error>>> =
+            self.plan.items.iter().map(|item| self.submit_item(node, run, item, after).boxed()).collect();
+        stream::iter(submits).buffered(SUBMITS_AT_ONCE).try_collect().await
+    }
+
+    /// Looks at the work that is not known to have ended; returns what has.
+    pub(super) fn find_ended(&self, node: &Node) -> Result<Vec<(Work, Phase)>, Error> {
         let Stage::Open(open) = &self.stage else { return Ok(Vec::new()) };
         let mut ended = Vec::new();
-        for task in open {
-            let phase = node.task(*task)?.phase();
+        for work in open {
+            let phase = work.phase(node)?;
             if phase.is_end() {
-                ended.push((*task, phase));
+                ended.push((*work, phase));
             }
         }
         Ok(ended)
     }
 
-    /// Notes that a task has ended; tells whether that was news.
-    pub(super) fn note_end(&mut self, task: TaskId, phase: Phase) -> bool {
+    /// Notes that some of it has ended; tells whether that was news.
+    pub(super) fn note_end(&mut self, work: Work, phase: Phase) -> bool {
         let Stage::Open(open) = &mut self.stage else { return false };
-        if !open.remove(&task) {
+        if !open.remove(&work) {
             return false;
         }
         if open.is_empty() {
@@ -116,7 +125,7 @@ impl Entry {
         run: &Run,
         item: &ItemPlan,
         after: Option<&Value>,
-    ) -> Result<TaskId, Error> {
+    ) -> Result<Work, Error> {
         let payload = payload(item, after);
         let kind = self.plan.name.as_str();
         let task = match &self.plan.target {
@@ -139,7 +148,7 @@ impl Entry {
             Some(terms) => task.terms(terms.clone()),
             None => task,
         };
-        Ok(node.submit(task).await?)
+        Ok(Work::Task(node.submit(task).await?))
     }
 }
 
@@ -168,11 +177,8 @@ pub(super) fn key(run: RunId, item: &ItemPlan) -> String {
 /// The results of an entry in the order of its items, as they are handed over.
 pub(super) async fn results(node: &Node, entry: &Entry) -> Result<Value, Error> {
     let mut results = Vec::new();
-    for (item, task) in entry.plan.items.iter().zip(&entry.tasks) {
-        let task = node.task(*task)?;
-        let bytes = node.result(&task).await?;
-        let result: Value = serde_json::from_slice(&bytes)
-            .map_err(|error| crate::node::Error::Json { what: "result", error })?;
+    for (item, work) in entry.plan.items.iter().zip(&entry.work) {
+        let result = work.result(node).await?;
         results.push(json!({ "item": item.item, "result": result }));
     }
     Ok(Value::Array(results))

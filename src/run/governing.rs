@@ -22,15 +22,16 @@ impl Run {
     /// # Errors
     /// When the node does not take it.
     pub async fn govern(&self, node: &Node) -> Result<(), Error> {
-        let Governing { policies, budgets, limits, resources } = &self.plan.governing;
+        let governing = &self.plan.governing;
+        let Governing { policies, budgets: _, limits, resources } = governing;
         for wanted in policies {
             let spec = Arc::new(policy_of(wanted).map_err(|problem| self.unreadable(problem.detail()))?);
             if !node.read(|state| state.policy(&spec.name).is_some_and(|known| known.spec == spec)) {
                 node.propose(Command::Policy(PolicyCommand::Put { spec })).await?;
             }
         }
-        for wanted in budgets {
-            let spec = budget_of(wanted).map_err(|problem| self.unreadable(problem.detail()))?;
+        for wanted in governing.budgets_of(self.id) {
+            let spec = budget_of(&wanted).map_err(|problem| self.unreadable(problem.detail()))?;
             if !node.read(|state| state.budget(&spec.name).is_some_and(|known| *known.spec == spec)) {
                 node.propose(Command::Budget(BudgetCommand::Put { spec: Arc::new(spec) })).await?;
             }
@@ -65,12 +66,13 @@ impl RemoteRun {
     /// # Errors
     /// When no node takes it, or the token does not allow it.
     pub async fn govern(&self) -> Result<(), Error> {
-        let Governing { policies, budgets, limits, resources } = &self.plan.governing;
+        let governing = &self.plan.governing;
+        let Governing { policies, budgets: _, limits, resources } = governing;
         for wanted in policies {
             self.client().put_policy(wanted).await?;
         }
-        for wanted in budgets {
-            self.client().put_budget(wanted).await?;
+        for wanted in governing.budgets_of(self.id) {
+            self.client().put_budget(&wanted).await?;
         }
         for (name, wanted) in limits {
             self.client().put_limit(name.as_str(), wanted).await?;

@@ -12,11 +12,13 @@
 mod drive;
 mod entry;
 mod governing;
+mod hooks;
 mod open;
 mod outcome;
 mod pools;
 mod remote;
 mod scope;
+mod work;
 
 pub use drive::Progress;
 pub use open::{Continued, Run};
@@ -42,6 +44,12 @@ pub enum Error {
         /// Why, and what to do.
         reason: String,
     },
+    /// The work of a plan hangs on hooks, and the run is driven from elsewhere.
+    #[error(
+        "hooks of a fleet file are hung by the node that has the repository: run the file there, without --server, or \
+         make them with `synod hook create`"
+    )]
+    Hooks,
     /// The stored plan of an interrupted run cannot be read.
     #[error("the interrupted run {run} cannot be continued: {reason}; start anew with --fresh")]
     Plan {

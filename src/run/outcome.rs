@@ -4,11 +4,15 @@ use serde::Serialize;
 use serde_json::Value;
 use synod_domain::id::{AgentId, RunId, TaskId};
 use synod_domain::name::Name;
-use synod_domain::task::{AttemptEnd, Phase, Task};
+use synod_domain::task::{Attempt, AttemptEnd, Phase};
 
 use crate::node::Node;
 use crate::run::entry::{Entry, Stage};
+use crate::run::work::Work;
 use crate::run::{Error, Run};
+
+/// How people are told that an attempt completed.
+const COMPLETED: &str = "completed";
 
 /// What came of a run. Serialised, it is the body of `synod run --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -97,8 +101,8 @@ pub(super) async fn gather(node: &Node, run: &Run, entries: &[Entry]) -> Result<
     let mut outcomes = Vec::new();
     for entry in entries {
         let mut tasks = Vec::new();
-        for (item, task) in entry.plan.items.iter().zip(&entry.tasks) {
-            tasks.push(task_outcome(node, &item.key, &item.item, &*node.task(*task)?).await?);
+        for (item, work) in entry.plan.items.iter().zip(&entry.work) {
+            tasks.push(task_outcome(node, &item.key, &item.item, *work).await?);
         }
         let skipped = match &entry.stage {
             Stage::Skipped(reason) => Some(reason.clone()),
@@ -110,33 +114,33 @@ pub(super) async fn gather(node: &Node, run: &Run, entries: &[Entry]) -> Result<
     Ok(Outcome { run: run.id, fleet, continued: run.continued.is_some(), entries: outcomes })
 }
 
-async fn task_outcome(node: &Node, key: &str, item: &Value, task: &Task) -> Result<TaskOutcome, Error> {
-    let status = task.phase();
+/// Of a hook the task and its attempts are those of the last time that it was begun.
+async fn task_outcome(node: &Node, key: &str, item: &Value, work: Work) -> Result<TaskOutcome, Error> {
+    let (status, task) = (work.phase(node)?, work.task(node)?);
     let result = match status {
-        Phase::Completed => {
-            let bytes = node.result(task).await?;
-            let value = serde_json::from_slice(&bytes);
-            Some(value.map_err(|error| crate::node::Error::Json { what: "result", error })?)
-        }
+        Phase::Completed => Some(work.result(node).await?),
         _ => None,
     };
-    let attempts = task.attempts.iter().map(|attempt| {
-        let (end, reason) = match &attempt.end {
-            AttemptEnd::Completed => ("completed", None),
-            AttemptEnd::Failed(reason) => ("failed", Some(reason.to_string())),
-            AttemptEnd::Lost(reason) => ("lost", Some(reason.to_string())),
-            AttemptEnd::Stopped => ("stopped", None),
-        };
-        AttemptOutcome { number: attempt.number, agent: attempt.agent, end, reason }
-    });
+    let made = task.iter().flat_map(|task| &task.attempts);
+    let attempts: Vec<AttemptOutcome> = made.map(attempt_outcome).collect();
     Ok(TaskOutcome {
-        task: task.spec.id,
+        task: work.task_id(node)?,
         key: key.to_owned(),
         item: item.clone(),
         status,
-        reason: task.end().and_then(|end| end.outcome.reason()).map(str::to_owned),
-        completions: task.attempts.iter().filter(|attempt| attempt.end == AttemptEnd::Completed).count(),
-        attempts: attempts.collect(),
+        reason: work.reason(node)?,
+        completions: attempts.iter().filter(|attempt| attempt.end == COMPLETED).count(),
+        attempts,
         result,
     })
+}
+
+fn attempt_outcome(attempt: &Attempt) -> AttemptOutcome {
+    let (end, reason) = match &attempt.end {
+        AttemptEnd::Completed => (COMPLETED, None),
+        AttemptEnd::Failed(reason) => ("failed", Some(reason.to_string())),
+        AttemptEnd::Lost(reason) => ("lost", Some(reason.to_string())),
+        AttemptEnd::Stopped => ("stopped", None),
+    };
+    AttemptOutcome { number: attempt.number, agent: attempt.agent, end, reason }
 }

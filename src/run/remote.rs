@@ -31,6 +31,7 @@ use crate::run::drive::{Readiness, readiness};
 use crate::run::entry::{Entry, Stage, key, payload};
 use crate::run::outcome::{AttemptOutcome, EntryOutcome, Outcome, TaskOutcome};
 use crate::run::scope::{marked, pool_name, scoped_pool, scoped_tending};
+use crate::run::work::Work;
 use crate::run::{Continued, Error, Progress};
 
 /// How many tasks are waited for at a time. More holds more connections open and learns of ends no earlier.
@@ -68,6 +69,9 @@ impl RemoteRun {
     pub async fn open(client: &Client, plan: Plan, fresh: bool) -> Result<Self, Error> {
         for pool in &plan.pools {
             pool_name(&plan.name, &pool.name)?;
+        }
+        if plan.hangs_hooks() {
+            return Err(Error::Hooks);
         }
         let client = client.patient(PATIENCE);
         let bytes = serde_json::to_vec(&plan).map_err(|error| unreadable("plan", error))?;
@@ -126,8 +130,12 @@ impl RemoteRun {
         let mut waits: FuturesUnordered<BoxFuture<'static, Ended>> = FuturesUnordered::new();
         loop {
             for place in self.begin_ready(&mut entries, &ended, progress).await? {
-                ended[place] = vec![None; entries[place].tasks.len()];
-                queue.extend(entries[place].tasks.iter().map(|task| (place, *task)));
+                ended[place] = vec![None; entries[place].work.len()];
+                let tasks = entries[place].work.iter().filter_map(|work| match work {
+                    Work::Task(task) => Some((place, *task)),
+                    Work::Hook(_) => None,
+                });
+                queue.extend(tasks);
             }
             while waits.len() < WAITS_AT_ONCE
                 && let Some((entry, task)) = queue.pop_front()
@@ -138,14 +146,14 @@ impl RemoteRun {
             let task = task?;
             let (id, phase): (TaskId, Phase) = (read(&task.id)?, phase(task.status));
             let entry = &mut entries[place];
-            if entry.note_end(id, phase) {
+            if entry.note_end(Work::Task(id), phase) {
                 progress.ended(entry.pool(), entry.plan.name.as_str(), phase, false);
                 if let Some(reason) = &task.reason {
-                    let what = entry.key_of(id).unwrap_or(entry.plan.name.as_str());
+                    let what = entry.key_of(Work::Task(id)).unwrap_or(entry.plan.name.as_str());
                     progress.notice(&format!("{what} is {phase}: {reason}"));
                 }
             }
-            if let Some(index) = entry.tasks.iter().position(|one| *one == id) {
+            if let Some(index) = entry.work.iter().position(|one| *one == Work::Task(id)) {
                 ended[place][index] = Some(task);
             }
         }
@@ -180,9 +188,9 @@ impl RemoteRun {
                     progress.submitted(entry.pool(), entry.plan.name.as_str(), tasks.len());
                     entry.stage = match tasks.is_empty() {
                         true => Stage::Done,
-                        false => Stage::Open(tasks.iter().copied().collect()),
+                        false => Stage::Open(tasks.iter().copied().map(Work::Task).collect()),
                     };
-                    entry.tasks = tasks;
+                    entry.work = tasks.into_iter().map(Work::Task).collect();
                     begun.push(place);
                 }
             }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::support::{PATIENCE, Said, ended, eventually, signal, synod};
+use crate::support::{Fleet, PATIENCE, Said, ended, eventually, signal, synod};
 
 fn git(at: &Path, arguments: &[&str]) -> String {
     let who = ["-c", "user.name=somebody", "-c", "user.email=somebody@localhost"];
@@ -96,4 +96,85 @@ async fn a_hook_outlives_a_node_that_is_killed_in_the_middle_of_it() {
     let pending = client.ask(&["hook", "pending"]).await;
     assert_eq!(pending["items"].as_array().map(Vec::len), Some(0), "{pending:#}");
     signal(&child, Signal::TERM);
+}
+
+const PINNED: &str = r#"
+name: pinned
+pools:
+  clerks: {command: [sh, '{{fleet.dir}}/clerk.sh', '{{fleet.dir}}/seen'], size: 2}
+  counter: {command: [sh, -c, 'cat']}
+tasks:
+  - name: write
+    pool: clerks
+    for_each: {list: [ada, alan]}
+    payload: {who: '{{item}}'}
+    hook: {repository: site, branch: 'agent/{{item}}', base: main}
+  - {name: sum, pool: counter, after: [write]}
+"#;
+
+/// Ada's is done at once; Alan's leaves half of it the first time and waits to be killed.
+const CLERK: &str = r#"
+task=$(cat)
+worktree=$(echo "$task" | sed 's/.*"worktree":"\([^"]*\)".*/\1/')
+who=$(echo "$task" | sed 's/.*"who":"\([^"]*\)".*/\1/')
+cd "$worktree" || exit 1
+if [ "$who" = alan ] && [ ! -e half ]; then echo half > half; sleep 600; fi
+echo "$who" >> "$1"
+echo "$who" > whole
+git add --all && git -c user.name=clerk -c user.email=clerk@localhost commit --quiet --message "$who" >&2 || exit 1
+echo "{\"who\":\"$who\"}"
+"#;
+
+#[tokio::test]
+async fn work_of_a_fleet_file_hangs_on_hooks_and_ends_on_its_branches_over_a_kill() {
+    let fleet = Fleet::new(PINNED);
+    fleet.write("clerk.sh", CLERK);
+    let repository = fleet.file("site");
+    std::fs::create_dir(&repository).unwrap();
+    git(&repository, &["init", "--quiet", "--initial-branch", "main"]);
+    git(&repository, &["commit", "--quiet", "--allow-empty", "--message", "begin"]);
+    let run = || {
+        let mut command = fleet.call(&["--json"]);
+        command.env("SYNOD_HOOKS__PATROL", "200ms");
+        command
+    };
+    let killed = run().spawn().unwrap();
+    let half = || {
+        let worktrees = std::fs::read_dir(fleet.file(".synod/hooks")).ok()?;
+        let mut worktrees = worktrees.filter_map(|entry| Some(entry.ok()?.path().join("worktree/half")));
+        (worktrees.any(|half| half.exists()) && fleet.lines("seen") == ["ada"]).then_some(())
+    };
+    eventually("one is done and half of the other is there", half).await;
+    signal(&killed, Signal::KILL);
+    drop(killed);
+
+    let said = ended(run()).await;
+    said.assert_code(0);
+    let document = said.json();
+    assert_eq!(document["complete"], true, "{document:#}");
+    assert_eq!(document["outcome"]["continued"], true);
+    assert_eq!(fleet.lines("seen"), ["ada", "alan"], "nothing is done twice");
+    for who in ["ada", "alan"] {
+        assert_eq!(git(&repository, &["show", &format!("agent/{who}:whole")]), who);
+    }
+    let entries = document["outcome"]["entries"].as_array().unwrap();
+    for (task, who) in entries[0]["tasks"].as_array().unwrap().iter().zip(["ada", "alan"]) {
+        assert_eq!((&task["status"], &task["result"]["who"]), (&"completed".into(), &who.into()), "{task:#}");
+        assert_eq!(task["completions"], 1, "{task:#}");
+    }
+    // What they gave back was handed on.
+    let handed = &entries[1]["tasks"][0]["result"]["payload"]["after"]["write"];
+    assert_eq!(handed[1]["result"]["who"], "alan", "{handed:#}");
+}
+
+#[tokio::test]
+async fn a_fleet_with_hooks_is_not_run_from_elsewhere() {
+    let fleet = Fleet::new(PINNED);
+    let data = fleet.file("data");
+    let (_child, url) = served(&data).await;
+    let mut command = fleet.call(&["--server", &url, "--token-file"]);
+    command.arg(data.join("admin-token"));
+    let said = ended(command).await;
+    said.assert_code(2);
+    assert!(said.err.contains("by the node that has the repository"), "{said:#?}");
 }

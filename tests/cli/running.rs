@@ -135,3 +135,28 @@ tasks:
     fleet.write("fleet.yaml", &text.replace("[no-such-program-anywhere]", "[echo, here]"));
     fleet.run(&[]).await.assert_code(0);
 }
+
+const FRUGAL: &str = "
+name: frugal
+pools: {shell: {command: [sh, -c, 'read task; echo done >> \"$0\"; echo done', '{{fleet.dir}}/seen']}}
+budgets: {calls: {scope: run, limits: [{requests: 2, per: whole}]}}
+tasks: [{name: call, pool: shell, for_each: {list: [1, 2, 3]}, over_budget: fail}]
+";
+
+#[tokio::test]
+async fn a_budget_of_a_run_is_for_each_run_from_the_beginning() {
+    let fleet = Fleet::new(FRUGAL);
+    for run in 1..=2 {
+        let said = fleet.run(&["--json"]).await;
+        let document = said.json();
+        let ends: Vec<_> = tasks(&document).iter().map(|task| task["status"].clone()).collect();
+        assert_eq!(ends.iter().filter(|end| **end == "completed").count(), 2, "{document:#}");
+        assert_eq!(ends.iter().filter(|end| **end == "failed").count(), 1, "{document:#}");
+        assert_eq!(fleet.lines("seen").len(), 2 * run);
+    }
+    // That of the fleet goes on from run to run.
+    fleet.write("fleet.yaml", &FRUGAL.replace("scope: run", "scope: fleet"));
+    fleet.run(&["--json"]).await;
+    fleet.run(&["--json"]).await;
+    assert_eq!(fleet.lines("seen").len(), 6);
+}

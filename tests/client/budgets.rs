@@ -11,37 +11,35 @@ use synod::api::{
 use synod::client::Client;
 use tokio::time::Instant;
 
-use crate::support::Served;
+use crate::support::{Served, eventually};
 
 const AGENTS: usize = 64;
 const TASKS: usize = 500;
-const MOST: u64 = 20_000;
+const MOST: u64 = 60_000;
 const ESTIMATE: u64 = 100;
 
 /// The largest report of an agent, four times what it said before.
 const LARGEST: u64 = 400;
 
-/// How long the agents work at most, and when the node is killed meanwhile.
+/// How long the agents work at most.
 const WORK: Duration = Duration::from_secs(40);
-const KILLS: [Duration; 4] = [
-    Duration::from_millis(1500),
-    Duration::from_millis(2500),
-    Duration::from_millis(2500),
-    Duration::from_millis(2500),
-];
+
+/// After how many leases the node is killed: the limit lets through some 380.
+const KILLS: [u64; 4] = [60, 130, 200, 270];
 
 /// What an agent does with its nth task: says nothing, less than expected, as much, more, or far more.
 fn usage(nth: u64) -> Option<u64> {
     [None, Some(50), Some(100), Some(130), Some(LARGEST)][usize::try_from(nth % 5).unwrap()]
 }
 
-/// Claims, reports and completes until it is told to stop. Whatever is not answered is asked again.
-async fn work(client: Client, number: usize, over: Arc<AtomicBool>, done: Arc<AtomicU64>) {
+/// Claims, reports and completes until it is told to stop, and returns how many leases it had. Whatever is not answered is
+/// asked again.
+async fn work(client: Client, number: usize, over: Arc<AtomicBool>, done: Arc<AtomicU64>) -> usize {
     let name = format!("agent-{number}");
     let agent = RegisterAgent { name: name.clone(), ..RegisterAgent::default() };
     while client.register_agent(&agent).await.is_err() && !over.load(Ordering::Relaxed) {}
     let claim = Claim { agent_id: name, capabilities: None, max: 1, wait_ms: 500, start: true };
-    let mut asked = 0;
+    let (mut asked, mut had) = (0, 0);
     while !over.load(Ordering::Relaxed) {
         // The same key until it is answered, so that no lease is lost with an answer.
         let Ok(claimed) = client.claim(&claim, &format!("{}-{asked}", claim.agent_id)).await else {
@@ -49,8 +47,11 @@ async fn work(client: Client, number: usize, over: Arc<AtomicBool>, done: Arc<At
             continue;
         };
         asked += 1;
+        had += claimed.tasks.len();
         for lease in claimed.tasks {
             let nth = done.fetch_add(1, Ordering::Relaxed);
+            // It works, so that there is always something in hand.
+            tokio::time::sleep(Duration::from_millis(50 + nth % 7 * 25)).await;
             let used = usage(nth).map(|tokens_in| Usage { tokens_in, ..Usage::default() });
             let attempt = lease.attempt;
             if nth.is_multiple_of(3)
@@ -69,6 +70,21 @@ async fn work(client: Client, number: usize, over: Arc<AtomicBool>, done: Arc<At
             }
         }
     }
+    had
+}
+
+/// Looks at the budget all the time, over the kills as well, until it is told to stop; returns the most that was promised.
+async fn watch(client: Client, over: Arc<AtomicBool>, looks: Arc<AtomicU64>) -> u64 {
+    let mut most = 0;
+    while !over.load(Ordering::Relaxed) {
+        if let Some(line) = line(&client).await {
+            assert_held(&line);
+            most = most.max(line.settled + line.reserved);
+            looks.fetch_add(1, Ordering::Relaxed);
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    most
 }
 
 async fn line(client: &Client) -> Option<BudgetLine> {
@@ -108,13 +124,20 @@ async fn a_hard_budget_holds_under_64_agents_and_kills_and_the_ledger_says_what_
     let agents: Vec<_> = (0..AGENTS)
         .map(|number| tokio::spawn(work(served.client(), number, over.clone(), done.clone())))
         .collect();
+    let looks = Arc::new(AtomicU64::new(0));
+    let watching = tokio::spawn(watch(served.client(), over.clone(), looks.clone()));
     let begun = Instant::now();
-    for pause in KILLS {
-        tokio::time::sleep(pause).await;
-        if let Some(line) = line(&client).await {
-            assert_held(&line);
-        }
+    for leases in KILLS {
+        let seen = looks.load(Ordering::Relaxed);
+        // In the middle of it: there is work in hand, and it was looked at since the kill before.
+        eventually("there is work in hand", async || {
+            let enough = done.load(Ordering::Relaxed) >= leases && looks.load(Ordering::Relaxed) > seen;
+            (enough && line(&client).await.is_some_and(|line| line.reserved > 0)).then_some(())
+        })
+        .await;
         served.kill_and_start_again().await;
+        // What was promised before the kill is promised after it.
+        assert_held(&eventually("the ledger is there", async || line(&client).await).await);
     }
     while begun.elapsed() < WORK {
         if let Some(line) = line(&client).await {
@@ -127,9 +150,13 @@ async fn a_hard_budget_holds_under_64_agents_and_kills_and_the_ledger_says_what_
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     over.store(true, Ordering::Relaxed);
+    let mut had = Vec::new();
     for agent in agents {
-        agent.await.unwrap();
+        had.push(agent.await.unwrap());
     }
+    assert!(watching.await.unwrap() > MOST / 2 && looks.load(Ordering::Relaxed) > 20);
+    let worked = had.iter().filter(|had| **had > 0).count();
+    assert!(worked > AGENTS / 2, "{worked} of {AGENTS} agents had work: {had:?}");
     served.kill_and_start_again().await;
     let last = line(&client).await.unwrap();
     assert_held(&last);

@@ -5,9 +5,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use synod::fleet::{Error, Fleet, Inputs, Plan, TASKS_MAX, Target};
+use synod::fleet::{Error, Fleet, HookPlan, Inputs, Plan, TASKS_MAX, Target};
 use synod_domain::agent::RuntimeSpec;
 use synod_domain::assignment::Assignment;
+use synod_domain::id::RunId;
 use synod_domain::task::Lane;
 use synod_domain::terms::OverBudget;
 
@@ -109,6 +110,52 @@ fn what_governs_the_work_reaches_the_plan_under_the_name_of_the_fleet() {
         (OverBudget::Fail, Some(Duration::from_secs(3600)))
     );
     assert_eq!(plan.entry("each").expect("each").terms, None);
+}
+
+#[test]
+fn a_budget_of_the_run_is_said_for_the_run_that_there_is() {
+    let text = "name: f\npools: {p: {command: [cat]}}\ntasks: [{name: t, pool: p}]\n\
+                budgets: {own: {scope: run, limits: [{tokens: 5, per: hour}]}, all: {limits: [{tokens: 9, per: day}]}}\n";
+    let folder = Path::new(".");
+    let plan = plan_of(folder, text).expect("a plan");
+    let run = RunId::from_raw(7);
+    let put: Vec<(String, String)> =
+        plan.governing.budgets_of(run).map(|budget| (budget.name, budget.scope)).collect();
+    let expected = [("f/all", "fleet:f".to_owned()), ("f/own", format!("run:{run}"))];
+    assert_eq!(put, expected.map(|(name, scope)| (name.to_owned(), scope)));
+    assert_eq!(plan, plan_of(folder, text).expect("a plan"), "the plan knows of no run");
+}
+
+#[test]
+fn each_task_on_a_hook_knows_its_repository_and_its_branch() {
+    let text = "name: f\ninputs: {at: site}\npools: {p: {command: [cat]}}\ntasks:\n  - name: t\n    pool: p\n    \
+                for_each: {list: [a, b]}\n    hook: {repository: '{{inputs.at}}', branch: 'agent/{{item}}', base: main, \
+                max_retries: 1, stale_after: 10m}\n  - {name: u, pool: p, hook: {repository: /srv/site}}\n  \
+                - {name: v, pool: p}\n";
+    let folder = Path::new("/fleets");
+    let plan = plan_of(folder, text).expect("a plan");
+    assert!(plan.hangs_hooks());
+    let hooks = |entry: &str| -> Vec<Option<HookPlan>> {
+        plan.entry(entry).expect(entry).items.iter().map(|item| item.hook.clone()).collect()
+    };
+    let hook = |branch: &str| HookPlan {
+        repository: folder.join("site"),
+        branch: Some(branch.to_owned()),
+        base: Some("main".to_owned()),
+        max_retries: 1,
+        stale_after: Some(Duration::from_secs(600)),
+    };
+    assert_eq!(hooks("t"), [Some(hook("agent/a")), Some(hook("agent/b"))]);
+    let plain = HookPlan {
+        repository: "/srv/site".into(),
+        branch: None,
+        base: None,
+        max_retries: 3,
+        stale_after: None,
+    };
+    assert_eq!((hooks("u"), hooks("v")), (vec![Some(plain)], vec![None]));
+    let written = serde_json::to_string(&plan).expect("JSON");
+    assert_eq!(serde_json::from_str::<Plan>(&written).expect("a plan"), plan);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use synod_domain::command::Command;
 use synod_domain::id::{AgentId, RequestId, TaskId};
 use synod_domain::refusal::Refusal;
 use synod_domain::reply::{Assignment, Reply};
-use synod_domain::state::State;
+use synod_domain::state::{BarredWork, State};
 use synod_domain::task::MailboxId;
 use tokio::sync::oneshot;
 
@@ -50,7 +50,7 @@ enum Stage {
     /// Its agent has no free slot, is only starting, or is paused; an event about that puts it in line.
     Aside,
     /// On its way, planned for this mailbox and so many tasks of it.
-    Claiming { mailbox: MailboxId, most: u32 },
+    Claiming { mailbox: MailboxId, most: u32, barred: bool },
     /// Its leases go back, because nobody took them.
     Releasing,
     /// There is an answer for the caller to take.
@@ -87,6 +87,8 @@ pub(super) struct Book {
     cases: BTreeMap<u64, Case>,
     tickets: BTreeMap<(AgentId, RequestId), u64>,
     lines: Lines,
+    /// Up to when all in line were asked about what policies keep from others.
+    barred: BTreeMap<MailboxId, u64>,
     /// Claims on their way, by the mailbox they are planned for.
     claiming: BTreeMap<MailboxId, BTreeSet<u64>>,
     next: u64,
@@ -235,10 +237,57 @@ impl Book {
         }
     }
 
-    pub(super) fn review_all(&mut self, state: &State, mailboxes: &mut BTreeSet<MailboxId>) {
+    pub(super) fn review_all(
+        &mut self,
+        state: &State,
+        mailboxes: &mut BTreeSet<MailboxId>,
+        orders: &mut Vec<Order>,
+    ) {
         let agents: BTreeSet<AgentId> = self.tickets.keys().map(|(agent, _)| *agent).collect();
         for agent in agents {
             self.review(state, agent, mailboxes);
+            self.ask_agent(state, agent, orders);
+        }
+    }
+
+    /// Asks all who wait before a mailbox whether they may have what policies keep from others there, if something of it
+    /// has come since they were.
+    pub(super) fn ask_all(&mut self, state: &State, mailbox: &MailboxId, orders: &mut Vec<Order>) {
+        let Some(since) = state.barred_since(mailbox) else {
+            self.barred.remove(mailbox);
+            return;
+        };
+        if self.barred.get(mailbox).is_some_and(|asked| *asked >= since) {
+            return;
+        }
+        self.barred.insert(mailbox.clone(), since);
+        let tickets = self.lines.all_before(mailbox);
+        self.ask(state, &tickets, orders);
+    }
+
+    /// Asks an agent whether it may have what policies keep from others.
+    pub(super) fn ask_agent(&mut self, state: &State, agent: AgentId, orders: &mut Vec<Order>) {
+        let tickets: Vec<u64> = self.tickets_of(agent).collect();
+        self.ask(state, &tickets, orders);
+    }
+
+    /// Calls those of these who are in line and may have what policies keep from others: for each sort of it as many as
+    /// there are tasks.
+    pub(super) fn ask(&mut self, state: &State, tickets: &[u64], orders: &mut Vec<Order>) {
+        let mut slots: BTreeMap<TaskId, usize> = BTreeMap::new();
+        for ticket in tickets {
+            let Some(case) = self.cases.get(ticket).filter(|case| matches!(case.stage, Stage::InLine)) else {
+                continue;
+            };
+            let Some(agent) = state.agent(case.ask.agent).filter(|agent| state.may_claim(agent)) else {
+                continue;
+            };
+            let mut work = state.barred_for(agent, Some(&case.able)).into_iter();
+            let is_left = |work: &BarredWork| slots.get(&work.first).is_none_or(|slots| *slots < work.count);
+            let Some(work) = work.find(is_left) else { continue };
+            let most = case.ask.max.min(agent.free());
+            *slots.entry(work.first).or_default() += most as usize;
+            orders.extend(self.begin(*ticket, &work.mailbox, most, true));
         }
     }
 
@@ -267,14 +316,14 @@ impl Book {
             self.step_aside(ticket);
         }
         for (ticket, most) in called {
-            orders.extend(self.begin(ticket, mailbox, most));
+            orders.extend(self.begin(ticket, mailbox, most, false));
         }
     }
 
-    fn begin(&mut self, ticket: u64, mailbox: &MailboxId, most: u32) -> Option<Order> {
+    fn begin(&mut self, ticket: u64, mailbox: &MailboxId, most: u32, barred: bool) -> Option<Order> {
         self.step_aside(ticket);
         let case = self.cases.get_mut(&ticket)?;
-        case.stage = Stage::Claiming { mailbox: mailbox.clone(), most };
+        case.stage = Stage::Claiming { mailbox: mailbox.clone(), most, barred };
         self.claiming.entry(mailbox.clone()).or_default().insert(ticket);
         let Ask { agent, max, start, request, .. } = case.ask;
         let key = follows(request, agent, case.tries);
@@ -292,7 +341,7 @@ impl Book {
         orders: &mut Vec<Order>,
     ) {
         let Some(case) = self.cases.get_mut(&ticket) else { return };
-        let Stage::Claiming { mailbox, .. } = std::mem::replace(&mut case.stage, Stage::Aside) else {
+        let Stage::Claiming { mailbox, barred, .. } = std::mem::replace(&mut case.stage, Stage::Aside) else {
             return;
         };
         let mut mailboxes: BTreeSet<MailboxId> = case.sources.iter().cloned().collect();
@@ -302,18 +351,26 @@ impl Book {
                 self.claiming.remove(&mailbox);
             }
         }
+        if barred {
+            // It may have brought other work, and others were not asked because of it.
+            self.barred.remove(&mailbox);
+        }
         mailboxes.insert(mailbox);
         case.tries += 1;
         case.own = own;
-        let (waits, last) = (case.caller.is_some(), case.last);
+        let (agent, waits, last) = (case.ask.agent, case.caller.is_some(), case.last);
         match outcome {
             Ok(leases) if leases.is_empty() && waits && !last => {
-                self.review(state, self.cases[&ticket].ask.agent, &mut mailboxes);
+                self.review(state, agent, &mut mailboxes);
+                self.ask(state, &[ticket], orders);
             }
             Ok(leases) if !leases.is_empty() && !waits => orders.extend(self.release(ticket, leases)),
             outcome => self.answer(ticket, outcome),
         }
         for mailbox in &mailboxes {
+            if barred {
+                self.ask_all(state, mailbox, orders);
+            }
             self.call(state, mailbox, orders);
         }
     }
@@ -340,6 +397,7 @@ impl Book {
         case.stage = Stage::Aside;
         let (agent, mut mailboxes) = (case.ask.agent, BTreeSet::new());
         self.review(state, agent, &mut mailboxes);
+        self.ask(state, &[ticket], orders);
         for mailbox in &mailboxes {
             self.call(state, mailbox, orders);
         }

@@ -37,6 +37,14 @@ impl Lines {
         }
     }
 
+    /// Returns the tickets of all who wait before a mailbox, first come first.
+    pub(super) fn all_before(&self, mailbox: &MailboxId) -> Vec<u64> {
+        let mut tickets: Vec<u64> =
+            self.0.get(mailbox).into_iter().flat_map(|line| line.values()).flatten().copied().collect();
+        tickets.sort_unstable();
+        tickets
+    }
+
     /// Returns whoever waits before a mailbox.
     pub(super) fn before(&self, mailbox: &MailboxId) -> Option<Line<'_>> {
         let groups = self.0.get(mailbox)?.iter();

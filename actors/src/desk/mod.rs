@@ -187,11 +187,15 @@ impl Desk {
             world.read(|state| {
                 let mut mailboxes = touched.mailboxes.clone();
                 if touched.everything {
-                    book.review_all(state, &mut mailboxes);
+                    book.review_all(state, &mut mailboxes, orders);
                 } else {
                     for agent in &touched.agents {
                         book.review(state, *agent, &mut mailboxes);
+                        book.ask_agent(state, *agent, orders);
                     }
+                }
+                for mailbox in &touched.barred {
+                    book.ask_all(state, mailbox, orders);
                 }
                 for mailbox in &mailboxes {
                     book.call(state, mailbox, orders);
@@ -210,6 +214,7 @@ impl Desk {
             world.read(|state| {
                 let joined = book.join(state, ask)?;
                 if let Joined::Seated { ticket, .. } = &joined {
+                    book.ask(state, &[*ticket], orders);
                     for mailbox in book.sources_of(*ticket) {
                         book.call(state, &mailbox, orders);
                     }

@@ -68,6 +68,20 @@ pub struct BudgetSpec {
     pub note: Option<Arc<str>>,
 }
 
+impl fmt::Display for BudgetSpec {
+    /// Its figures, as events tell them: `scope=global enforcement=hard warn_percent=80 tokens/hour=4000`. Costs are in
+    /// millionths of a dollar, times in milliseconds.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { scope, enforcement, warn_percent, limits, .. } = self;
+        write!(f, "scope={scope} enforcement={enforcement} warn_percent={warn_percent}")?;
+        for Limit { measure, most, window } in limits {
+            let window = window.to_string().replace(' ', ":");
+            write!(f, " {measure}/{window}={most}")?;
+        }
+        Ok(())
+    }
+}
+
 impl BudgetSpec {
     /// Refuses what cannot be kept.
     ///

@@ -13,6 +13,7 @@ mod flow;
 mod pointer;
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -142,6 +143,29 @@ impl LimitSet {
         } else {
             (self.average - self.average / 8).saturating_add(tokens / 8).max(1)
         };
+    }
+}
+
+impl fmt::Display for LimitSetSpec {
+    /// Its figures, as events tell them: `concurrency=2 rate=10/60000 tokens_per_minute=40000 key=label:vendor`. The window
+    /// of a rate is in milliseconds; the key comes last, because it may hold anything.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(most) = self.concurrency {
+            write!(f, "concurrency={most} ")?;
+        }
+        if let Some(Rate { count, window }) = self.rate {
+            write!(f, "rate={count}/{} ", window.as_millis())?;
+        }
+        if let Some(most) = self.tokens_per_minute {
+            write!(f, "tokens_per_minute={most} ")?;
+        }
+        if let Some(workspace) = &self.workspace {
+            write!(f, "workspace={workspace} ")?;
+        }
+        for kind in &self.kinds {
+            write!(f, "type={kind} ")?;
+        }
+        write!(f, "key={}", self.key)
     }
 }
 

@@ -86,6 +86,11 @@ impl Expression {
         Ok(Self { program, names })
     }
 
+    /// Walks the names that it may ask for.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(String::as_str)
+    }
+
     /// Tells whether it is true of a question.
     pub fn holds(&self, question: &Question<'_>) -> bool {
         // What others wrote may not end every replica at the same entry of the log.

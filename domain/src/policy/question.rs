@@ -12,6 +12,9 @@ use crate::name::Name;
 use crate::policy::value::{Attributes, Value};
 use crate::task::TaskSpec;
 
+/// What the names of labels begin with, as conditions and expressions see them.
+pub(super) const LABEL: &str = "label.";
+
 /// May this be done?
 #[derive(Debug, Clone, Copy)]
 pub struct Question<'a> {
@@ -110,7 +113,7 @@ impl<'a> Context<'a> {
             "pool" => self.pool,
             "capabilities" => return self.capabilities.map(Sight::Capabilities),
             _ => {
-                let label = name.strip_prefix("label.")?;
+                let label = name.strip_prefix(LABEL)?;
                 return self.labels?.get(label).map(|value| Sight::Text(value));
             }
         };

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use crate::policy::condition::Test;
 use crate::policy::expression::Expression;
 use crate::policy::glob;
-use crate::policy::question::{Question, Sight};
+use crate::policy::question::{LABEL, Question, Sight};
 use crate::policy::spec::{ATTRIBUTES_NAMED_MAX, Defaults, Policy, PolicyError, RULES_MAX};
 use crate::policy::verdict::Decision;
 
@@ -40,6 +40,8 @@ pub struct PolicySet {
     attributes: Vec<Arc<str>>,
     /// Expressions that were read, by their text.
     expressions: BTreeMap<Arc<str>, Arc<Expression>>,
+    /// The labels that conditions and expressions speak of.
+    labels: BTreeSet<Box<str>>,
     /// What holds where no line matches.
     defaults: Defaults,
 }
@@ -138,6 +140,10 @@ impl PolicySet {
                 }));
             }
         }
+        let conditions = set.attributes.iter().map(|name| &**name);
+        let expressions = set.expressions.values().flat_map(|expression| expression.names());
+        let labels = conditions.chain(expressions).filter_map(|name| name.strip_prefix(LABEL));
+        set.labels = labels.map(Into::into).collect();
         if set.lines.len() > RULES_MAX {
             let why = format!("all policies together have more than {RULES_MAX} rules");
             return Err(refuse("rules".to_owned(), why));
@@ -241,6 +247,11 @@ impl PolicySet {
     /// Returns what holds where no rule matches.
     pub const fn defaults(&self) -> Defaults {
         self.defaults
+    }
+
+    /// Tells whether a rule may say something else for another value of a label.
+    pub fn speaks_of_label(&self, label: &str) -> bool {
+        self.labels.contains(label)
     }
 
     /// Returns all names that conditions speak of.

@@ -36,12 +36,14 @@ impl State {
         }
         let offered = offered.unwrap_or(&claimant.spec.capabilities);
         let sources = self.giving(&claimant);
+        let most = max.min(claimant.free());
+        self.call_barred(step, &sources, &claimant, offered, most as usize);
         for source in &sources {
             self.age(step, source);
         }
         let mut assignments = Vec::new();
         let pool = claimant.spec.pool.as_ref();
-        for _ in 0..max.min(claimant.free()) {
+        for _ in 0..most {
             // Each probe that is given out leaves less.
             if self.left_by_breaker(pool) == Some(0) {
                 break;
@@ -105,11 +107,17 @@ impl State {
     ) -> Option<TaskId> {
         for _ in 0..=HELD_BACK_AT_ONCE {
             let paused = &self.resting;
-            let (source, next) = sources
+            let next = sources
                 .iter()
                 .filter_map(|source| Some((self.mailboxes.get(source)?.next(offered, paused)?, source)))
-                .min_by_key(|((lane, _), _)| *lane)
-                .map(|((_, next), source)| (source, next))?;
+                .min_by_key(|((lane, _), _)| *lane);
+            let Some(((_, next), source)) = next else {
+                // Those that were called may all have been held back by something else.
+                if self.call_barred(step, sources, claimant, offered, 1) {
+                    continue;
+                }
+                return None;
+            };
             let gate = self.tasks.get(&next).map_or(Gate::Open, |task| self.gate(step, task, claimant));
             match gate {
                 Gate::Open => return self.take_from(source, offered),
@@ -241,11 +249,12 @@ impl State {
         let mut mailboxes =
             self.giving(claimant).into_iter().filter_map(|source| self.mailboxes.get(&source));
         mailboxes.any(|mailbox| mailbox.best(offered, paused).is_some())
+            || !self.barred_for(claimant, Some(offered)).is_empty()
     }
 
     /// Returns the mailboxes that give something to an agent, nearest first; none while its pool is paused, the breaker
     /// of its pool lets nothing through, or a budget withholds.
-    fn giving(&self, claimant: &Agent) -> Vec<MailboxId> {
+    pub(super) fn giving(&self, claimant: &Agent) -> Vec<MailboxId> {
         if !self.may_give(claimant) {
             return Vec::new();
         }

@@ -239,6 +239,7 @@ impl State {
             self.dequeue(&task);
         }
         self.parked.remove(&task);
+        self.barred.remove(id);
         self.timers.clear(id);
         self.counts.remove(&task);
         self.groups.remove(&task);

@@ -17,7 +17,6 @@ use crate::agent::Agent;
 use crate::id::{AgentId, TaskId};
 use crate::name::Name;
 use crate::parking::{ParkedOn, Parking};
-use crate::state::policies::{OFFERED_AGAIN, OFFERED_AT_ONCE};
 use crate::state::wakes::Wake;
 use crate::state::{State, Step};
 use crate::task::{AttemptEnd, Outcome, Task, Usage};
@@ -117,16 +116,15 @@ impl State {
     /// Returns when something that holds tasks back is looked at by itself; `None` when an event wakes it.
     pub(super) fn opens_at(&self, on: &ParkedOn) -> Option<Timestamp> {
         match on {
-            ParkedOn::Task(_) | ParkedOn::Approval(_) | ParkedOn::Resource(_) | ParkedOn::Quota(_) => None,
+            ParkedOn::Task(_)
+            | ParkedOn::Approval(_)
+            | ParkedOn::Resource(_)
+            | ParkedOn::Quota(_)
+            | ParkedOn::Policy(_) => None,
             ParkedOn::Budget(budget) => self.budget_opens_at(budget),
             ParkedOn::Account(account) => self.account_opens_at(account),
             ParkedOn::Breaker(of) => self.breaker_opens_at(of),
             ParkedOn::Limit { set, key } => self.limit_opens_at(set, key),
-            // The next whole second: it follows from the time of the log alone.
-            ParkedOn::Policy(_) => {
-                let every = u64::try_from(OFFERED_AGAIN.as_millis()).unwrap_or(u64::MAX);
-                Some(Timestamp::from_millis((self.meta.now.as_millis() / every + 1).saturating_mul(every)))
-            }
         }
     }
 
@@ -177,9 +175,9 @@ impl State {
             | ParkedOn::Budget(_)
             | ParkedOn::Account(_)
             | ParkedOn::Resource(_)
-            | ParkedOn::Quota(_) => usize::MAX,
+            | ParkedOn::Quota(_)
+            | ParkedOn::Policy(_) => usize::MAX,
             ParkedOn::Breaker(_) | ParkedOn::Limit { .. } => 0,
-            ParkedOn::Policy(_) => OFFERED_AT_ONCE,
         }
     }
 

@@ -17,6 +17,7 @@ mod approvals;
 mod arriving;
 mod assigning;
 mod audit;
+mod barred;
 mod breakers;
 mod budgets;
 mod changes;
@@ -67,6 +68,7 @@ mod why;
 mod window;
 
 pub use after::PREREQUISITES_MAX;
+pub use barred::BarredWork;
 pub use persist::RestoreError;
 pub use webhooks::Outbox;
 
@@ -145,6 +147,7 @@ pub struct State {
     approvals: approvals::Approvals,
     violations: violations::Violations,
     parked: parking::Parked,
+    barred: barred::Barred,
     budgets: budgets::Budgets,
     wakes: wakes::Wakes,
     hooks: hooks::Hooks,

@@ -19,7 +19,7 @@ use crate::task::{Lane, MailboxId, Task, TaskStatus};
 use crate::time::Timestamp;
 
 /// The place of a parked task among those that the same thing holds back.
-type Place = (Lane, Timestamp, u64, TaskId);
+pub(super) type Place = (Lane, Timestamp, u64, TaskId);
 
 /// Tasks that the same agents may take, and whose turn is of the same workspace. That one of them is let go helps those
 /// of another line little: nobody may be there to take it.
@@ -141,7 +141,7 @@ pub(super) fn line(task: &Task) -> Line {
     (spec.mailbox.clone(), spec.workspace.clone(), spec.demand.clone())
 }
 
-fn place(task: &Task) -> Place {
+pub(super) fn place(task: &Task) -> Place {
     (task.lane, task.spec.deadline.unwrap_or(Timestamp::NEVER), task.sequence, task.spec.id)
 }
 
@@ -163,6 +163,7 @@ impl State {
         let workspace = task.spec.workspace.clone();
         self.timers.set(task);
         self.parked.add(task);
+        self.barred.add(task, self.policies.set());
         self.changes.task_changed(id);
         step.events.push(Event::TaskParked { task: id, workspace, on: word, what });
         self.note_parked(step, id, &on);
@@ -174,6 +175,7 @@ impl State {
         let Some(task) = self.tasks.get(&id).cloned() else { return };
         let Some(parking) = task.parking() else { return };
         self.parked.remove(&task);
+        self.barred.remove(id);
         self.rearm(&parking.on);
         self.put_parked(step, id, on, parking.lane_since);
     }
@@ -211,6 +213,7 @@ impl State {
         let Some(parking) = task.parking() else { return };
         let since = parking.lane_since;
         self.parked.remove(&task);
+        self.barred.remove(id);
         let Some(task) = self.tasks.get_mut(&id).map(Arc::make_mut) else { return };
         task.status = TaskStatus::Waiting { since };
         self.timers.set(task);

@@ -287,6 +287,7 @@ impl State {
             None => return Err(RestoreError::NoMeta),
         };
         state.policies.rebuild().map_err(|error| RestoreError::Policies(error.to_string()))?;
+        state.restore_barred();
         state.set_approvals_wake();
         for (mailbox, turns) in turns {
             if let Some(mailbox) = state.mailboxes.get_mut(&mailbox) {

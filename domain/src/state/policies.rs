@@ -2,13 +2,11 @@
 //!
 //! A submit is judged when it is accepted here, `task.submit`, and the task once more for each agent that it would be
 //! given to, `task.dispatch`. A submit that is denied is refused, and a refusal changes nothing: that it was a violation
-//! is noted by a command of its own ([`PolicyCommand::Note`]). A task that an agent may not have waits, parked, and is
-//! offered again at the next second, so that another agent may take it; one that nobody may have waits until the policy
-//! changes or somebody cancels it.
+//! is noted by a command of its own ([`PolicyCommand::Note`]). A task that an agent may not have waits, parked, for an
+//! agent that may ([`super::barred`]); one that nobody may have waits until the policies change or somebody cancels it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::agent::Agent;
 use crate::approval::ApprovalStatus;
@@ -34,12 +32,6 @@ use crate::time::Timestamp;
 /// The action of a submit.
 pub(super) const SUBMIT: &str = "task.submit";
 
-/// After how long a task is offered again that an agent may not have.
-pub(super) const OFFERED_AGAIN: Duration = Duration::from_secs(1);
-
-/// How many tasks are offered again at once that one policy holds back.
-pub(super) const OFFERED_AT_ONCE: usize = 32;
-
 /// All policies, and how they are asked.
 #[derive(Debug, Default)]
 pub(super) struct Policies {
@@ -63,6 +55,11 @@ impl Policies {
 
     pub(super) const fn defaults(&self) -> Option<Defaults> {
         self.defaults
+    }
+
+    /// Returns the set that is asked.
+    pub(super) const fn set(&self) -> &PolicySet {
+        &self.set
     }
 
     /// Puts a row back; [`Policies::rebuild`] makes it count.
@@ -164,7 +161,8 @@ impl State {
         let subject = name.as_str().into();
         let detail = detail.into();
         step.events.push(Event::Governed { what, subject, workspace: None, task: None, agent: None, detail });
-        self.let_go(step, &ParkedOn::Policy(name.clone()), usize::MAX);
+        // Any of them may decide what another decided before.
+        self.ask_policies_again(step);
     }
 
     fn set_policy_defaults(&mut self, defaults: Defaults) -> Answer {

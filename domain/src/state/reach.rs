@@ -4,10 +4,13 @@
 //! what each command is about; a command that it does not know is for operators alone. Something of another workspace is
 //! refused as if it were not there. Looking is left to whoever shows the state.
 
+use std::collections::BTreeSet;
+
 use crate::access::{AccessCommand, Owned, RoleBinding, Subject};
 use crate::agent::{AgentSpec, PoolSpec, RuntimeSpec};
 use crate::assignment::Assignment;
 use crate::breaker::{BreakerCommand, Guarded};
+use crate::budget::command::BudgetCommand;
 use crate::command::Command;
 use crate::hook::{HookCommand, HookRefusal};
 use crate::id::{AgentId, ApprovalId, HookId, TaskId, TokenId};
@@ -39,11 +42,20 @@ impl State {
     /// Holds that somebody of a workspace asks for something of that workspace.
     pub(super) fn check_reach(&self, workspace: &Name, command: &Command) -> Result<(), Refusal> {
         let reach = Reach { state: self, workspace };
+        if let Some((task, _)) = command.under_lease() {
+            return reach.lease(task);
+        }
         match command {
-            Command::Submit { spec }
-            | Command::SubmitWith { spec, .. }
-            | Command::SubmitAfter { spec, .. }
-            | Command::SubmitStrict { spec, .. } => reach.submit(spec),
+            Command::Submit { spec } | Command::SubmitWith { spec, .. } => reach.submit(spec),
+            Command::SubmitAfter { spec, after, .. } | Command::SubmitStrict { spec, after, .. } => {
+                reach.submit(spec)?;
+                reach.after(after)
+            }
+            Command::Claim { agent, .. } | Command::ClaimOnce { agent, .. } => reach.agent(*agent),
+            Command::Budget(BudgetCommand::Record { agent, workspace, .. }) => {
+                reach.workspace(workspace)?;
+                reach.agent(*agent)
+            }
             Command::Cancel { task, .. } | Command::SetLane { task, .. } => reach.task(*task),
             Command::Redrive { task, .. } | Command::Purge { task } => reach.letter(*task),
             Command::PutPool { spec } => reach.put_pool(spec),
@@ -63,6 +75,19 @@ impl State {
             Command::Breaker(command) => reach.breaker(command),
             _ => Err(reach.bound()),
         }
+    }
+}
+
+impl State {
+    /// Tells whether somebody of a workspace may speak of the lease on a task: it is their work, or one of their agents
+    /// does it. Of one that has ended it is mostly not known here whose it was; what is said of it changes nothing.
+    pub fn reaches_lease(&self, workspace: &Name, task: TaskId) -> bool {
+        Reach { state: self, workspace }.lease(task).is_ok()
+    }
+
+    /// Tells whether an agent is somebody's of a workspace.
+    pub fn reaches_agent(&self, workspace: &Name, agent: AgentId) -> bool {
+        Reach { state: self, workspace }.agent(agent).is_ok()
     }
 }
 
@@ -92,6 +117,26 @@ impl Reach<'_> {
             return Err(Refusal::RunUnknown(run));
         }
         self.mailbox(&spec.mailbox)
+    }
+
+    /// Of what has ended it is not known here whose it was, unless it is a dead letter. So it is refused as if it were not
+    /// there; the node that was asked looks it up in history, and leaves out what has completed.
+    fn after(&self, after: &BTreeSet<TaskId>) -> Result<(), Refusal> {
+        let known = |task: &TaskId| {
+            self.state.tasks.get(task).or_else(|| self.state.dead_letters.get(task)).map(|task| &task.spec)
+        };
+        let unknown =
+            after.iter().find(|task| known(task).is_none_or(|spec| spec.workspace != *self.workspace));
+        unknown.map_or(Ok(()), |task| Err(Refusal::PrerequisiteUnknown(*task)))
+    }
+
+    fn lease(&self, task: TaskId) -> Result<(), Refusal> {
+        let known = self.state.tasks.get(&task).or_else(|| self.state.dead_letters.get(&task));
+        let Some(known) = known else { return Ok(()) };
+        let holds = |agent: AgentId| self.agent(agent).is_ok();
+        let is_ours =
+            known.spec.workspace == *self.workspace || known.lease().is_some_and(|lease| holds(lease.agent));
+        if is_ours { Ok(()) } else { Err(Refusal::TaskUnknown(task)) }
     }
 
     fn mailbox(&self, mailbox: &MailboxId) -> Result<(), Refusal> {

@@ -9,6 +9,7 @@ use crate::event::Event;
 use crate::id::{RunId, TaskId};
 use crate::mailbox::Waiting;
 use crate::name::Name;
+use crate::parking::ParkedOn;
 use crate::payload::{INLINE_BYTES_MAX, METADATA_BYTES_MAX, PAYLOAD_BYTES_MAX, Payload};
 use crate::refusal::{Bound, Refusal};
 use crate::reply::{Answer, Reply};
@@ -269,6 +270,7 @@ impl State {
         }
         // A parked one keeps its place, in the line of its new mailbox.
         self.parked.remove(&task);
+        self.barred.remove(id);
         self.groups.remove(&task);
         self.counts.remove(&task);
         let moved = Arc::make_mut(&mut task);
@@ -282,8 +284,13 @@ impl State {
         self.parked.add(&task);
         self.groups.add(&task);
         self.counts.add(&task);
+        let barred = task.parking().is_some_and(|parking| matches!(parking.on, ParkedOn::Policy(_)));
         self.tasks.insert(id, task);
         self.changes.task_changed(id);
+        if barred {
+            // Other agents take from there.
+            self.unpark(step, id);
+        }
     }
 
     pub(super) fn set_lane(&mut self, step: &mut Step, task: TaskId, lane: Lane) -> Answer {
@@ -302,8 +309,10 @@ impl State {
             changed.status = TaskStatus::Waiting { since: step.now };
         }
         self.parked.remove(&changed);
+        self.barred.remove(task);
         changed.lane = lane;
         self.parked.add(&changed);
+        self.barred.add(&changed, self.policies.set());
         if waits {
             self.enqueue(&changed.spec.mailbox, waiting(&changed, step.now));
         }

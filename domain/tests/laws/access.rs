@@ -22,8 +22,8 @@ use synod_domain::token::{TokenKind, TokenSpec};
 use super::governing;
 use super::histories::{Draw, config, histories, one_by_one};
 use super::world::{
-    World, agent, agent_spec, fail, hash, name, pool_spec, register, rows_but_audit, spec, standing, submit,
-    task, token,
+    World, agent, agent_spec, complete, fail, hash, name, pool_spec, register, rows_but_audit, spec,
+    standing, submit, task, token,
 };
 
 fn access(command: AccessCommand) -> Command {
@@ -151,13 +151,12 @@ proptest! {
         let own = name("w1");
         let mut state = State::default();
         for entry in one_by_one(&history) {
-            let work = entry.commands.iter().any(|request| request.command.is_work());
             let of_nodes = |request: &Request| matches!(
                 request.command,
                 Command::SetLimits { .. } | Command::StartNode { .. } | Command::Access(_)
             );
             // Some are asked by operators, so that there is something to reach for.
-            if work || entry.commands.iter().any(of_nodes) || entry.seed.is_multiple_of(3) {
+            if entry.commands.iter().any(of_nodes) || entry.seed.is_multiple_of(3) {
                 state.apply(&entry);
                 continue;
             }
@@ -385,4 +384,51 @@ fn an_approval_by_a_role_is_given_by_those_it_is_bound_to_in_the_workspace_alone
     assert!(matches!(world.ask(vote(3)), Err(Refusal::NotAnApprover { .. })), "of another workspace");
     assert!(matches!(world.ask(of("w1", vote(2))), Err(Refusal::NotAnApprover { .. })), "without the role");
     world.ask(of("w1", vote(1))).unwrap();
+}
+
+#[test]
+fn a_lease_is_spoken_of_by_whose_work_it_is_and_by_whose_agent_has_it_and_by_nobody_else() {
+    let mut world = world();
+    for number in 1..=3 {
+        world.submit(for_pool(number, "w2", "b"));
+    }
+    assert_eq!(world.claim(2, 2).len(), 2);
+    let says = |number| [complete(number, 1), fail(number, 1, true), super::world::claim(2, 1)];
+    for said in says(1) {
+        let refused = world.ask(of("w1", said)).unwrap_err();
+        assert!(matches!(refused.code(), "task_unknown" | "agent_unknown"), "{refused}");
+    }
+    assert_eq!(world.phase(1), Phase::Running);
+    world.ask(of("w2", complete(1, 1))).unwrap();
+    // The agent is nobody's, and so the default workspace's.
+    world.ask(of("default", complete(2, 1))).unwrap();
+    world.ask(of("default", super::world::claim(2, 1))).unwrap();
+    assert_eq!(world.phase(3), Phase::Running);
+    let actor = |workspace: Option<&str>| {
+        Arc::new(Actor { workspace: workspace.map(name), ..Actor::of(ActorKind::Token, "somebody") })
+    };
+    assert_eq!(complete(3, 1).by(&actor(None)), complete(3, 1), "operators are held to nothing");
+    assert_eq!(complete(3, 1).by(&actor(Some("w1"))), of("w1", complete(3, 1)));
+}
+
+#[test]
+fn what_begins_after_something_that_has_ended_is_refused_to_a_workspace_whosever_it_was() {
+    let mut world = world();
+    for (number, workspace) in [(1, "w1"), (2, "w2")] {
+        world.submit(for_pool(number, workspace, "b"));
+    }
+    assert_eq!(world.claim(2, 2).len(), 2);
+    let follow = |number: u128, after: u128| {
+        let spec = TaskSpec { workspace: name("w1"), ..spec(number) }.into();
+        Command::SubmitAfter { spec, after: [task(after)].into_iter().collect(), terms: None }
+    };
+    world.ask(of("w1", follow(10, 1))).unwrap();
+    let foreign = Err(Refusal::PrerequisiteUnknown(task(2)));
+    assert_eq!(world.ask(of("w1", follow(11, 2))), foreign);
+    for number in [1, 2] {
+        world.ask(complete(number, 1)).unwrap();
+        let refused = world.ask(of("w1", follow(11, number)));
+        assert_eq!(refused, Err(Refusal::PrerequisiteUnknown(task(number))), "as if it had never been there");
+    }
+    world.ask(follow(12, 1)).unwrap();
 }

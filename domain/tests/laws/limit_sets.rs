@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use synod_domain::agent::{Host, Standing};
 use synod_domain::command::Command;
-use synod_domain::event::Event;
+use synod_domain::event::{Event, Governing};
 use synod_domain::id::TaskId;
 use synod_domain::limit_set::{LimitSetCommand, LimitSetSpec, Rate};
 use synod_domain::limits::Limits;
@@ -450,4 +450,22 @@ fn a_set_that_limits_nothing_is_refused() {
     assert!(world.ask(put(set("workspace"))).is_err());
     world.ask(submit(spec(1))).unwrap();
     assert_eq!(numbers(&world.claim(1, 1)), [1]);
+}
+
+#[test]
+fn what_is_told_of_a_set_says_its_figures_so_that_a_lowered_one_is_seen() {
+    let mut world = world();
+    let told = |world: &World| match world.events.last() {
+        Some(Event::Governed { what: Governing::LimitPut, detail, .. }) => detail.to_string(),
+        other => panic!("{other:?}"),
+    };
+    world.ask(put(at_once(3))).unwrap();
+    assert_eq!(told(&world), "concurrency=3 key=workspace");
+    let rate = Some(Rate { count: 10, window: Duration::from_secs(60) });
+    let kinds = [name("a"), name("b")].into_iter().collect();
+    let all =
+        LimitSetSpec { rate, kinds, workspace: Some(name("w")), tokens_per_minute: Some(40), ..at_once(2) };
+    world.ask(put(all)).unwrap();
+    let figures = "concurrency=2 rate=10/60000 tokens_per_minute=40 workspace=w type=a type=b key=workspace";
+    assert_eq!(told(&world), figures);
 }

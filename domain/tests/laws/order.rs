@@ -5,6 +5,7 @@ use synod_domain::agent::Agent;
 use synod_domain::capability::Capabilities;
 use synod_domain::command::Command;
 use synod_domain::name::Name;
+use synod_domain::parking::ParkedOn;
 use synod_domain::pause::Pausable;
 use synod_domain::reply::Reply;
 use synod_domain::state::State;
@@ -34,7 +35,16 @@ fn candidates(state: &State, agent: &Agent, offered: &Capabilities) -> Vec<Waiti
     }
     let sources = state.sources_of(&agent.spec);
     let waiting = |task: &Task| {
-        let TaskStatus::Waiting { since } = task.status else { return None };
+        let since = match &task.status {
+            TaskStatus::Waiting { since } => *since,
+            // What policies keep from others may be for this one.
+            TaskStatus::Parked { parking }
+                if matches!(parking.on, ParkedOn::Policy(_)) && state.admits(agent, task) =>
+            {
+                parking.lane_since
+            }
+            _ => return None,
+        };
         let source = sources.iter().position(|source| *source == task.spec.mailbox)?;
         let paused = is_paused(Pausable::Mailbox(task.spec.mailbox.clone()))
             || is_paused(Pausable::Workspace(task.spec.workspace.clone()));

@@ -58,7 +58,9 @@ fn everything() -> Vec<Pausable> {
 fn would_plan(state: &State, agent: &Agent, offered: &Capabilities) -> bool {
     let sources = state.sources_of(&agent.spec);
     let mut claimable = sources.iter().flat_map(|source| state.claimable(source));
-    state.may_claim(agent) && claimable.any(|work| work.count > 0 && offered.satisfy(&work.demand))
+    let barred = !state.barred_for(agent, Some(offered)).is_empty();
+    state.may_claim(agent)
+        && (barred || claimable.any(|work| work.count > 0 && offered.satisfy(&work.demand)))
 }
 
 proptest! {

@@ -10,7 +10,7 @@ use synod_domain::policy::{Defaults, Effect, Enforcement, PolicyCommand, Ruled, 
 use synod_domain::refusal::Refusal;
 use synod_domain::reply::{Answer, Reply};
 use synod_domain::state::State;
-use synod_domain::task::Phase;
+use synod_domain::task::{MailboxId, Phase, TaskSpec};
 use synod_domain::token::{TokenKind, TokenSpec};
 use synod_domain::violation::ViolationStatus;
 
@@ -182,8 +182,80 @@ fn an_agent_that_a_policy_blocks_does_not_get_the_work_and_another_does() {
     assert_eq!(world.claim(1, 1).len(), 0);
     let why = world.state.why(task(1)).unwrap().to_string();
     assert!(why.contains("policy trusted-only"), "{why}");
-    world.pass(1000);
-    assert_eq!(world.claim(2, 1), [(task(1), 1)]);
+    assert_eq!(world.state.next_due(), None, "nobody looks at it again by the clock");
+    assert!(!world.state.has_work_for(agent(1), None) && world.state.has_work_for(agent(2), None));
+    world.state = restored(&world);
+    assert!(!world.state.has_work_for(agent(1), None) && world.state.has_work_for(agent(2), None));
+    assert_eq!((world.claim(1, 1).len(), world.claim(2, 1)), (0, vec![(task(1), 1)]));
+}
+
+#[test]
+fn work_that_a_policy_keeps_from_an_agent_keeps_its_place_for_one_that_may_have_it() {
+    let mut world = world();
+    world.ready_agent(2);
+    let mut blocking = policy("trusted-only", "tool.none", Effect::Allow);
+    blocking.agents.blocked.insert(name("worker-1"));
+    blocking.scope.task_types.insert(name("secret"));
+    world.ask(put(blocking)).unwrap();
+    for number in 1..=3 {
+        let kind = if number == 1 { name("secret") } else { spec(number).kind };
+        world.submit(TaskSpec { kind, ..spec(number) });
+    }
+    assert_eq!(world.claim(1, 1), [(task(2), 1)], "it stands before nobody");
+    assert_eq!(world.claim(2, 2), [(task(1), 1), (task(3), 1)]);
+}
+
+#[test]
+fn an_agent_that_comes_later_gets_what_was_kept_from_all_before_and_nobody_is_asked_in_between() {
+    let mut world = world();
+    let mut only = policy("trusted-only", "tool.none", Effect::Allow);
+    only.agents.allowed.insert(name("worker-2"));
+    world.ask(put(only)).unwrap();
+    for number in 1..=40 {
+        world.submit(spec(number));
+    }
+    assert_eq!(world.claim(1, 1).len(), 0);
+    let (events, mailbox) = (world.events.len(), MailboxId::Open);
+    assert!(world.state.barred_since(&mailbox).is_some() && world.state.mailbox(&mailbox).is_none());
+    world.pass(3_600_000);
+    assert_eq!((world.events.len(), world.state.next_due()), (events, None), "idle costs nothing");
+    world.ready_agent(2);
+    let found = world.state.barred_for(world.state.agent(agent(2)).unwrap(), None);
+    assert_eq!((found.len(), found[0].first, found[0].count), (1, task(1), 40));
+    assert_eq!(world.claim(2, 9), [(task(1), 1), (task(2), 1)]);
+    let found = world.state.barred_for(world.state.agent(agent(2)).unwrap(), None);
+    assert!(found.is_empty(), "it has no slot left: {found:?}");
+    world.ready_agent(3);
+    assert_eq!(world.claim(3, 1).len(), 0);
+}
+
+#[test]
+fn another_policy_lets_go_what_one_held_back_if_it_is_asked_before_it() {
+    let mut world = world();
+    world.ask(put(policy("stop", "task.dispatch", Effect::Deny))).unwrap();
+    world.submit(spec(1));
+    assert_eq!(world.claim(1, 1).len(), 0);
+    let mut before = policy("go", "task.dispatch", Effect::Allow);
+    before.priority = 9;
+    world.ask(put(before)).unwrap();
+    assert_eq!(world.claim(1, 1), [(task(1), 1)]);
+}
+
+#[test]
+fn tasks_that_differ_in_a_label_that_rules_speak_of_are_asked_about_apart() {
+    let mut world = world();
+    world.ready_agent(2);
+    let mut by_label = policy("by-label", "task.dispatch", Effect::Deny);
+    by_label.rules[0].when = Some(r#"agent == "worker-1" || label.team == "blue""#.into());
+    world.ask(put(by_label)).unwrap();
+    for (number, team) in [(1, "blue"), (2, "red"), (3, "red")] {
+        let labels = [(name("team"), team.into()), (name("build"), number.to_string().into())];
+        world.submit(TaskSpec { labels: labels.into_iter().collect(), ..spec(number) });
+    }
+    assert_eq!(world.claim(1, 1).len(), 0);
+    let found = world.state.barred_for(world.state.agent(agent(2)).unwrap(), None);
+    assert_eq!((found.len(), found[0].first, found[0].count), (1, task(2), 2), "builds make no difference");
+    assert_eq!(world.claim(2, 1), [(task(2), 1)]);
 }
 
 #[test]

@@ -9,12 +9,14 @@ use synod_domain::budget::scope::Scope;
 use synod_domain::budget::spec::{BudgetSpec, Enforcement, Limit};
 use synod_domain::budget::window::Window;
 use synod_domain::command::Command;
+use synod_domain::event::{Event, Governing};
 use synod_domain::id::TaskId;
+use synod_domain::limits::Limits;
 use synod_domain::task::Usage;
 use synod_domain::terms::{Estimate, OverBudget, Terms};
 
 use super::histories::Draw;
-use super::world::{agent, at, millis, name, run};
+use super::world::{World, agent, at, millis, name, run};
 
 const BUDGETS: [&str; 4] = ["all", "one", "two", "three"];
 
@@ -113,4 +115,36 @@ fn spec(draw: &mut Draw) -> BudgetSpec {
 
 fn report(draw: &mut Draw) -> Report {
     Report { tokens_in: draw.below(120), tokens_out: draw.below(10), ..Report::default() }
+}
+
+#[test]
+fn what_is_told_of_a_budget_says_its_figures_so_that_a_lowered_one_is_seen() {
+    let mut world = World::empty(Limits::default());
+    let told = |world: &World| match world.events.last() {
+        Some(Event::Governed { what: Governing::BudgetPut, detail, .. }) => detail.to_string(),
+        other => panic!("{other:?}"),
+    };
+    let limits = [
+        (Measure::Tokens, 100, Window::Hour),
+        (Measure::Cost, 2_500_000, Window::Rolling { length_ms: 5 * 3_600_000 }),
+        (Measure::Compute, 1500, Window::Whole),
+    ];
+    let limits = limits.map(|(measure, most, window)| Limit { measure, most, window }).to_vec();
+    let mut spec = BudgetSpec {
+        name: name("b"),
+        scope: Scope::Workspace(name("w")),
+        limits,
+        enforcement: Enforcement::Hard,
+        warn_percent: 80,
+        note: None,
+    };
+    let put = |spec: &BudgetSpec| Command::Budget(BudgetCommand::Put { spec: spec.clone().into() });
+    world.ask(put(&spec)).unwrap();
+    let others = "cost/rolling:5h=2500000 compute/whole=1500";
+    let figures = format!("scope=workspace:w enforcement=hard warn_percent=80 tokens/hour=100 {others}");
+    assert_eq!(told(&world), figures);
+    (spec.limits[0].most, spec.enforcement) = (40, Enforcement::Soft);
+    world.ask(put(&spec)).unwrap();
+    let figures = format!("scope=workspace:w enforcement=soft warn_percent=80 tokens/hour=40 {others}");
+    assert_eq!(told(&world), figures);
 }

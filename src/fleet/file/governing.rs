@@ -106,8 +106,8 @@ pub(in super::super) enum EffectWord {
 #[serde(deny_unknown_fields, expecting = "the fields of a budget")]
 #[schemars(rename = "Budget")]
 pub(in super::super) struct BudgetShape {
-    /// Whose spending it counts: `fleet` (every run of this file), `pool:NAME` of this file, `workspace:NAME`,
-    /// `agent:ID`, `account:NAME` or `global`. Default `fleet`.
+    /// Whose spending it counts: `fleet` (every run of this file), `run` (each run for itself, from the beginning),
+    /// `pool:NAME` of this file, `workspace:NAME`, `agent:ID`, `account:NAME` or `global`. Default `fleet`.
     pub(in super::super) scope: Option<String>,
     /// From one to eight limits, each of another measure or window.
     #[schemars(length(min = 1, max = 8))]

@@ -6,6 +6,7 @@
 
 mod for_each;
 mod governing;
+mod hook;
 mod input;
 mod pool;
 mod simulation;
@@ -24,6 +25,7 @@ pub(super) use governing::{
     BudgetEnforcement, BudgetLimitShape, BudgetShape, EffectWord, EstimateShape, LimitShape, OverBudgetWord,
     PolicyEnforcement, PolicyShape, ResourceShape, RuleShape, WindowShape,
 };
+pub(super) use hook::HookShape;
 pub(super) use input::Input;
 pub(super) use pool::{PoolShape, Restart, RuntimeKind, Spread};
 pub(super) use simulation::{BehaviourShape, DurationShape, SimulationShape, SpreadForm};

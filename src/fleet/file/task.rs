@@ -9,7 +9,7 @@ use synod_domain::capability::Capability;
 use synod_domain::name::Name;
 use synod_domain::task::Lane;
 
-use super::{EstimateShape, ForEach, OverBudgetWord, Period};
+use super::{EstimateShape, ForEach, HookShape, OverBudgetWord, Period};
 
 /// One entry of the work: a task, or with `for_each` as many tasks as there are items.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -63,6 +63,8 @@ pub(in super::super) struct TaskShape {
     pub(in super::super) resources: BTreeMap<Name, u64>,
     /// How long it may wait for its resources. Default: for ever.
     pub(in super::super) resources_within: Option<Period>,
+    /// Keeps its work on a branch of a git repository, pinned to an agent of its pool until it is done.
+    pub(in super::super) hook: Option<HookShape>,
     /// Entries that must have completed first; their results are in the payload under `after`.
     #[serde(default)]
     pub(in super::super) after: Vec<String>,

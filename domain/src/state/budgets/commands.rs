@@ -76,7 +76,7 @@ impl State {
         };
         self.budgets.insert(budget);
         self.touch_budget(BudgetKey::Common);
-        self.govern_budget(step, Governing::BudgetPut, &spec.name, "");
+        self.govern_budget(step, Governing::BudgetPut, &spec.name, &spec.to_string());
         self.review_budget(step, &spec.name, true);
         Ok(Reply::Done)
     }

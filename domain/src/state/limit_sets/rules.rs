@@ -110,7 +110,7 @@ impl State {
 
     fn tell_of_limit_set(&self, step: &mut Step, name: &Name, what: Governing) {
         let known = self.limit_sets.sets.get(name);
-        let detail = known.map_or_else(|| "removed".into(), |known| Arc::from(known.set.spec.key.as_str()));
+        let detail = known.map_or_else(|| "removed".into(), |known| Arc::from(known.set.spec.to_string()));
         let workspace = known.and_then(|known| known.set.spec.workspace.clone());
         let subject = Arc::from(name.as_str());
         step.events.push(Event::Governed { what, subject, workspace, task: None, agent: None, detail });
