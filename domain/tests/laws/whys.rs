@@ -80,21 +80,14 @@ proptest! {
                 // One who could take it now can take something; and nobody else is announced.
                 let someone = state.agents().any(|agent| {
                     let able = agent.spec.capabilities.satisfy(&task.spec.demand);
-                    able && takes_from(&task.spec.mailbox, agent) && state.has_work_for(agent.spec.id, None)
+                    let takes = state.sources_of(&agent.spec).contains(&task.spec.mailbox);
+                    able && takes && state.has_work_for(agent.spec.id, None)
                 });
                 if matches!(task.status, TaskStatus::Waiting { .. }) && !is_held_back(&state, task) && !rests(task) {
                     prop_assert_eq!(why.code() == "behind", someone, "{}: {}", task.spec.id, sentence);
                 }
             }
         }
-    }
-}
-
-fn takes_from(mailbox: &MailboxId, agent: &synod_domain::agent::Agent) -> bool {
-    match mailbox {
-        MailboxId::Open => true,
-        MailboxId::Agent(id) => *id == agent.spec.id,
-        MailboxId::Pool(pool) => Some(pool) == agent.spec.pool.as_ref(),
     }
 }
 

@@ -97,6 +97,11 @@ async fn coordinate(seat: Seat, node: Arc<Node>, machine: Arc<Machine>, stage: A
 
 /// Brings the run to its end, however often it must be continued.
 async fn run(node: Arc<Node>, stage: Arc<Stage>, mut ears: Ears) -> Finish {
+    if stage.plan.hangs_hooks() {
+        // A repository is a real one: git runs outside of the world.
+        let why = "work that hangs on hooks cannot be simulated; leave `hook` out of a copy of the file";
+        return Finish::Refused(why.to_owned());
+    }
     loop {
         match once(&node, &stage, &mut ears).await {
             Ok(outcome) => {
@@ -104,7 +109,7 @@ async fn run(node: Arc<Node>, stage: Arc<Stage>, mut ears: Ears) -> Finish {
                 let tasks = ids.filter_map(|id| node.task(id).ok()).collect();
                 return Finish::Done(Box::new(outcome), tasks);
             }
-            Err(error @ (Error::Pool { .. } | Error::Plan { .. })) => {
+            Err(error @ (Error::Pool { .. } | Error::Plan { .. } | Error::Hooks)) => {
                 return Finish::Refused(error.to_string());
             }
             Err(error @ Error::Node(synod::node::Error::Refused(_))) => {
