@@ -101,7 +101,7 @@ fn files(path: &Path) -> Result<Vec<(PathBuf, Option<u64>)>, Error> {
     let looked = durable::names(path)?.into_iter().map(|name| {
         let path = path.join(name);
         let meta = fs::metadata(&path).map_err(|error| Error::io("look up", &path, error))?;
-        Ok((path, meta.is_file().then(|| meta.len())))
+        Ok((path, meta.is_file().then_some(meta.len())))
     });
     looked.collect()
 }

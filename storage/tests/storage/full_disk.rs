@@ -130,7 +130,7 @@ fn state_whose_disk_fills_up_in_the_middle_of_a_commit_goes_on_when_there_is_roo
         assert_eq!(storage.log.room(), Room::Ample);
         applied += 1;
         append(&*storage.log, records(applied..applied + 1)).unwrap();
-        fs::write(&filler, vec![1; 32 * MIB as usize]).unwrap_err();
+        fs::write(&filler, vec![1; 32 * 1024 * 1024]).unwrap_err();
         let committed = storage.state.commit(batch(applied, &[("row", &large)], &[]));
         hit = committed.is_err() && matches!(storage.state.get(b"kept"), Err(Error::NoSpace { .. }));
         fs::remove_file(&filler).unwrap();
