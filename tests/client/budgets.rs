@@ -136,7 +136,7 @@ async fn a_hard_budget_holds_under_64_agents_and_kills_and_the_ledger_says_what_
         })
         .await;
         served.kill_and_start_again().await;
-        // What was promised before the kill is promised after it.
+        // The ledger holds across the kill as well.
         assert_held(&eventually("the ledger is there", async || line(&client).await).await);
     }
     while begun.elapsed() < WORK {
