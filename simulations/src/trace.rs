@@ -36,6 +36,7 @@ impl fmt::Display for Record {
             Fact::Began { seed, duration, faults, nodes } => {
                 write!(f, "world   seed {seed}, {} s, faults {faults}, nodes {nodes}", duration.as_secs_f64())
             }
+            Fact::Planned(plan) => write!(f, "world   clients ask for {plan}"),
             Fact::Injected(fault) => write!(f, "fault   {fault}"),
             Fact::Healed(fault) => write!(f, "healed  {fault}"),
             Fact::Lost { unsynced, kept } => write!(f, "lost    {kept} of {unsynced} unsynced writes kept"),

@@ -213,6 +213,16 @@ impl Workloads {
         self.0.contains(&workload)
     }
 
+    /// Makes a set of these.
+    pub(crate) fn of(kinds: impl IntoIterator<Item = Workload>) -> Self {
+        Self(kinds.into_iter().collect())
+    }
+
+    /// Walks them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Workload> {
+        self.0.iter().copied()
+    }
+
     /// Draws those of a world: some of all; those that were asked for by name are all there.
     #[must_use]
     pub fn drawn(&self, seed: u64) -> Self {

@@ -2,8 +2,9 @@
 //! decide about approvals, read the audit log, have things told, and submit the work that all of that is about.
 //!
 //! Their work has a pool and types of its own, and what a type is called says what judges must know of it: a task of
-//! `spends-500` is expected to use 500 tokens. What governs is called by its greatest figure, so that a judge knows it
-//! however often it was changed below that, by whomever. At the end of new work everything is taken back, through every
+//! `spends-500` is expected to use 500 tokens. That this is so, and the greatest figures of what governs, is said before the
+//! world begins, in its [`Plan`]: a judge knows them however often something is changed below that, by whomever, and takes
+//! nothing of another world for what it is called here. At the end of new work everything is taken back, through every
 //! crash, or what is held back would never end.
 
 mod auditor;
@@ -42,11 +43,11 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::chance::Stream;
-use crate::history::{Account, Answer, Change, Fact, Governance, Ledger, Postbox, Request};
+use crate::history::{Account, Answer, Change, Fact, Governance, Ledger, Plan, Postbox, Request};
 use crate::machine::Machine;
 use crate::shared::Phase;
 use crate::workload::question::ask;
-use crate::workload::{AGAIN, FIRST, NATIVE, Workload};
+use crate::workload::{AGAIN, FIRST, NATIVE, Workload, Workloads};
 
 /// The pool whose agents do the work that is governed.
 pub(crate) const GOVERNED: &str = "governed";
@@ -95,6 +96,18 @@ pub(super) fn workload_of(client: &str) -> Option<Workload> {
         return Some(Workload::Providers);
     }
     OFFICES.iter().find(|(name, _)| *name == client).map(|(_, workload)| *workload)
+}
+
+/// Says what those make who ask for these things.
+pub(crate) fn plan(workloads: &Workloads) -> Plan {
+    let mut plan = Plan::of(workloads.iter());
+    if workloads.has(Workload::Budgets) {
+        plan.budgets.extend(treasurer::promises());
+    }
+    if workloads.has(Workload::Providers) {
+        plan.budgets.extend(broker::promises());
+    }
+    plan
 }
 
 /// Lets those govern who work with this node, until the world closes.
