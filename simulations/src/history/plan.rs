@@ -18,6 +18,8 @@ pub struct Plan {
     pub asks: BTreeSet<Workload>,
     /// The budgets that there may be, by their names.
     pub budgets: BTreeMap<String, Promise>,
+    /// The breakers that there may be, by what they are of.
+    pub breakers: BTreeMap<String, Fuse>,
 }
 
 /// What a budget promises, however often it is changed, raised, removed and made again.
@@ -40,6 +42,24 @@ pub enum Covers {
     Pool,
     /// What begins of the account of a provider.
     Account(String),
+}
+
+/// When a breaker opens and what it lets through then, however often it is changed, removed and made again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fuse {
+    /// It opens at this many failures in a row.
+    pub failures: u32,
+    /// The most probes that it ever asks for.
+    pub probes: u32,
+    /// The types of the work that it is about.
+    pub kinds: BTreeSet<String>,
+}
+
+impl Fuse {
+    /// Tells whether it is about work of a type.
+    pub fn is_about(&self, kind: &str) -> bool {
+        self.kinds.contains(kind)
+    }
 }
 
 impl Promise {

@@ -9,6 +9,7 @@ mod acknowledged_tokens_open;
 mod all_work_ends;
 mod approvals_hold;
 mod audit_unbroken;
+mod breakers_hold;
 mod budgets_hold;
 mod committed_stays;
 mod converges;
@@ -70,7 +71,7 @@ pub struct Violation {
 }
 
 /// All judges, in the order in which they are asked.
-pub const ALL: [Judge; 34] = [
+pub const ALL: [Judge; 35] = [
     something_happened::JUDGE,
     stays_up::JUDGE,
     one_leader_per_term::JUDGE,
@@ -95,6 +96,7 @@ pub const ALL: [Judge; 34] = [
     budgets_hold::JUDGE,
     ledgers_add_up::JUDGE,
     accounts_hold::JUDGE,
+    breakers_hold::JUDGE,
     approvals_hold::JUDGE,
     limits_hold::JUDGE,
     resources_hold::JUDGE,
@@ -163,7 +165,7 @@ mod histories {
             (name.to_owned(), Promise { most, window, covers })
         };
         let asks = [Workload::Budgets, Workload::Providers].into();
-        Fact::Planned(Plan { asks, budgets: budgets.into_iter().map(promise).collect() })
+        Fact::Planned(Plan { asks, budgets: budgets.into_iter().map(promise).collect(), ..Plan::default() })
     }
 
     pub(super) fn happened(index: u64, event: Event) -> Fact {

@@ -65,11 +65,13 @@ pub enum Workload {
     Quotas,
     /// Accounts of providers that refuse for a while, have quotas, or answer too late.
     Providers,
+    /// Breakers over work that fails in spells.
+    Breakers,
 }
 
 impl Workload {
     /// All.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Submits,
         Self::Keys,
         Self::Retries,
@@ -93,6 +95,7 @@ impl Workload {
         Self::Tenants,
         Self::Quotas,
         Self::Providers,
+        Self::Breakers,
     ];
 
     /// Returns its name.
@@ -121,6 +124,7 @@ impl Workload {
             Self::Tenants => "tenants",
             Self::Quotas => "quotas",
             Self::Providers => "providers",
+            Self::Breakers => "breakers",
         }
     }
 
@@ -247,12 +251,12 @@ impl Workloads {
     #[must_use]
     pub(crate) fn plain(mut self) -> Self {
         use Workload::{
-            Approvals, Audits, Budgets, Deadly, Large, Limits, Pools, Providers, Quotas, Redrives, Resources,
-            Roles, Tenants, Webhooks,
+            Approvals, Audits, Breakers, Budgets, Deadly, Large, Limits, Pools, Providers, Quotas, Redrives,
+            Resources, Roles, Tenants, Webhooks,
         };
         self.0.retain(|workload| !matches!(workload, Redrives | Pools | Large | Roles | Deadly | Tenants));
         self.0.retain(|workload| !matches!(workload, Budgets | Approvals | Limits | Resources));
-        self.0.retain(|workload| !matches!(workload, Audits | Webhooks | Quotas | Providers));
+        self.0.retain(|workload| !matches!(workload, Audits | Webhooks | Quotas | Providers | Breakers));
         self
     }
 

@@ -10,6 +10,7 @@
 mod auditor;
 mod broker;
 mod caller;
+mod electrician;
 mod errand;
 mod landlord;
 mod messenger;
@@ -28,6 +29,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use synod::node::domain::breaker;
 use synod::node::domain::budget::Budget;
 use synod::node::domain::budget::tally::Sums;
 use synod::node::domain::command::Command;
@@ -43,7 +45,9 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::chance::Stream;
-use crate::history::{Account, Answer, Change, Fact, Governance, Ledger, Plan, Postbox, Request};
+use crate::history::{
+    Account, Answer, Breaker, Change, Circuit, Fact, Governance, Ledger, Plan, Postbox, Request,
+};
 use crate::machine::Machine;
 use crate::shared::Phase;
 use crate::workload::question::ask;
@@ -79,7 +83,7 @@ const SILENCE: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(500);
 
 /// The offices, by the names of those who hold them.
-const OFFICES: [(&str, Workload); 8] = [
+const OFFICES: [(&str, Workload); 9] = [
     (treasurer::NAME, Workload::Budgets),
     (regulator::NAME, Workload::Approvals),
     (warden::NAME, Workload::Limits),
@@ -88,6 +92,7 @@ const OFFICES: [(&str, Workload); 8] = [
     (messenger::NAME, Workload::Webhooks),
     (landlord::NAME, Workload::Quotas),
     (broker::NAME, Workload::Providers),
+    (electrician::NAME, Workload::Breakers),
 ];
 
 /// Returns what somebody who governs asks for.
@@ -106,6 +111,9 @@ pub(crate) fn plan(workloads: &Workloads) -> Plan {
     }
     if workloads.has(Workload::Providers) {
         plan.budgets.extend(broker::promises());
+    }
+    if workloads.has(Workload::Breakers) {
+        plan.breakers.extend(electrician::fuses());
     }
     plan
 }
@@ -137,6 +145,7 @@ pub(super) async fn run(node: Arc<Node>, shared: Arc<Machine>, life: u32) {
             Workload::Webhooks => tasks.spawn(messenger::run(office)),
             Workload::Quotas => tasks.spawn(landlord::run(office)),
             Workload::Providers => tasks.spawn(broker::run(office)),
+            Workload::Breakers => tasks.spawn(electrician::run(office)),
             _ => tasks.spawn(auditor::run(office)),
         };
     }
@@ -186,6 +195,7 @@ pub(crate) fn look(shared: &Machine, node: &Node) {
                 .collect(),
             quotas: state.quotas().map(|(workspace, _)| workspace.clone()).collect(),
             accounts: accounts(state),
+            breakers: state.breakers().map(|one| breaker(state, one)).collect(),
         }
     });
     if !governance.is_empty() || shared.governs() {
@@ -204,6 +214,17 @@ fn ledger(state: &State, budget: &Budget) -> Ledger {
     let Sums { settled, reserved, overrun } = all;
     let waiting = state.parked_on(&ParkedOn::Budget(budget.spec.name.clone()));
     Ledger { budget: budget.spec.name.clone(), settled, reserved, overrun, waiting }
+}
+
+/// Returns how a breaker stands.
+fn breaker(state: &State, one: &breaker::Breaker) -> Breaker {
+    let circuit = match &one.circuit {
+        breaker::Circuit::Closed { .. } => Circuit::Closed,
+        breaker::Circuit::Open { until, .. } => Circuit::Open(*until),
+        breaker::Circuit::HalfOpen { .. } => Circuit::HalfOpen,
+    };
+    let waiting = state.parked_on(&ParkedOn::Breaker(one.spec.of.clone()));
+    Breaker { of: one.spec.of.path(), circuit, waiting }
 }
 
 /// Returns the accounts that are left alone, and those that something waits for.
