@@ -530,8 +530,8 @@ impl History {
         records.len()
     }
 
-    /// Returns everything noted so far.
-    pub fn records(&self) -> Vec<Record> {
-        self.records.lock().clone()
+    /// Returns everything noted so far, and forgets it.
+    pub(crate) fn take(&self) -> Vec<Record> {
+        std::mem::take(&mut *self.records.lock())
     }
 }
