@@ -169,7 +169,7 @@ fn hash_of(node: &Node) -> u64 {
         // A row is what a node has on its disk, so it can be written.
         bytes.extend(encode(&row).unwrap_or_default());
     }
-    trace::hash(&bytes)
+    trace::digest(&bytes)
 }
 
 fn applied(node: &Node) -> u64 {
