@@ -79,9 +79,10 @@ impl Operator {
 
     /// Does once what chance has left out of a world in which little could be done.
     async fn make_up(&mut self) {
+        let history = self.shared.history.clone();
         let asked = |is: fn(&Request) -> bool| {
             let mut found = false;
-            self.shared.history.look(0, |record| {
+            history.look(0, |record| {
                 found |= matches!(&record.fact, Fact::Asked { request, .. } if is(request));
             });
             found
