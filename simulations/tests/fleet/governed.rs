@@ -96,6 +96,7 @@ resources: {gpu: {capacity: 1}}";
   - name: needs-2-gpu
     pool: work
     for_each: {list: [1, 2]}
+    estimate: {tokens: 1000}
     resources: {gpu: 1}";
     let text = fleet(governing, two).replace("name: gov", "name: purse-gov");
     let said = answer(&text, "purse.yaml", &ARGS);
