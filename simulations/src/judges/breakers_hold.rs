@@ -12,7 +12,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use synod::node::domain::event::{Event, Governing};
-use synod::node::domain::id::TaskId;
+use synod::node::domain::id::{AgentId, TaskId};
+use synod::node::domain::name::Name;
 use synod::node::domain::task::Phase;
 
 use crate::history::{Breaker, Change, Circuit, Fact, Governance, Plan, Record, Request};
@@ -56,6 +57,8 @@ struct Breakers {
     there: BTreeMap<String, Known>,
     /// Whether the next look says which there are.
     blind: bool,
+    /// The pools of the agents of which that is known.
+    pools: BTreeMap<AgentId, Option<Name>>,
     /// How many resets were asked for of which nothing was seen.
     resets: BTreeMap<String, u32>,
 }
@@ -83,8 +86,14 @@ fn look(history: &[Record]) -> Verdict {
             }
             Fact::Happened { index: of, event, .. } => {
                 (index, fared) = (*of, how(event));
-                if let Event::TaskEnded { task, phase: Phase::Completed, .. } = event {
-                    breakers.succeeded(index, work.kind(*task));
+                match event {
+                    Event::TaskEnded { task, phase: Phase::Completed, agent, .. } => {
+                        breakers.succeeded(index, work.kind(*task), *agent);
+                    }
+                    Event::AgentRegistered { agent, pool, .. } => {
+                        breakers.pools.insert(*agent, pool.clone());
+                    }
+                    _ => {}
                 }
             }
             _ => {}
@@ -132,10 +141,15 @@ fn how(event: &Event) -> Fared {
 }
 
 impl Breakers {
-    /// Takes note that a task completed, also one of whose lease nothing is known, or that nobody told of.
-    fn succeeded(&mut self, index: u64, kind: &str) {
+    /// Takes note that a task completed, also one of whose lease nothing is known, or that nobody told of. A pool does work
+    /// of other types, too, which is open to everybody: what its agents complete counts, whatever it is.
+    fn succeeded(&mut self, index: u64, kind: &str, agent: Option<AgentId>) {
+        let pool = agent.and_then(|agent| self.pools.get(&agent));
         for (of, known) in self.there.iter_mut().filter(|(_, known)| known.from < index) {
-            let is_about = self.plan.breakers.get(of).is_none_or(|fuse| fuse.is_about(kind));
+            let is_by_it = of.strip_prefix("pool/").is_some_and(|of| {
+                pool.is_none_or(|pool| pool.as_ref().is_some_and(|pool| pool.as_str() == of))
+            });
+            let is_about = is_by_it || self.plan.breakers.get(of).is_none_or(|fuse| fuse.is_about(kind));
             if let Stands::Closed(failures) = &mut known.stands
                 && (is_about || kind.is_empty())
             {
@@ -269,7 +283,6 @@ impl Breakers {
 
 #[cfg(test)]
 mod tests {
-    use synod::node::domain::name::Name;
     use synod::node::domain::time::Timestamp;
 
     use crate::agent::SCRIPTED_FAILURE;
@@ -332,6 +345,32 @@ mod tests {
         assert_eq!(after(2, lost), Ok(3), "it says nothing of the work");
         let unseen = [ended(5, 3, Phase::Completed), leased(5, 4, 1), failed(6, 4)];
         assert_eq!(after(2, unseen), Ok(3), "who completed is not known to have begun");
+    }
+
+    #[test]
+    fn other_work_that_the_agents_of_a_pool_complete_counts_for_its_breaker() {
+        let pool = "pool/fused";
+        let fuse = Fuse { failures: 3, probes: 2, kinds: ["brittle-glass".to_owned()].into() };
+        let plan = Plan { breakers: [(pool.to_owned(), fuse)].into(), ..Plan::of([Workload::Breakers]) };
+        let is_of = |pool: &str| {
+            let (name, pool) = ("ann".parse().unwrap(), Some(pool.parse().unwrap()));
+            happened(1, Event::AgentRegistered { agent: agent(9), name, pool })
+        };
+        let submits = (1..4).map(|number| submitted_as(1, number, "brittle-glass"));
+        let fails = |number| [leased(4, number, 1), failed(5, number)];
+        let first = [told(2, Governing::BreakerSet, pool, None, "set"), submitted_as(1, 9, "simulated")];
+        let (workspace, phase, by) = (Name::default(), Phase::Completed, Some(agent(9)));
+        let over = Event::TaskEnded { task: task(9), workspace, phase, reason: None, agent: by, run: None };
+        let other = [leased(4, 9, 1), happened(5, over)];
+        let facts = || {
+            submits.clone().chain(first.clone()).chain([fails(1), fails(2), other.clone(), fails(3)].concat())
+        };
+        let then = |more: Vec<Fact>| {
+            look(&history([Fact::Planned(plan.clone())].into_iter().chain(more).chain(facts())))
+        };
+        assert_eq!(then(vec![is_of("fused")]), Ok(3));
+        assert_eq!(then(vec![]), Ok(3), "whose agent it was is not known");
+        assert!(then(vec![is_of("other")]).is_err());
     }
 
     #[test]
