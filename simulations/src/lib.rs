@@ -13,6 +13,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on should say so"))]
 
+mod abreast;
 mod admission;
 mod agent;
 pub mod chance;

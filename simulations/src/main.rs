@@ -8,6 +8,10 @@ mod os_random;
 
 use std::process::ExitCode;
 
+/// The node's own allocator: a world is many small pieces with short lives, too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     command::main()
 }

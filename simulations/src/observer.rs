@@ -25,6 +25,9 @@ use crate::{trace, workload};
 /// The pause between two looks whether a node has caught up.
 const LOOK: Duration = Duration::from_millis(10);
 
+/// How often it is looked at what governs, if anything happened.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
 /// How often the last look asks for a result that cannot be read: more often than copies of it are away.
 const READS_MAX: u32 = 10;
 
@@ -38,8 +41,8 @@ pub(crate) struct Observer {
     disk: MemoryDisk,
     /// The last entry whose application was noted.
     noted: u64,
-    /// The entry after which the state was hashed last.
-    hashed: u64,
+    /// The entry after which it was looked last at what governs.
+    looked: u64,
 }
 
 impl Observer {
@@ -49,14 +52,13 @@ impl Observer {
         if noted > machine.last_told() {
             machine.note(Fact::Skipped);
         }
-        Self { events, disk: machine.disk(), machine, noted, hashed: 0 }
+        Self { events, disk: machine.disk(), machine, noted, looked: 0 }
     }
 
     pub(crate) async fn run(mut self, node: Arc<Node>, life: u32) {
         let mut looked = false;
         let mut quiet_since = applied(&node);
-        let hash_every = self.machine.pace.hash_every;
-        let mut next_hash = hash_every;
+        let mut next_look = LOOK_EVERY;
         loop {
             tokio::select! {
                 biased;
@@ -75,14 +77,15 @@ impl Observer {
                         looked = true;
                     }
                     let now = self.machine.elapsed();
-                    if now >= next_hash {
-                        let applied = applied(&node);
-                        if applied == quiet_since {
-                            self.hash_state(&node, applied);
-                            next_hash = now + hash_every;
+                    let applied = applied(&node);
+                    if applied == quiet_since {
+                        self.compare(&node, applied, now);
+                        if now >= next_look {
+                            self.look_at_governance(&node, applied);
+                            next_look = now + LOOK_EVERY;
                         }
-                        quiet_since = applied;
                     }
+                    quiet_since = applied;
                     tokio::select! {
                         biased;
                         heard = self.events.next() => match heard {
@@ -141,16 +144,24 @@ impl Observer {
         }
     }
 
-    fn hash_state(&mut self, node: &Node, applied: u64) {
-        if applied == self.hashed {
-            return;
+    /// Notes the states of all nodes that are quiet where this one is, when it is time to.
+    fn compare(&self, node: &Arc<Node>, place: u64, now: Duration) {
+        let (machine, alone) = (&self.machine, self.machine.machines().len() == 1);
+        let pace = (now, machine.pace.hash_every);
+        for (host, node) in machine.abreast.meet((machine.node, node), place, alone, pace) {
+            // It may have gone on since it was quiet.
+            if applied(&node) == place {
+                machine.history.of(host).note(Fact::State { index: place, hash: hash_of(&node) });
+            }
         }
-        self.machine.note(Fact::State { index: applied, hash: hash_of(node) });
+    }
+
+    fn look_at_governance(&mut self, node: &Node, applied: u64) {
         // One that is behind would show what others have seen taken back.
-        if self.has_caught_up(node) {
+        if applied != self.looked && self.has_caught_up(node) {
             workload::look_at_governance(&self.machine, node);
         }
-        self.hashed = applied;
+        self.looked = applied;
     }
 }
 

@@ -11,6 +11,7 @@ use synod::node::domain::id::NodeId;
 use synod::node::domain::name::Name;
 use synod::node::events::Happening;
 
+use crate::abreast::Abreast;
 use crate::admission::Admissions;
 use crate::chance::Streams;
 use crate::clock::SimulatedClock;
@@ -56,6 +57,8 @@ pub(crate) struct Shared {
     pub(crate) admissions: Admissions,
     /// What entries of the log are.
     pub(crate) entries: Entries,
+    /// Whose states can be compared.
+    pub(crate) abreast: Abreast,
     /// What each entry of the log brought about, as it was told first.
     told: Mutex<BTreeMap<u64, Arc<Happening>>>,
     /// Whether somebody has looked at everything for the last time, or is about to.
@@ -94,6 +97,7 @@ impl Shared {
             memories: Mutex::default(),
             admissions: Admissions::default(),
             entries: Entries::default(),
+            abreast: Abreast::default(),
             told: Mutex::default(),
             closing: Mutex::new(false),
             resting: Mutex::default(),

@@ -27,8 +27,8 @@ const STEP_OF_MANY: Duration = Duration::from_millis(5);
 /// How often a host looks at the world's phase, and an observer whether its node has caught up.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// How often the state of a node is hashed, if nothing happened meanwhile: rarely, because it is all of it.
-const HASH_EVERY: Duration = Duration::from_millis(500);
+/// How often the states of nodes that stand abreast are hashed and compared: rarely, because each is hashed whole.
+const HASH_EVERY: Duration = Duration::from_secs(1);
 
 /// What happens in a world.
 #[derive(Debug, Clone)]

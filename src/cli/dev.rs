@@ -6,6 +6,8 @@ mod control;
 mod group;
 #[cfg(unix)]
 mod member;
+#[cfg(unix)]
+mod ports;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;

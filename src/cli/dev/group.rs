@@ -10,6 +10,7 @@ use tokio::net::UnixListener;
 
 use super::control::{self, ENV_DEV, Said};
 use super::member::{Member, Place, Start};
+use super::ports::Ports;
 use crate::api::NewJoinToken;
 use crate::cli::print::{self, complain};
 use crate::cli::signals::Signals;
@@ -240,9 +241,10 @@ fn places(folder: &Path, wanted: &Wanted) -> std::io::Result<Vec<Place>> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(error),
     };
+    let mut ports = Ports::new()?;
     for number in u16::try_from(places.len()).unwrap_or(u16::MAX)..wanted.nodes {
         let api = wanted.port.map(|port| port.saturating_add(number));
-        places.push(Place::choose(number, api.filter(|port| *port != 0))?);
+        places.push(Place::choose(number, api.filter(|port| *port != 0), &mut ports)?);
     }
     std::fs::write(&file, serde_json::to_vec_pretty(&places).map_err(std::io::Error::other)?)?;
     Ok(places)

@@ -4,7 +4,7 @@
 //! left behind even when we are killed.
 
 use std::fs::OpenOptions;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
+use super::ports::Ports;
 use crate::settings::{ENV_JOIN_TOKEN, is_member};
 
 /// A node, as it is remembered between two runs on one folder.
@@ -42,13 +43,13 @@ pub(super) struct Start {
 }
 
 impl Place {
-    /// Names a place whose ports nobody has at this moment; `api` is asked for if given.
-    pub(super) fn choose(number: u16, api: Option<u16>) -> std::io::Result<Self> {
+    /// Names a place with ports that nobody has at this moment; `api` is asked for if given.
+    pub(super) fn choose(number: u16, api: Option<u16>, ports: &mut Ports) -> std::io::Result<Self> {
         let letter = char::from(b'a' + u8::try_from(number.min(25)).unwrap_or(0));
         Ok(Self {
             name: format!("node-{letter}"),
-            api: api.map_or_else(free_port, Ok)?,
-            cluster: free_port()?,
+            api: api.map_or_else(|| ports.next(), Ok)?,
+            cluster: ports.next()?,
         })
     }
 
@@ -59,18 +60,6 @@ impl Place {
 
 fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
-}
-
-/// Returns a port that is free for TCP and UDP. Somebody may take it before the node does; then the node says so.
-fn free_port() -> std::io::Result<u16> {
-    loop {
-        let port = TcpListener::bind(loopback(0))?.local_addr()?.port();
-        match UdpSocket::bind(loopback(port)) {
-            Ok(_) => return Ok(port),
-            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {}
-            Err(error) => return Err(error),
-        }
-    }
 }
 
 /// Returns what a node said last, for the error of one that did not start: its folder may be gone by then.

@@ -16,6 +16,8 @@ const PAGE: usize = 12;
 
 /// Reads until the world closes.
 pub(super) async fn run(mut office: Office) {
+    // The last record that was found to be as it must be. What is before it is checked once more when the world closes.
+    let mut sound = None;
     while office.shared.phase() != Phase::Closing {
         if office.stream.happens(80) {
             let call = async { office.node.audit_latest(None, PAGE) };
@@ -26,10 +28,11 @@ pub(super) async fn run(mut office: Office) {
                 office.shared.note(Fact::Trail(page.iter().filter_map(recorded).collect()));
             }
         } else {
-            let call = office.node.check_audit(None, None);
+            let call = office.node.check_audit(sound, None);
             let request = Request::Govern(Change::CheckAudit);
             if let Ok(checked) = ask(&office.shared, &office.name, request, call, |_| Answer::Done).await {
                 let broken = checked.broken.map(|broken| broken.to_string());
+                sound = broken.is_none().then_some(checked.to);
                 office.shared.note(Fact::Checked { to: checked.to, broken });
             }
         }
