@@ -32,6 +32,7 @@ use crate::log_store::{FULL_DISK_PAUSE, LogMeter};
 use crate::machine::{Machine, Place};
 use crate::offload::Offload;
 use crate::records::{BOOKKEEPING_KEY, Bookkeeping, stored};
+use crate::sending::Sending;
 use crate::snapshot::{SnapshotData, meta_of};
 
 /// The time between two checkpoints. Longer writes short-lived tasks less often and replays more at start, which
@@ -51,6 +52,9 @@ pub const SNAPSHOT_LOG_BYTES_MIN: u64 = 64 << 20;
 
 /// Entries after which a snapshot is made whatever their size, so that a quiet node's log ends too.
 pub const SNAPSHOT_LOG_ENTRIES: u64 = 500_000;
+
+/// How much more the log may grow before the next snapshot while a member takes one, and needs the log behind it.
+const SNAPSHOT_WAITS_TIMES: u64 = 4;
 
 /// What went wrong with the mirror or a snapshot.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -171,7 +175,7 @@ impl Checkpointer {
     }
 
     /// Writes checkpoints until the node stops; calls `snapshot_due` when it is time for a snapshot.
-    pub(crate) async fn run(self: Arc<Self>, snapshot_due: impl AsyncFn()) {
+    pub(crate) async fn run(self: Arc<Self>, sending: Arc<Sending>, snapshot_due: impl AsyncFn()) {
         let stop = self.stop.clone();
         let mut again = false;
         loop {
@@ -192,7 +196,7 @@ impl Checkpointer {
             if self.status.lock().broken.is_some() {
                 return;
             }
-            if !again && self.is_snapshot_due() {
+            if !again && self.is_snapshot_due(&sending) {
                 snapshot_due().await;
             }
         }
@@ -266,14 +270,15 @@ impl Checkpointer {
         self.status.lock().broken = Some(why.to_owned());
     }
 
-    fn is_snapshot_due(&self) -> bool {
+    fn is_snapshot_due(&self, sending: &Sending) -> bool {
         let status = self.status.lock().clone();
         let sizes = *self.sizes.lock();
         let grown = self.meter.appended_bytes.load(Ordering::Relaxed).saturating_sub(sizes.log_bytes);
         let entries =
             status.checkpointed.map_or(0, |index| index + 1) - status.snapshot.map_or(0, |index| index + 1);
-        grown > self.policy.snapshot_log_bytes_min.max(sizes.snapshot_bytes)
-            || entries > self.policy.snapshot_log_entries
+        let times = if sending.needs_the_log() { SNAPSHOT_WAITS_TIMES } else { 1 };
+        grown > self.policy.snapshot_log_bytes_min.max(sizes.snapshot_bytes).saturating_mul(times)
+            || entries > self.policy.snapshot_log_entries.saturating_mul(times)
     }
 
     /// Makes a snapshot of everything applied. When the mirror is broken it is the one from before.

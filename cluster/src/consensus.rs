@@ -220,6 +220,7 @@ impl Consensus {
             retires: watch::Sender::new(false),
             memory: Memory::default(),
             forgot: watch::Sender::new(None),
+            sending: Arc::default(),
         });
         let colleagues = Colleagues::new(options.links.clone());
         let arrivals = Arc::new(Arrivals::new(Arc::clone(&snapshots), thread("synod-arrivals")?));
@@ -265,7 +266,8 @@ impl Consensus {
         let (died, fatal) = watch::channel(None);
         let (known, leader) = watch::channel(None);
         let snapshotter = raft.clone();
-        let checkpointing = Arc::clone(&checkpointer).run(async move || {
+        let sending = Arc::clone(&here.sending);
+        let checkpointing = Arc::clone(&checkpointer).run(sending, async move || {
             // A stopped core makes no snapshots; there is nobody to tell.
             let _ = snapshotter.trigger().snapshot().await;
         });

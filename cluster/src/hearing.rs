@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use crate::clock::ClusterClock;
 use crate::consensus::Timing;
 use crate::forgetting::Memory;
+use crate::sending::Sending;
 
 /// What every part of agreement on this node shares.
 pub(crate) struct Here {
@@ -39,6 +40,8 @@ pub(crate) struct Here {
     pub(crate) memory: Memory,
     /// Through where this node has lost what it had acknowledged, once it was told so.
     pub(crate) forgot: watch::Sender<Option<u64>>,
+    /// Who takes a snapshot of this node.
+    pub(crate) sending: Arc<Sending>,
 }
 
 impl Here {

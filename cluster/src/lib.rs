@@ -41,6 +41,7 @@ mod network;
 mod notices;
 mod pulse;
 mod reads;
+mod sending;
 mod transfer;
 pub mod transport;
 

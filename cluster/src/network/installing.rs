@@ -21,6 +21,7 @@ impl RaftPeer {
         // Nothing is sent before the other has said what it has.
         let mut size = 0;
         let mut begun = Instant::now();
+        let mut under_way = None;
         loop {
             if self.here.memory.lost(self.node, vote).is_some() {
                 return Err(StreamingError::Unreachable(Unreachable::new(&forgetful())));
@@ -42,6 +43,7 @@ impl RaftPeer {
                     return Ok(done);
                 }
                 Ok(Reply::Snapshot(Ok(Taken::Wants(wanted)))) => {
+                    under_way.get_or_insert_with(|| self.here.sending.begin());
                     if wanted > offset {
                         begun = Instant::now();
                     }

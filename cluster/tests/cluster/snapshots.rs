@@ -2,15 +2,21 @@
 
 use std::time::Duration;
 
+use synod_cluster::checkpointer::Policy;
 use synod_cluster::transport::memory::MemoryNetwork;
 use synod_storage::Part;
 
-use super::support::{killed, request, submit};
+use super::support::{by_hand, killed, request, submit};
 use super::table::{PATIENCE, Table, Wires, name};
 
 /// Cuts off a follower, writes much, and makes the leader forget how it was written.
 async fn left_behind(tasks: u64) -> (Table, u64, u64) {
+    left_behind_with(by_hand(), tasks).await
+}
+
+async fn left_behind_with(policy: Policy, tasks: u64) -> (Table, u64, u64) {
     let mut table = Table::new(Wires::Memory(MemoryNetwork::default()));
+    table.policy = policy;
     // One thread does the work of three nodes here, and a snapshot is much at once.
     table.timing.election = (Duration::from_secs(2), Duration::from_secs(4));
     table.found(3).await;
@@ -93,6 +99,31 @@ fn a_snapshot_is_installed_under_load_and_no_leader_is_missed() {
         tokio::time::timeout(PATIENCE, installed).await.expect("it is installed");
         table.agree(&[1, 2, 3], number).await;
         assert_eq!(*table.at(leader).leadership().borrow(), term);
+    });
+}
+
+#[test]
+fn the_log_does_not_outrun_a_snapshot_that_is_on_its_way() {
+    killed(async || {
+        let policy = Policy {
+            checkpoint_interval: Duration::from_millis(20),
+            snapshot_log_entries: 500,
+            ..Policy::default()
+        };
+        let (table, leader, lost) = left_behind_with(policy, 4_000).await;
+        // Sending takes longer than the log needs to grow by what makes the next snapshot due.
+        table.memory().delay(&name(leader), &name(lost), Duration::from_millis(150));
+        table.reunite(lost);
+        let mut number = 4_000;
+        let caught_up = async {
+            while table.at(lost).applied() + 400 < table.at(leader).applied() {
+                table.write(leader, number..number + 20).await;
+                number += 20;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, caught_up).await.expect("it catches up while work goes on");
+        table.agree(&[1, 2, 3], number).await;
     });
 }
 

@@ -44,6 +44,16 @@ impl Outcome {
             Self::Answer { .. } | Self::NotSent(_) | Self::Lost(_) => None,
         }
     }
+
+    /// Returns after how long the node asks to be asked again, if it refused and does.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Answer { status, body } if *status >= 400 => {
+                body["retry_after_ms"].as_u64().map(Duration::from_millis)
+            }
+            Self::Answer { .. } | Self::NotSent(_) | Self::Lost(_) => None,
+        }
+    }
 }
 
 impl Link {

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use crate::client::{attempt_of, status_of};
 use crate::cluster::Cluster;
 use crate::history::{Fact, Found, History};
-use crate::http::Link;
+use crate::http::{Link, Outcome};
 
 /// How long a page may take.
 const PAGE_WITHIN: Duration = Duration::from_secs(30);
@@ -73,7 +73,7 @@ async fn look_at(
         if let Some(cursor) = &cursor {
             path = format!("{path}&cursor={cursor}");
         }
-        let outcome = link.get(&path, PAGE_WITHIN).await;
+        let outcome = page(link, &path).await;
         let page = outcome.success().ok_or_else(|| format!("node {node}: {path}: {outcome:?}"))?;
         for task in page["items"].as_array().into_iter().flatten() {
             tasks += 1;
@@ -92,6 +92,18 @@ async fn look_at(
         cursor = page["next_cursor"].as_str().map(str::to_owned);
         if cursor.is_none() {
             return Ok(tasks);
+        }
+    }
+}
+
+/// Asks for a page, and again when the node asks for that: one whose disk was full reads it anew with its next checkpoint.
+async fn page(link: &mut Link, path: &str) -> Outcome {
+    let until = Instant::now() + PAGE_WITHIN;
+    loop {
+        let outcome = link.get(path, PAGE_WITHIN).await;
+        match outcome.retry_after() {
+            Some(pause) if Instant::now() + pause < until => sleep(pause).await,
+            Some(_) | None => return outcome,
         }
     }
 }
