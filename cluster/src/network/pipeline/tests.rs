@@ -133,6 +133,7 @@ impl Pair {
             retires: watch::Sender::new(false),
             memory: Memory::default(),
             forgot: watch::Sender::new(None),
+            sending: Arc::default(),
         });
         let disk = MemoryDisk::new();
         let mut log = LogStore::open(Arc::clone(&disk.open().log), Offload::Inline).unwrap();
