@@ -144,6 +144,14 @@ impl Workload {
         !matches!(self, Self::Membership | Self::Roles) || nodes > 1
     }
 
+    /// Tells whether something of this kind is asked in a record.
+    pub(super) fn is_shown_by(self, record: &Record) -> bool {
+        match &record.fact {
+            Fact::Asked { client, request, .. } => self.has_asked(client, request),
+            _ => false,
+        }
+    }
+
     /// Tells whether a request is of this kind.
     fn has_asked(self, client: &str, request: &Request) -> bool {
         if let Some(of) = governed::workload_of(client) {
@@ -272,12 +280,7 @@ impl Workloads {
         if busy_ms < LONG_ENOUGH_MS || *left_out != LeftOut::default() {
             return None;
         }
-        let shown = |workload: Workload| {
-            history.iter().any(|record| match &record.fact {
-                Fact::Asked { client, request, .. } => workload.has_asked(client, request),
-                _ => false,
-            })
-        };
+        let shown = |workload: Workload| history.iter().any(|record| workload.is_shown_by(record));
         let must = |workload: Workload| workload.can_be(nodes) && !workload.is_chance();
         let missing = self.0.iter().find(|workload| must(**workload) && !shown(**workload))?;
         Some(Broken {
@@ -324,6 +327,9 @@ impl fmt::Display for Workloads {
 mod tests {
     use std::time::Duration;
 
+    use synod::node::domain::name::Name;
+    use synod::node::domain::pause::Pausable;
+
     use super::*;
 
     fn asked(request: Request) -> Vec<Record> {
@@ -348,6 +354,17 @@ mod tests {
         assert!(drawn.iter().all(|one| one.0.iter().any(|workload| workload.submits())));
         let named: Workloads = "submits,pauses".parse().unwrap();
         assert_eq!(named.drawn(7), named);
+    }
+
+    #[test]
+    fn what_a_tenant_pauses_is_nothing_that_the_operator_did() {
+        let pauses = |client: &str| {
+            let request = Request::Pause { what: Pausable::Pool(Name::default()) };
+            let fact = Fact::Asked { question: 1, client: client.into(), request };
+            Record { at: Duration::ZERO, node: Some(1), fact }
+        };
+        assert!(Workload::Pauses.is_shown_by(&pauses("operator")));
+        assert!(!Workload::Pauses.is_shown_by(&pauses("tenant-blue")));
     }
 
     #[test]
