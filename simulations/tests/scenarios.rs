@@ -61,6 +61,7 @@ mod scenarios {
     mod lost_and_doubled_datagrams_cost_no_node_its_work;
     mod one_key_is_one_task_whoever_leads;
     mod one_loses_its_power_while_the_others_stand_still;
+    mod pools_that_are_tended_keep_their_bounds_and_cut_off_no_work_whoever_leads;
     mod power_that_goes_in_the_middle_of_a_write_costs_nothing;
     mod power_that_is_lost_again_and_again_costs_no_acknowledged_work;
     mod providers_that_refuse_are_left_alone_and_their_work_goes_when_its_time_comes;

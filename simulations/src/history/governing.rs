@@ -6,6 +6,7 @@ use synod::node::domain::approval::ApprovalStatus;
 use synod::node::domain::id::{ApprovalId, TaskId, WebhookId};
 use synod::node::domain::name::Name;
 use synod::node::domain::quota::Quota;
+use synod::node::domain::rollout::Stage;
 use synod::node::domain::time::Timestamp;
 
 /// What somebody who governs asks for.
@@ -136,6 +137,13 @@ pub enum Change {
         /// Of what.
         of: String,
     },
+    /// To tend a pool.
+    Tend {
+        /// Which.
+        pool: Name,
+        /// How, in a word or two.
+        what: &'static str,
+    },
     /// To show the last records of the audit log.
     ReadAudit,
     /// To check the whole of it.
@@ -168,6 +176,7 @@ impl fmt::Display for Change {
             Self::TripBreaker { of } => write!(f, "trip the breaker of {of}"),
             Self::ResetBreaker { of } => write!(f, "reset the breaker of {of}"),
             Self::RemoveBreaker { of } => write!(f, "remove the breaker of {of}"),
+            Self::Tend { pool, what } => write!(f, "{what} {pool}"),
             Self::ReadAudit => f.write_str("show the audit log"),
             Self::CheckAudit => f.write_str("check the audit log"),
         }
@@ -222,6 +231,19 @@ pub enum Circuit {
     HalfOpen,
 }
 
+/// A pool that scales, renews its agents or rolls by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tended {
+    /// Its name.
+    pub pool: Name,
+    /// How many agents it should have.
+    pub target: u32,
+    /// How many serve.
+    pub serving: u32,
+    /// How far its last rollout is, if there was one.
+    pub rollout: Option<Stage>,
+}
+
 /// How the outbox of a webhook stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Postbox {
@@ -262,6 +284,8 @@ pub struct Governance {
     pub accounts: Vec<Account>,
     /// The breakers.
     pub breakers: Vec<Breaker>,
+    /// The pools that somebody looks after.
+    pub tended: Vec<Tended>,
 }
 
 impl Governance {
@@ -285,6 +309,7 @@ impl fmt::Display for Governance {
             quotas,
             accounts,
             breakers,
+            tended,
         } = self;
         write!(f, " after {index} at {}", now.as_millis())?;
         for Ledger { budget, settled, reserved, overrun, waiting } in budgets {
@@ -319,6 +344,10 @@ impl fmt::Display for Governance {
                 Circuit::HalfOpen => write!(f, " {of} half-open")?,
             }
             write!(f, ", {waiting} wait")?;
+        }
+        for Tended { pool, target, serving, rollout } in tended {
+            let stage = rollout.map_or("as it was", Stage::as_str);
+            write!(f, " pool {pool} {serving} of {target}, {stage}")?;
         }
         Ok(())
     }

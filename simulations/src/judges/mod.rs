@@ -36,6 +36,7 @@ mod slots_hold;
 mod something_happened;
 mod states_agree;
 mod stays_up;
+mod tending_holds;
 mod usage_adds_up;
 mod webhooks_are_told;
 mod work;
@@ -71,7 +72,7 @@ pub struct Violation {
 }
 
 /// All judges, in the order in which they are asked.
-pub const ALL: [Judge; 35] = [
+pub const ALL: [Judge; 36] = [
     something_happened::JUDGE,
     stays_up::JUDGE,
     one_leader_per_term::JUDGE,
@@ -101,6 +102,7 @@ pub const ALL: [Judge; 35] = [
     limits_hold::JUDGE,
     resources_hold::JUDGE,
     quotas_hold::JUDGE,
+    tending_holds::JUDGE,
     audit_unbroken::JUDGE,
     webhooks_are_told::JUDGE,
     workspaces_apart::JUDGE,

@@ -67,11 +67,13 @@ pub enum Workload {
     Providers,
     /// Breakers over work that fails in spells.
     Breakers,
+    /// A pool that scales by itself, whose agents begin anew and get other versions.
+    Tending,
 }
 
 impl Workload {
     /// All.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Submits,
         Self::Keys,
         Self::Retries,
@@ -96,6 +98,7 @@ impl Workload {
         Self::Quotas,
         Self::Providers,
         Self::Breakers,
+        Self::Tending,
     ];
 
     /// Returns its name.
@@ -125,6 +128,7 @@ impl Workload {
             Self::Quotas => "quotas",
             Self::Providers => "providers",
             Self::Breakers => "breakers",
+            Self::Tending => "tending",
         }
     }
 
@@ -260,11 +264,12 @@ impl Workloads {
     pub(crate) fn plain(mut self) -> Self {
         use Workload::{
             Approvals, Audits, Breakers, Budgets, Deadly, Large, Limits, Pools, Providers, Quotas, Redrives,
-            Resources, Roles, Tenants, Webhooks,
+            Resources, Roles, Tenants, Tending, Webhooks,
         };
         self.0.retain(|workload| !matches!(workload, Redrives | Pools | Large | Roles | Deadly | Tenants));
         self.0.retain(|workload| !matches!(workload, Budgets | Approvals | Limits | Resources));
         self.0.retain(|workload| !matches!(workload, Audits | Webhooks | Quotas | Providers | Breakers));
+        self.0.retain(|workload| *workload != Tending);
         self
     }
 

@@ -12,6 +12,7 @@ mod broker;
 mod caller;
 mod electrician;
 mod errand;
+mod gardener;
 mod landlord;
 mod messenger;
 mod quartermaster;
@@ -22,6 +23,7 @@ mod warden;
 pub(crate) use auditor::{check, note_all};
 pub(crate) use caller::Call;
 pub(crate) use errand::{Errand, Work};
+pub(crate) use gardener::is_in_order;
 pub(crate) use messenger::wants_of;
 pub(crate) use quartermaster::needs_of;
 
@@ -83,7 +85,7 @@ const SILENCE: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(500);
 
 /// The offices, by the names of those who hold them.
-const OFFICES: [(&str, Workload); 9] = [
+const OFFICES: [(&str, Workload); 10] = [
     (treasurer::NAME, Workload::Budgets),
     (regulator::NAME, Workload::Approvals),
     (warden::NAME, Workload::Limits),
@@ -93,6 +95,7 @@ const OFFICES: [(&str, Workload); 9] = [
     (landlord::NAME, Workload::Quotas),
     (broker::NAME, Workload::Providers),
     (electrician::NAME, Workload::Breakers),
+    (gardener::NAME, Workload::Tending),
 ];
 
 /// Returns what somebody who governs asks for.
@@ -114,6 +117,9 @@ pub(crate) fn plan(workloads: &Workloads) -> Plan {
     }
     if workloads.has(Workload::Breakers) {
         plan.breakers.extend(electrician::fuses());
+    }
+    if workloads.has(Workload::Tending) {
+        plan.pools.extend(gardener::sizes());
     }
     plan
 }
@@ -146,6 +152,7 @@ pub(super) async fn run(node: Arc<Node>, shared: Arc<Machine>, life: u32) {
             Workload::Quotas => tasks.spawn(landlord::run(office)),
             Workload::Providers => tasks.spawn(broker::run(office)),
             Workload::Breakers => tasks.spawn(electrician::run(office)),
+            Workload::Tending => tasks.spawn(gardener::run(office)),
             _ => tasks.spawn(auditor::run(office)),
         };
     }
@@ -196,6 +203,11 @@ pub(crate) fn look(shared: &Machine, node: &Node) {
             quotas: state.quotas().map(|(workspace, _)| workspace.clone()).collect(),
             accounts: accounts(state),
             breakers: state.breakers().map(|one| breaker(state, one)).collect(),
+            tended: state
+                .pools()
+                .filter(|pool| state.is_tended(&pool.spec.name))
+                .map(|pool| gardener::tended(state, pool))
+                .collect(),
         }
     });
     if !governance.is_empty() || shared.governs() {
