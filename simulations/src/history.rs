@@ -9,7 +9,9 @@ mod governing;
 mod plan;
 mod tenants;
 
-pub use governing::{Account, Breaker, Change, Circuit, Governance, Ledger, Postbox, Recorded, Tended};
+pub use governing::{
+    Account, Breaker, Change, Circuit, Governance, Ledger, Pinned, Postbox, Recorded, Say, Tended,
+};
 pub use plan::{Covers, Fuse, Plan, Promise, Size};
 pub use tenants::{Thing, Verb};
 

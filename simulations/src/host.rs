@@ -18,7 +18,6 @@ use crate::observer::{Observer, close, follow_the_lead, note_tail};
 use crate::receivers::Listeners;
 use crate::shared::{Phase, name_of};
 use crate::story::Story;
-use crate::workload::Workload;
 use crate::{disk, fleet, probe, replay, workload};
 
 /// How long agents may finish when the node stops: shorter than their longest work, so that some of it is given back.
@@ -101,8 +100,8 @@ pub(crate) async fn live(machine: Arc<Machine>) {
 fn tell(machine: &Machine, node: &Node, looks: u32) {
     let works = node.waits_for().is_none();
     machine.now_takes_work(works);
-    let is_in_order = !machine.has(Workload::Tending) || node.read(workload::is_in_order);
-    let unfinished = if works { node.read(unfinished) + u64::from(!is_in_order) } else { 1 };
+    let is_in_order = || workload::is_in_order(machine, node);
+    let unfinished = if works { node.read(unfinished) + u64::from(!is_in_order()) } else { 1 };
     machine.unfinished.store(unfinished, Ordering::Relaxed);
     if machine.nodes > 1 && looks.is_multiple_of(VOTERS_EVERY) {
         let cluster = node.cluster();

@@ -14,6 +14,7 @@ mod budgets_hold;
 mod committed_stays;
 mod converges;
 mod ends_once;
+mod hooks_hold;
 mod index_grows;
 mod lanes_in_order;
 mod ledgers_add_up;
@@ -72,7 +73,7 @@ pub struct Violation {
 }
 
 /// All judges, in the order in which they are asked.
-pub const ALL: [Judge; 36] = [
+pub const ALL: [Judge; 37] = [
     something_happened::JUDGE,
     stays_up::JUDGE,
     one_leader_per_term::JUDGE,
@@ -103,6 +104,7 @@ pub const ALL: [Judge; 36] = [
     resources_hold::JUDGE,
     quotas_hold::JUDGE,
     tending_holds::JUDGE,
+    hooks_hold::JUDGE,
     audit_unbroken::JUDGE,
     webhooks_are_told::JUDGE,
     workspaces_apart::JUDGE,

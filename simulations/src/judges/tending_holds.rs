@@ -14,6 +14,7 @@ use synod::node::domain::agent::AgentStatus;
 use synod::node::domain::event::{Event, Governing};
 use synod::node::domain::id::AgentId;
 
+use crate::faults::Kind;
 use crate::history::{Fact, Governance, Plan, Record, Tended};
 use crate::judges::lives::Lives;
 use crate::judges::{Judge, Verdict, broken};
@@ -46,6 +47,9 @@ const GAVE_BACK: [&str; 3] = [
 const AFTER: Duration = Duration::from_secs(3);
 const BEFORE: Duration = Duration::from_secs(8);
 
+/// How long after nodes were told to stop the last of them may still be about to.
+const STOPS: Duration = Duration::from_secs(20);
+
 #[derive(Debug, Default)]
 struct Pools {
     plan: Plan,
@@ -65,10 +69,8 @@ struct Pools {
 }
 
 fn look(history: &[Record]) -> Verdict {
-    let ends = history.iter().filter(|record| matches!(record.fact, Fact::Stopped | Fact::NodeFailed { .. }));
-    let ends = ends.map(|record| record.at).collect();
-    let (mut pools, mut lives) =
-        (Pools { plan: Plan::said(history), ends, ..Pools::default() }, Lives::default());
+    let (plan, ends) = (Plan::said(history), ends(history));
+    let (mut pools, mut lives) = (Pools { plan, ends, ..Pools::default() }, Lives::default());
     for (place, record) in history.iter().enumerate() {
         if lives.forget(record) {
             pools.forget();
@@ -91,6 +93,29 @@ fn look(history: &[Record]) -> Verdict {
         }
     }
     Ok(pools.checked)
+}
+
+/// Returns when nodes ended that had told their agents to: by themselves, or because they were told to stop. One may lose its
+/// power after it was told and before it has stopped.
+fn ends(history: &[Record]) -> Vec<Duration> {
+    let mut told = None;
+    let mut ends = Vec::new();
+    for record in history {
+        match &record.fact {
+            Fact::Injected(fault)
+                if matches!(
+                    fault.kind(),
+                    Kind::Restart | Kind::RollingRestart | Kind::Leave | Kind::StayOut
+                ) =>
+            {
+                told = Some(record.at);
+            }
+            Fact::Stopped | Fact::NodeFailed { .. } => ends.push(record.at),
+            Fact::Lost { .. } if told.is_some_and(|told| record.at <= told + STOPS) => ends.push(record.at),
+            _ => {}
+        }
+    }
+    ends
 }
 
 const fn is_of_rollout(what: Governing) -> bool {

@@ -69,11 +69,13 @@ pub enum Workload {
     Breakers,
     /// A pool that scales by itself, whose agents begin anew and get other versions.
     Tending,
+    /// Work that is pinned to agents and changes hands.
+    Hooks,
 }
 
 impl Workload {
     /// All.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Submits,
         Self::Keys,
         Self::Retries,
@@ -99,6 +101,7 @@ impl Workload {
         Self::Providers,
         Self::Breakers,
         Self::Tending,
+        Self::Hooks,
     ];
 
     /// Returns its name.
@@ -129,6 +132,7 @@ impl Workload {
             Self::Providers => "providers",
             Self::Breakers => "breakers",
             Self::Tending => "tending",
+            Self::Hooks => "hooks",
         }
     }
 
@@ -263,13 +267,13 @@ impl Workloads {
     #[must_use]
     pub(crate) fn plain(mut self) -> Self {
         use Workload::{
-            Approvals, Audits, Breakers, Budgets, Deadly, Large, Limits, Pools, Providers, Quotas, Redrives,
-            Resources, Roles, Tenants, Tending, Webhooks,
+            Approvals, Audits, Breakers, Budgets, Deadly, Hooks, Large, Limits, Pools, Providers, Quotas,
+            Redrives, Resources, Roles, Tenants, Tending, Webhooks,
         };
         self.0.retain(|workload| !matches!(workload, Redrives | Pools | Large | Roles | Deadly | Tenants));
         self.0.retain(|workload| !matches!(workload, Budgets | Approvals | Limits | Resources));
         self.0.retain(|workload| !matches!(workload, Audits | Webhooks | Quotas | Providers | Breakers));
-        self.0.retain(|workload| *workload != Tending);
+        self.0.retain(|workload| !matches!(workload, Tending | Hooks));
         self
     }
 

@@ -195,7 +195,7 @@ impl Machine {
     }
 
     /// Tells whether clients of this world ask for such things.
-    pub(crate) fn has(&self, workload: Workload) -> bool {
+    fn has(&self, workload: Workload) -> bool {
         match &self.story {
             Story::Clients(workloads) => workloads.has(workload),
             Story::Fleet(_) | Story::Replay(_) => false,

@@ -94,7 +94,7 @@ pub(super) fn sizes() -> impl Iterator<Item = (String, Size)> {
 }
 
 /// Tells whether its pool is let be and has as many agents as it should, all of one version.
-pub(crate) fn is_in_order(state: &State) -> bool {
+pub(super) fn is_in_order(state: &State) -> bool {
     let bed = named(BED);
     let Some(pool) = state.pool(&bed) else { return true };
     let Tended { target, serving, rollout, pool: _ } = tended(state, pool);

@@ -13,6 +13,7 @@ mod caller;
 mod electrician;
 mod errand;
 mod gardener;
+mod keeper;
 mod landlord;
 mod messenger;
 mod quartermaster;
@@ -23,7 +24,6 @@ mod warden;
 pub(crate) use auditor::{check, note_all};
 pub(crate) use caller::Call;
 pub(crate) use errand::{Errand, Work};
-pub(crate) use gardener::is_in_order;
 pub(crate) use messenger::wants_of;
 pub(crate) use quartermaster::needs_of;
 
@@ -85,7 +85,7 @@ const SILENCE: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(500);
 
 /// The offices, by the names of those who hold them.
-const OFFICES: [(&str, Workload); 10] = [
+const OFFICES: [(&str, Workload); 11] = [
     (treasurer::NAME, Workload::Budgets),
     (regulator::NAME, Workload::Approvals),
     (warden::NAME, Workload::Limits),
@@ -96,6 +96,7 @@ const OFFICES: [(&str, Workload); 10] = [
     (broker::NAME, Workload::Providers),
     (electrician::NAME, Workload::Breakers),
     (gardener::NAME, Workload::Tending),
+    (keeper::NAME, Workload::Hooks),
 ];
 
 /// Returns what somebody who governs asks for.
@@ -134,12 +135,13 @@ pub(super) async fn run(node: Arc<Node>, shared: Arc<Machine>, life: u32) {
     }
     let mut tasks = JoinSet::new();
     for (name, workload) in OFFICES {
-        let is_auditor = workload == Workload::Audits;
-        // The audit log is read everywhere, and everything else comes from whoever never goes.
-        if !shared.has(workload) || shared.node != FIRST && !is_auditor {
+        // The audit log is read everywhere, and each keeps the hooks of its node; everything else comes from whoever never
+        // goes.
+        let is_everywhere = matches!(workload, Workload::Audits | Workload::Hooks);
+        if !shared.has(workload) || shared.node != FIRST && !is_everywhere {
             continue;
         }
-        let of = if is_auditor { format!("{name} of n{}", shared.node) } else { name.to_owned() };
+        let of = if is_everywhere { format!("{name} of n{}", shared.node) } else { name.to_owned() };
         let stream = shared.streams.open(&format!("{of} life {life}"));
         let office =
             Office { node: Arc::clone(&node), shared: Arc::clone(&shared), name: name.into(), stream };
@@ -153,6 +155,7 @@ pub(super) async fn run(node: Arc<Node>, shared: Arc<Machine>, life: u32) {
             Workload::Providers => tasks.spawn(broker::run(office)),
             Workload::Breakers => tasks.spawn(electrician::run(office)),
             Workload::Tending => tasks.spawn(gardener::run(office)),
+            Workload::Hooks => tasks.spawn(keeper::run(office)),
             _ => tasks.spawn(auditor::run(office)),
         };
     }
@@ -208,11 +211,18 @@ pub(crate) fn look(shared: &Machine, node: &Node) {
                 .filter(|pool| state.is_tended(&pool.spec.name))
                 .map(|pool| gardener::tended(state, pool))
                 .collect(),
+            pinned: keeper::pinned(state).collect(),
         }
     });
     if !governance.is_empty() || shared.governs() {
         shared.note(Fact::Governs(governance));
     }
+}
+
+/// Tells whether what takes its time is over: a pool that is tended, and what is pinned to agents.
+pub(crate) fn is_in_order(shared: &Machine, node: &Node) -> bool {
+    let pools = !shared.has(Workload::Tending) || node.read(gardener::is_in_order);
+    pools && (!shared.has(Workload::Hooks) || node.read(keeper::all_over))
 }
 
 /// Returns how a budget stands.
