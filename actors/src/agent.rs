@@ -15,6 +15,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use synod_domain::agent::{AgentSpec, Standing};
 use synod_domain::command::Command;
 use synod_domain::id::{AgentId, TaskId};
+use synod_domain::mutants::{Mutant, mutant};
 use synod_domain::node::NodeStanding;
 use synod_domain::state::State as Agreed;
 use synod_domain::task::{TaskSpec, TaskStatus};
@@ -502,7 +503,7 @@ impl State {
         }
         self.leaving = Leaving::Finishing;
         self.look_at_leases(me);
-        if self.working == 0 {
+        if self.working == 0 || mutant(Mutant::LeaveAtOnce) {
             self.give_back(me);
         }
     }

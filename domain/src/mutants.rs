@@ -111,6 +111,14 @@ mutants! {
     CountNoProbes = "count-no-probes",
     /// A breaker forgets with each failure those that came before it.
     ForgetTheFailures = "forget-the-failures",
+    /// An agent that is to begin anew goes on taking work.
+    GoOnAsBefore = "go-on-as-before",
+    /// An agent that leaves gives back at once what it has.
+    LeaveAtOnce = "leave-at-once",
+    /// A pool that scales by itself may have any number of agents.
+    PassTheMost = "pass-the-most",
+    /// A rollout whose agents are all where they shall be is never over.
+    LeaveItUnfinished = "leave-it-unfinished",
 }
 
 /// Says why no bug can be chosen.

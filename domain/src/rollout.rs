@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::agent::{PoolSpec, RuntimeSpec, Standing};
 use crate::capability::Capabilities;
 use crate::id::AgentId;
+use crate::mutants::{Mutant, mutant};
 use crate::time::Timestamp;
 
 /// The most agents that are on their way at a time.
@@ -320,7 +321,9 @@ fn converge(rollout: &Rollout, members: &[Member], end: Stage) -> Step {
     let left = strays.clone().count();
     if left == 0 {
         return match members.iter().filter(|member| is_away(member, goal)).count() {
-            0 if end == rollout.stage => Step::Wait("it is over".to_owned()),
+            0 if end == rollout.stage || mutant(Mutant::LeaveItUnfinished) => {
+                Step::Wait("it is over".to_owned())
+            }
             0 => {
                 let reason = format!("all agents are of version {goal}");
                 Step::Enter { stage: end, reason }

@@ -9,8 +9,10 @@ mod governing;
 mod plan;
 mod tenants;
 
-pub use governing::{Account, Breaker, Change, Circuit, Governance, Ledger, Postbox, Recorded};
-pub use plan::{Covers, Fuse, Plan, Promise};
+pub use governing::{
+    Account, Breaker, Change, Circuit, Governance, Ledger, Pinned, Postbox, Recorded, Say, Tended,
+};
+pub use plan::{Covers, Fuse, Plan, Promise, Size};
 pub use tenants::{Thing, Verb};
 
 use std::sync::Arc;

@@ -100,7 +100,8 @@ pub(crate) async fn live(machine: Arc<Machine>) {
 fn tell(machine: &Machine, node: &Node, looks: u32) {
     let works = node.waits_for().is_none();
     machine.now_takes_work(works);
-    let unfinished = if works { node.read(unfinished) } else { 1 };
+    let is_in_order = || workload::is_in_order(machine, node);
+    let unfinished = if works { node.read(unfinished) + u64::from(!is_in_order()) } else { 1 };
     machine.unfinished.store(unfinished, Ordering::Relaxed);
     if machine.nodes > 1 && looks.is_multiple_of(VOTERS_EVERY) {
         let cluster = node.cluster();

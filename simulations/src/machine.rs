@@ -42,7 +42,7 @@ pub(crate) struct Machine {
     pub(crate) identity: Mutex<Option<ClosedIdentity>>,
     /// Who it was before its disk was emptied; whoever admits it removes that one.
     pub(crate) was: Mutex<Option<NodeId>>,
-    /// How many tasks the node last said are unfinished, and messages not told.
+    /// How many tasks the node last said are unfinished, messages not told, and what is not in order.
     pub(crate) unfinished: AtomicU64,
     order: Mutex<Order>,
     /// Whether it was told to leave since it was admitted, in whatever life.

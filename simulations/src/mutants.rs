@@ -45,7 +45,7 @@ impl Seeded {
 }
 
 /// All of them.
-pub const ALL: [Seeded; 39] = [
+pub const ALL: [Seeded; 43] = [
     Seeded {
         mutant: Mutant::AcknowledgeBeforeSync,
         breaks: "what was acknowledged is gone after a crash",
@@ -240,6 +240,26 @@ pub const ALL: [Seeded; 39] = [
         mutant: Mutant::ForgetTheFailures,
         breaks: "a breaker stays closed however many attempts fail in a row",
         notices: Notices::Alone("breakers hold"),
+    },
+    Seeded {
+        mutant: Mutant::GoOnAsBefore,
+        breaks: "work goes to an agent that is to begin anew first",
+        notices: Notices::Alone("tending holds"),
+    },
+    Seeded {
+        mutant: Mutant::LeaveAtOnce,
+        breaks: "work is cut off by an agent that had the time to end it",
+        notices: Notices::Alone("tending holds"),
+    },
+    Seeded {
+        mutant: Mutant::PassTheMost,
+        breaks: "a pool scales itself past its bounds",
+        notices: Notices::Alone("tending holds"),
+    },
+    Seeded {
+        mutant: Mutant::LeaveItUnfinished,
+        breaks: "a rollout never ends",
+        notices: Notices::Alone("tending holds"),
     },
 ];
 

@@ -56,11 +56,13 @@ mod scenarios {
     mod calling_work_off_while_it_is_done_ends_it_once;
     mod everything_that_governs_holds_together_while_machines_come_and_go;
     mod forty_agents_that_lose_their_leader_at_once_bring_no_second_election;
+    mod hooks_change_hands_under_a_new_attempt_and_end_whoever_leads;
     mod leadership_that_is_handed_over_costs_no_work_and_little_time;
     mod limits_that_change_live_hold_while_the_leader_is_cut_off;
     mod lost_and_doubled_datagrams_cost_no_node_its_work;
     mod one_key_is_one_task_whoever_leads;
     mod one_loses_its_power_while_the_others_stand_still;
+    mod pools_that_are_tended_keep_their_bounds_and_cut_off_no_work_whoever_leads;
     mod power_that_goes_in_the_middle_of_a_write_costs_nothing;
     mod power_that_is_lost_again_and_again_costs_no_acknowledged_work;
     mod providers_that_refuse_are_left_alone_and_their_work_goes_when_its_time_comes;

@@ -6,6 +6,7 @@ use crate::agent::{Agent, AgentSpec, PoolSpec, Standing};
 use crate::event::Governing;
 use crate::id::AgentId;
 use crate::life::{Life, Recent, Renewal};
+use crate::mutants::{Mutant, mutant};
 use crate::name::Name;
 use crate::refusal::Refusal;
 use crate::reply::{Answer, Reply};
@@ -118,7 +119,7 @@ impl State {
         life.renewal = Some(Renewal { version, since: step.now, reason: reason.clone() });
         self.changes.touch(RowKey::Tending(TendingKey::Life(id)));
         govern(step, Governing::AgentRenewed, pool, Some(id), reason);
-        if agent.standing == Standing::Ready {
+        if agent.standing == Standing::Ready && !mutant(Mutant::GoOnAsBefore) {
             // From this very entry on nothing new is leased to it.
             let agent = Arc::make_mut(agent);
             agent.standing = Standing::Draining;

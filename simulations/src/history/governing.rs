@@ -1,11 +1,15 @@
 //! What is asked of what governs, and how it stands when it is looked up.
 
 use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
 use synod::node::domain::approval::ApprovalStatus;
-use synod::node::domain::id::{ApprovalId, TaskId, WebhookId};
+use synod::node::domain::hook::HookStatus;
+use synod::node::domain::id::{AgentId, ApprovalId, HookId, TaskId, WebhookId};
 use synod::node::domain::name::Name;
 use synod::node::domain::quota::Quota;
+use synod::node::domain::rollout::Stage;
 use synod::node::domain::time::Timestamp;
 
 /// What somebody who governs asks for.
@@ -136,6 +140,31 @@ pub enum Change {
         /// Of what.
         of: String,
     },
+    /// To tend a pool.
+    Tend {
+        /// Which.
+        pool: Name,
+        /// How, in a word or two.
+        what: &'static str,
+    },
+    /// To make a hook.
+    CreateHook {
+        /// Which.
+        hook: HookId,
+        /// On which branch of its node's repository.
+        branch: Arc<str>,
+        /// How long it may be silent.
+        stale_after: Duration,
+    },
+    /// To take something that is said of a hook.
+    Hook {
+        /// Of which.
+        hook: HookId,
+        /// Under which attempt, where that matters.
+        attempt: u32,
+        /// What.
+        what: Say,
+    },
     /// To show the last records of the audit log.
     ReadAudit,
     /// To check the whole of it.
@@ -168,6 +197,11 @@ impl fmt::Display for Change {
             Self::TripBreaker { of } => write!(f, "trip the breaker of {of}"),
             Self::ResetBreaker { of } => write!(f, "reset the breaker of {of}"),
             Self::RemoveBreaker { of } => write!(f, "remove the breaker of {of}"),
+            Self::Tend { pool, what } => write!(f, "{what} {pool}"),
+            Self::CreateHook { hook, branch, stale_after } => {
+                write!(f, "make {hook} on {branch}, stale after {} ms", stale_after.as_millis())
+            }
+            Self::Hook { hook, attempt, what } => write!(f, "{what:?} {hook} under attempt {attempt}"),
             Self::ReadAudit => f.write_str("show the audit log"),
             Self::CheckAudit => f.write_str("check the audit log"),
         }
@@ -222,6 +256,58 @@ pub enum Circuit {
     HalfOpen,
 }
 
+/// What is said of a hook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Say {
+    /// Work on it has begun, or goes on after it was abandoned.
+    Start,
+    /// Work on it goes on.
+    Touch,
+    /// It is done.
+    Complete,
+    /// This attempt has failed.
+    Fail,
+    /// Its agent does not work on it any more.
+    Abandon,
+    /// Another agent shall have it.
+    Reassign,
+    /// It may be forgotten.
+    Remove,
+}
+
+impl Say {
+    /// Tells whether it is taken under the present attempt only.
+    pub const fn is_fenced(self) -> bool {
+        !matches!(self, Self::Reassign | Self::Remove)
+    }
+}
+
+/// A hook that is not over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pinned {
+    /// Which.
+    pub hook: HookId,
+    /// How it stands.
+    pub status: HookStatus,
+    /// Its present attempt.
+    pub attempt: u32,
+    /// Who has it.
+    pub agent: AgentId,
+}
+
+/// A pool that scales, renews its agents or rolls by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tended {
+    /// Its name.
+    pub pool: Name,
+    /// How many agents it should have.
+    pub target: u32,
+    /// How many serve.
+    pub serving: u32,
+    /// How far its last rollout is, if there was one.
+    pub rollout: Option<Stage>,
+}
+
 /// How the outbox of a webhook stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Postbox {
@@ -262,6 +348,10 @@ pub struct Governance {
     pub accounts: Vec<Account>,
     /// The breakers.
     pub breakers: Vec<Breaker>,
+    /// The pools that somebody looks after.
+    pub tended: Vec<Tended>,
+    /// The hooks that are not over.
+    pub pinned: Vec<Pinned>,
 }
 
 impl Governance {
@@ -285,6 +375,8 @@ impl fmt::Display for Governance {
             quotas,
             accounts,
             breakers,
+            tended,
+            pinned,
         } = self;
         write!(f, " after {index} at {}", now.as_millis())?;
         for Ledger { budget, settled, reserved, overrun, waiting } in budgets {
@@ -319,6 +411,13 @@ impl fmt::Display for Governance {
                 Circuit::HalfOpen => write!(f, " {of} half-open")?,
             }
             write!(f, ", {waiting} wait")?;
+        }
+        for Tended { pool, target, serving, rollout } in tended {
+            let stage = rollout.map_or("as it was", Stage::as_str);
+            write!(f, " pool {pool} {serving} of {target}, {stage}")?;
+        }
+        for Pinned { hook, status, attempt, agent } in pinned {
+            write!(f, " {hook} {status} under attempt {attempt} of {agent}")?;
         }
         Ok(())
     }

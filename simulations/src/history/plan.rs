@@ -20,6 +20,17 @@ pub struct Plan {
     pub budgets: BTreeMap<String, Promise>,
     /// The breakers that there may be, by what they are of.
     pub breakers: BTreeMap<String, Fuse>,
+    /// The pools that are tended, by their names.
+    pub pools: BTreeMap<String, Size>,
+}
+
+/// How many agents a pool keeps at least and may have, however it is scaled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    /// At least.
+    pub least: u32,
+    /// At most.
+    pub most: u32,
 }
 
 /// What a budget promises, however often it is changed, raised, removed and made again.

@@ -14,6 +14,7 @@ mod budgets_hold;
 mod committed_stays;
 mod converges;
 mod ends_once;
+mod hooks_hold;
 mod index_grows;
 mod lanes_in_order;
 mod ledgers_add_up;
@@ -36,6 +37,7 @@ mod slots_hold;
 mod something_happened;
 mod states_agree;
 mod stays_up;
+mod tending_holds;
 mod usage_adds_up;
 mod webhooks_are_told;
 mod work;
@@ -71,7 +73,7 @@ pub struct Violation {
 }
 
 /// All judges, in the order in which they are asked.
-pub const ALL: [Judge; 35] = [
+pub const ALL: [Judge; 37] = [
     something_happened::JUDGE,
     stays_up::JUDGE,
     one_leader_per_term::JUDGE,
@@ -101,6 +103,8 @@ pub const ALL: [Judge; 35] = [
     limits_hold::JUDGE,
     resources_hold::JUDGE,
     quotas_hold::JUDGE,
+    tending_holds::JUDGE,
+    hooks_hold::JUDGE,
     audit_unbroken::JUDGE,
     webhooks_are_told::JUDGE,
     workspaces_apart::JUDGE,

@@ -67,11 +67,15 @@ pub enum Workload {
     Providers,
     /// Breakers over work that fails in spells.
     Breakers,
+    /// A pool that scales by itself, whose agents begin anew and get other versions.
+    Tending,
+    /// Work that is pinned to agents and changes hands.
+    Hooks,
 }
 
 impl Workload {
     /// All.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::Submits,
         Self::Keys,
         Self::Retries,
@@ -96,6 +100,8 @@ impl Workload {
         Self::Quotas,
         Self::Providers,
         Self::Breakers,
+        Self::Tending,
+        Self::Hooks,
     ];
 
     /// Returns its name.
@@ -125,6 +131,8 @@ impl Workload {
             Self::Quotas => "quotas",
             Self::Providers => "providers",
             Self::Breakers => "breakers",
+            Self::Tending => "tending",
+            Self::Hooks => "hooks",
         }
     }
 
@@ -142,6 +150,14 @@ impl Workload {
     /// Tells whether a world of so many nodes can have it.
     const fn can_be(self, nodes: u64) -> bool {
         !matches!(self, Self::Membership | Self::Roles) || nodes > 1
+    }
+
+    /// Tells whether something of this kind is asked in a record.
+    pub(super) fn is_shown_by(self, record: &Record) -> bool {
+        match &record.fact {
+            Fact::Asked { client, request, .. } => self.has_asked(client, request),
+            _ => false,
+        }
     }
 
     /// Tells whether a request is of this kind.
@@ -251,12 +267,13 @@ impl Workloads {
     #[must_use]
     pub(crate) fn plain(mut self) -> Self {
         use Workload::{
-            Approvals, Audits, Breakers, Budgets, Deadly, Large, Limits, Pools, Providers, Quotas, Redrives,
-            Resources, Roles, Tenants, Webhooks,
+            Approvals, Audits, Breakers, Budgets, Deadly, Hooks, Large, Limits, Pools, Providers, Quotas,
+            Redrives, Resources, Roles, Tenants, Tending, Webhooks,
         };
         self.0.retain(|workload| !matches!(workload, Redrives | Pools | Large | Roles | Deadly | Tenants));
         self.0.retain(|workload| !matches!(workload, Budgets | Approvals | Limits | Resources));
         self.0.retain(|workload| !matches!(workload, Audits | Webhooks | Quotas | Providers | Breakers));
+        self.0.retain(|workload| !matches!(workload, Tending | Hooks));
         self
     }
 
@@ -272,12 +289,7 @@ impl Workloads {
         if busy_ms < LONG_ENOUGH_MS || *left_out != LeftOut::default() {
             return None;
         }
-        let shown = |workload: Workload| {
-            history.iter().any(|record| match &record.fact {
-                Fact::Asked { client, request, .. } => workload.has_asked(client, request),
-                _ => false,
-            })
-        };
+        let shown = |workload: Workload| history.iter().any(|record| workload.is_shown_by(record));
         let must = |workload: Workload| workload.can_be(nodes) && !workload.is_chance();
         let missing = self.0.iter().find(|workload| must(**workload) && !shown(**workload))?;
         Some(Broken {
@@ -324,6 +336,9 @@ impl fmt::Display for Workloads {
 mod tests {
     use std::time::Duration;
 
+    use synod::node::domain::name::Name;
+    use synod::node::domain::pause::Pausable;
+
     use super::*;
 
     fn asked(request: Request) -> Vec<Record> {
@@ -348,6 +363,17 @@ mod tests {
         assert!(drawn.iter().all(|one| one.0.iter().any(|workload| workload.submits())));
         let named: Workloads = "submits,pauses".parse().unwrap();
         assert_eq!(named.drawn(7), named);
+    }
+
+    #[test]
+    fn what_a_tenant_pauses_is_nothing_that_the_operator_did() {
+        let pauses = |client: &str| {
+            let request = Request::Pause { what: Pausable::Pool(Name::default()) };
+            let fact = Fact::Asked { question: 1, client: client.into(), request };
+            Record { at: Duration::ZERO, node: Some(1), fact }
+        };
+        assert!(Workload::Pauses.is_shown_by(&pauses("operator")));
+        assert!(!Workload::Pauses.is_shown_by(&pauses("tenant-blue")));
     }
 
     #[test]

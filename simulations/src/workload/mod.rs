@@ -19,6 +19,7 @@ mod steward;
 mod tenants;
 mod wish;
 
+pub(crate) use governed::is_in_order;
 pub(crate) use governed::{ASKS, ATTEMPTS, CALLERS, REFUSAL};
 pub(crate) use governed::{Work, check as check_audit, needs_of, note_all as note_audit, wants_of};
 pub(crate) use wish::Manners;

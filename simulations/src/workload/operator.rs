@@ -79,23 +79,20 @@ impl Operator {
 
     /// Does once what chance has left out of a world in which little could be done.
     async fn make_up(&mut self) {
-        let history = self.shared.history.clone();
-        let asked = |is: fn(&Request) -> bool| {
-            let mut found = false;
-            history.look(0, |record| {
-                found |= matches!(&record.fact, Fact::Asked { request, .. } if is(request));
-            });
-            found
-        };
-        if self.shared.has(Workload::Pauses)
-            && !asked(|request| matches!(request, Request::Pause { .. } | Request::Resume { .. }))
-        {
+        if self.lacks(Workload::Pauses) {
             self.pause().await;
         }
-        if self.shared.has(Workload::Tokens) && !asked(|request| matches!(request, Request::PutToken { .. }))
-        {
+        if self.lacks(Workload::Tokens) {
             self.put_token().await;
         }
+    }
+
+    /// Tells whether this world has such things and nobody has asked for one, by what the judges of workloads go by: what a
+    /// tenant pauses is its own.
+    fn lacks(&self, workload: Workload) -> bool {
+        let mut shown = false;
+        self.shared.history.look(0, |record| shown |= workload.is_shown_by(record));
+        self.shared.has(workload) && !shown
     }
 
     fn has_tokens(&self) -> bool {

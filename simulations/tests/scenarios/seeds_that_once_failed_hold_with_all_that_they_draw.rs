@@ -123,6 +123,11 @@ fn three_nodes_seed_37_counts_the_report_at_the_end_of_an_attempt() {
     alone(|| holds_for(10, 37));
 }
 
+#[test]
+fn three_nodes_seed_259_pauses_something_though_a_tenant_has() {
+    alone(|| holds_as_drawn(259, 3));
+}
+
 /// Seeds that found what another had found, each a test of its own, which `just kept-seeds` runs.
 macro_rules! hold {
     ($($name:ident: $seed:literal for $seconds:literal s),+ $(,)?) => {$(

@@ -12,6 +12,8 @@ mod broker;
 mod caller;
 mod electrician;
 mod errand;
+mod gardener;
+mod keeper;
 mod landlord;
 mod messenger;
 mod quartermaster;
@@ -83,7 +85,7 @@ const SILENCE: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(500);
 
 /// The offices, by the names of those who hold them.
-const OFFICES: [(&str, Workload); 9] = [
+const OFFICES: [(&str, Workload); 11] = [
     (treasurer::NAME, Workload::Budgets),
     (regulator::NAME, Workload::Approvals),
     (warden::NAME, Workload::Limits),
@@ -93,6 +95,8 @@ const OFFICES: [(&str, Workload); 9] = [
     (landlord::NAME, Workload::Quotas),
     (broker::NAME, Workload::Providers),
     (electrician::NAME, Workload::Breakers),
+    (gardener::NAME, Workload::Tending),
+    (keeper::NAME, Workload::Hooks),
 ];
 
 /// Returns what somebody who governs asks for.
@@ -115,6 +119,9 @@ pub(crate) fn plan(workloads: &Workloads) -> Plan {
     if workloads.has(Workload::Breakers) {
         plan.breakers.extend(electrician::fuses());
     }
+    if workloads.has(Workload::Tending) {
+        plan.pools.extend(gardener::sizes());
+    }
     plan
 }
 
@@ -128,12 +135,13 @@ pub(super) async fn run(node: Arc<Node>, shared: Arc<Machine>, life: u32) {
     }
     let mut tasks = JoinSet::new();
     for (name, workload) in OFFICES {
-        let is_auditor = workload == Workload::Audits;
-        // The audit log is read everywhere, and everything else comes from whoever never goes.
-        if !shared.has(workload) || shared.node != FIRST && !is_auditor {
+        // The audit log is read everywhere, and each keeps the hooks of its node; everything else comes from whoever never
+        // goes.
+        let is_everywhere = matches!(workload, Workload::Audits | Workload::Hooks);
+        if !shared.has(workload) || shared.node != FIRST && !is_everywhere {
             continue;
         }
-        let of = if is_auditor { format!("{name} of n{}", shared.node) } else { name.to_owned() };
+        let of = if is_everywhere { format!("{name} of n{}", shared.node) } else { name.to_owned() };
         let stream = shared.streams.open(&format!("{of} life {life}"));
         let office =
             Office { node: Arc::clone(&node), shared: Arc::clone(&shared), name: name.into(), stream };
@@ -146,6 +154,8 @@ pub(super) async fn run(node: Arc<Node>, shared: Arc<Machine>, life: u32) {
             Workload::Quotas => tasks.spawn(landlord::run(office)),
             Workload::Providers => tasks.spawn(broker::run(office)),
             Workload::Breakers => tasks.spawn(electrician::run(office)),
+            Workload::Tending => tasks.spawn(gardener::run(office)),
+            Workload::Hooks => tasks.spawn(keeper::run(office)),
             _ => tasks.spawn(auditor::run(office)),
         };
     }
@@ -196,11 +206,23 @@ pub(crate) fn look(shared: &Machine, node: &Node) {
             quotas: state.quotas().map(|(workspace, _)| workspace.clone()).collect(),
             accounts: accounts(state),
             breakers: state.breakers().map(|one| breaker(state, one)).collect(),
+            tended: state
+                .pools()
+                .filter(|pool| state.is_tended(&pool.spec.name))
+                .map(|pool| gardener::tended(state, pool))
+                .collect(),
+            pinned: keeper::pinned(state).collect(),
         }
     });
     if !governance.is_empty() || shared.governs() {
         shared.note(Fact::Governs(governance));
     }
+}
+
+/// Tells whether what takes its time is over: a pool that is tended, and what is pinned to agents.
+pub(crate) fn is_in_order(shared: &Machine, node: &Node) -> bool {
+    let pools = !shared.has(Workload::Tending) || node.read(gardener::is_in_order);
+    pools && (!shared.has(Workload::Hooks) || node.read(keeper::all_over))
 }
 
 /// Returns how a budget stands.
