@@ -3,6 +3,7 @@
 mod ended;
 mod matrix;
 mod roles;
+mod streams;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
