@@ -112,7 +112,7 @@ impl Args {
         let mut barred = Vec::new();
         // Before a pool hears that it has become smaller, so that it knows whom to let go.
         for event in &happening.events {
-            if let Event::AgentRemoved { agent } = event
+            if let Event::AgentRemoved { agent, .. } = event
                 && let Some(pool) = self.directory.pool_of(*agent)
             {
                 let _ = self.agents.retired(pool, *agent);
@@ -180,11 +180,11 @@ impl Args {
                     let _ = self.steward.agent_failed(*agent);
                 }
             }
-            Event::AgentRemoved { agent } => {
+            Event::AgentRemoved { agent, .. } => {
                 self.agent_changed(*agent, touched);
                 let _ = self.steward.agent_removed(*agent);
             }
-            Event::PoolChanged { pool, .. } | Event::PoolRemoved { pool } => {
+            Event::PoolChanged { pool, .. } | Event::PoolRemoved { pool, .. } => {
                 touched.mailboxes.insert(MailboxId::Pool(pool.clone()));
                 let _ = self.agents.look_at(pool.clone());
             }

@@ -172,7 +172,7 @@ fn note(node: &Node, event: &Event, entries: &mut [Entry], progress: &mut dyn Pr
                 progress.notice(&format!("{key} is {detail}"));
             }
         }
-        Event::AgentChanged { agent, status: AgentStatus::Failed, reason } => {
+        Event::AgentChanged { agent, status: AgentStatus::Failed, reason, .. } => {
             let name = node.read(|state| state.agent(*agent).map(|agent| agent.spec.name.clone()));
             if let Some(name) = name {
                 progress.notice(&format!("agent {name} failed: {reason}"));

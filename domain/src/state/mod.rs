@@ -65,6 +65,7 @@ mod wakes;
 mod webhooks;
 mod whereabouts;
 mod why;
+mod whose;
 mod window;
 
 pub use after::PREREQUISITES_MAX;

@@ -64,6 +64,11 @@ impl Tenant {
         self.marks.values().map(String::as_str).find(|mark| text.contains(mark))
     }
 
+    /// Somebody who is bound to nothing.
+    pub(crate) fn of_operator(api: &Api) -> Self {
+        Self { secret: api.admin.expose().to_owned(), marks: BTreeMap::new() }
+    }
+
     /// Nobody: names and ids that are as good as others and name nothing.
     pub(crate) fn nobody() -> Self {
         let raw = 0x00c0_ffee_u128 << 80;

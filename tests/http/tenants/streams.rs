@@ -167,3 +167,68 @@ async fn a_stream_of_a_tenant_ends_with_their_token() {
     tokio::time::timeout(PATIENCE, ended).await.expect("it is over");
     api.stop().await;
 }
+
+/// Does something with an agent and a pool of its own, and submits a task behind it.
+async fn tend(api: &Api, tenant: &Tenant) -> String {
+    let workspace = tenant.of("workspace");
+    let send = async |method: Method, path: &str, body: Option<serde_json::Value>| {
+        let answer = tenant.send(api, method.clone(), path, body.as_ref()).await;
+        assert!(answer.status.is_success(), "{method} {path}: {answer:#?}");
+        if answer.body.is_empty() { json!(null) } else { answer.json() }
+    };
+    let (pool, agent) = (format!("{workspace}/side"), format!("{workspace}/second"));
+    let new = json!({ "name": pool, "runtime": "external", "max": 5 });
+    send(Method::POST, "/api/v1/pools", Some(new)).await;
+    send(Method::POST, "/api/v1/agents", Some(json!({ "name": agent, "pool": pool }))).await;
+    send(Method::POST, "/api/v1/mailboxes/pause", Some(json!({ "pool": pool, "reason": workspace }))).await;
+    send(Method::POST, "/api/v1/mailboxes/resume", Some(json!({ "pool": pool }))).await;
+    let of = format!("pool/{pool}");
+    send(Method::PUT, &format!("/api/v1/breakers/{of}"), Some(json!({}))).await;
+    let trip = json!({ "of": of, "reason": workspace });
+    send(Method::POST, "/api/v1/breakers/trip", Some(trip)).await;
+    let named = |name: &str| name.replace('/', "%2F");
+    send(Method::POST, &format!("/api/v1/agents/{}/drain", named(&agent)), None).await;
+    send(Method::DELETE, &format!("/api/v1/agents/{}", named(&agent)), None).await;
+    send(Method::DELETE, &format!("/api/v1/pools/{}", named(&pool)), None).await;
+    let last = json!({ "type": "work", "pool": tenant.of("pool") });
+    send(Method::POST, "/api/v1/tasks", Some(last)).await["task_id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn tenants_hear_of_their_own_agents_and_pools_and_of_no_others() {
+    let (api, red, blue) = two_tenants().await;
+    let operators = format!("/api/v1/events?workspace={RED}");
+    let mut listeners = Vec::new();
+    for path in STREAMS {
+        listeners.push(Listener::open(&api, &red, path).await);
+    }
+    let admin = Tenant::of_operator(&api);
+    listeners.push(Listener::open(&api, &admin, &operators).await);
+    tend(&api, &blue).await;
+    let own = tend(&api, &red).await;
+    for listener in &mut listeners {
+        listener.until(&own).await;
+        let Listener { place, heard, .. } = &*listener;
+        assert!(!heard.contains(BLUE), "{place}: {heard}");
+        let is_older = !place.starts_with("/api/v1/events");
+        let expected: &[&str] = if is_older {
+            &["agent_registered", "agent_unregistered"]
+        } else {
+            &[
+                "agent_registered",
+                "agent_changed",
+                "agent_removed",
+                "pool_changed",
+                "pool_removed",
+                "paused",
+                "resumed",
+                "breaker_set",
+                "breaker_opened",
+            ]
+        };
+        for kind in expected {
+            assert!(heard.contains(kind), "{place} does not tell of {kind}: {heard}");
+        }
+    }
+    api.stop().await;
+}

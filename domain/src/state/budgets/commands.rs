@@ -138,7 +138,11 @@ impl State {
         let scope = self.budgets.all.get(name).map(|budget| &budget.spec.scope);
         let (workspace, agent) = match scope {
             Some(Scope::Workspace(workspace)) => (Some(workspace.clone()), None),
-            Some(Scope::Agent(agent)) => (None, Some(*agent)),
+            Some(Scope::Pool(pool)) => (Some(self.workspace_of_pool(pool)), None),
+            Some(Scope::Agent(agent)) => {
+                let known = self.agents.get(agent);
+                (known.map(|known| self.workspace_of_agent(&known.spec)), Some(*agent))
+            }
             _ => (None, None),
         };
         let (subject, detail) = (name.as_str().into(), detail.into());
