@@ -296,7 +296,8 @@ fn tended(state: &Agreed, touched: &Touched, happening: &Happening) -> BTreeSet<
     });
     let agents = touched.agents.iter().copied().chain(leased);
     let of_agents = agents.filter_map(|agent| state.agent(agent)?.spec.pool.clone());
-    let of_mailboxes = touched.mailboxes.iter().filter_map(|mailbox| match mailbox {
+    let mailboxes = touched.mailboxes.iter().chain(&touched.barred);
+    let of_mailboxes = mailboxes.filter_map(|mailbox| match mailbox {
         MailboxId::Pool(pool) => Some(pool.clone()),
         MailboxId::Agent(_) | MailboxId::Open => None,
     });

@@ -152,7 +152,7 @@ impl State {
     }
 
     /// Walks the sorts of a mailbox that policies let an agent have.
-    fn barred_in(
+    pub(super) fn barred_in(
         &self,
         mailbox: &MailboxId,
         claimant: &Agent,

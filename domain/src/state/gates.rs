@@ -209,9 +209,7 @@ impl State {
                 &lacking
             }
             ParkedOn::Quota(_) => "as much is in hand as it allows; wait, or raise the quota",
-            ParkedOn::Policy(_) => {
-                "no agent that had its turn may have it; start one that may, or change the policy"
-            }
+            ParkedOn::Policy(_) => self.hint_of_barred(task),
         };
         Why::HeldBack {
             on: parking.on.clone(),

@@ -38,6 +38,7 @@ mod letters;
 mod limit_sets;
 mod limits;
 mod lives;
+mod newcomers;
 mod nodes;
 mod parking;
 mod passages;
@@ -64,8 +65,8 @@ mod violations;
 mod wakes;
 mod webhooks;
 mod whereabouts;
-mod why;
 mod whose;
+mod why;
 mod window;
 
 pub use after::PREREQUISITES_MAX;

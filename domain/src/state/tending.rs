@@ -283,7 +283,8 @@ impl State {
             return None;
         }
         let mailbox = MailboxId::Pool(name.clone());
-        let work = self.claimable(&mailbox);
+        let mut work = self.claimable(&mailbox);
+        work.extend(self.open_to_newcomers(pool));
         let doable = work.iter().filter(|work| pool.spec.capabilities.satisfy(&work.demand));
         let waiting: u64 = doable.map(|work| work.count as u64).sum();
         let (mut serving, mut busy, mut free) = (0, 0, 0);
@@ -299,6 +300,7 @@ impl State {
         Some(Load {
             now: self.meta.now,
             waiting,
+            stranded: self.stranded(pool),
             oldest: oldest.filter(|_| waiting > 0),
             unfinished: self.counts.of_pool(name),
             target: pool.target,
@@ -326,8 +328,6 @@ impl State {
         });
         veterans.collect()
     }
-}
-
 
     /// Tells what happened to how a pool is tended.
     pub(super) fn govern(
@@ -342,6 +342,8 @@ impl State {
         let workspace = Some(self.workspace_of_pool(pool));
         step.events.push(Event::Governed { what, subject, workspace, task: None, agent, detail });
     }
+}
+
 pub(super) fn is_hosted(agent: &Agent) -> bool {
     matches!(agent.spec.host, Host::Node(_))
 }
