@@ -9,8 +9,16 @@ use super::Json;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NewHook {
-    /// The agent that is to do it: one of the node that is asked, or one that runs outside.
+    /// The agent that is to do it: one of the node that is asked, or one that runs outside. Left out when `pool` is named.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub agent_id: String,
+    /// In place of an agent the pool that it is of: the one of those that the node runs which has the fewest hooks. While
+    /// there is none, it is waited for some seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
+    /// The id that it gets; drawn if left out. A hook that is made again under its id is the one that was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     /// The repository's folder: an absolute path on the node that is asked.
     #[schema(example = "/srv/repositories/site")]
     pub repository: String,

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
+use synod_actors::events::{Heard, Subscription};
+use synod_domain::agent::{Agent, Host};
 use synod_domain::command::Command;
 use synod_domain::hook::{Hook, HookCommand, HookRefusal, HookSpec, HookStatus, RETRIES_DEFAULT};
 use synod_domain::id::{AgentId, HookId, RequestId};
@@ -158,6 +160,60 @@ impl Node {
             keeping.troubles.note(id, brought.err().map(|error| error.to_string()));
         }
         Ok(made)
+    }
+
+    /// Returns the agent of a pool on this node that has the fewest hooks to do, and waits for one if there is none.
+    ///
+    /// # Errors
+    /// When the node fails or stops meanwhile.
+    pub async fn agent_for_hook(&self, pool: &Name) -> Result<AgentId, Error> {
+        let mut events = self.events();
+        loop {
+            let found = self.read(|state| {
+                let here = |agent: &&Arc<Agent>| agent.spec.host == Host::Node(self.id());
+                let stays = |agent: &&Arc<Agent>| !agent.retiring && !agent.standby;
+                let agents = state.agents_of(pool).filter(here).filter(stays).map(|agent| agent.spec.id);
+                agents.min_by_key(|agent| (state.hooks_of(*agent).count(), *agent))
+            });
+            if let Some(agent) = found {
+                return Ok(agent);
+            }
+            self.heard(&mut events).await?;
+        }
+    }
+
+    /// Waits until a hook has ended, for so long at most; then it is returned as it is.
+    ///
+    /// # Errors
+    /// When there is none or it was removed, or the node fails or stops meanwhile.
+    pub async fn wait_for_hook(&self, hook: HookId, patience: Duration) -> Result<Arc<Hook>, Error> {
+        let mut events = self.events();
+        let waiting = async {
+            loop {
+                let known = self.hook(hook)?;
+                if known.status().is_end() {
+                    return Ok(known);
+                }
+                self.heard(&mut events).await?;
+            }
+        };
+        match tokio::time::timeout(patience, waiting).await {
+            Ok(ended) => ended,
+            Err(_) => self.hook(hook),
+        }
+    }
+
+    /// Waits for what happens next, while the node lives.
+    async fn heard(&self, events: &mut Subscription) -> Result<(), Error> {
+        let heard = tokio::select! {
+            biased;
+            heard = events.next() => heard,
+            reason = self.failed() => return Err(Error::Failed(reason)),
+        };
+        match heard {
+            Heard::Closed => Err(Error::Failed("the node has stopped".to_owned())),
+            Heard::Happening(_) | Heard::Missed(_) => Ok(()),
+        }
     }
 
     /// Returns a hook.
