@@ -43,5 +43,8 @@ mod simulate;
 #[path = "cli/strangers.rs"]
 mod strangers;
 #[cfg(unix)]
+#[path = "cli/telling.rs"]
+mod telling;
+#[cfg(unix)]
 #[path = "cli/three.rs"]
 mod three;

@@ -19,6 +19,7 @@ mod outcome;
 mod pools;
 mod remote;
 mod scope;
+mod webhooks;
 mod work;
 
 pub use drive::Progress;

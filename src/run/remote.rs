@@ -23,7 +23,7 @@ use synod_domain::task::Lane;
 use synod_domain::terms::OverBudget;
 
 use crate::api::{self, Priority};
-use crate::client::Client;
+use crate::client::{Client, Signal};
 use crate::fleet::{EntryPlan, ItemPlan, Plan, Target};
 use crate::http::native::shown::{spread as shown_spread, tending as shown};
 use crate::node::PoolTending;
@@ -43,6 +43,12 @@ const BATCH: usize = 256;
 
 /// For how long a run goes on asking when no node answers: over the loss of a leader and a restart of all nodes.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The code of a submit that was refused because no agent is free.
+const NOBODY_FREE: &str = "nobody_free";
+
+/// What may make an agent free.
+const FREED: [&str; 5] = ["task_ended", "task_returned", "agent_changed", "resumed", "governed"];
 
 /// A run that is open on nodes elsewhere.
 #[derive(Debug)]
@@ -192,10 +198,12 @@ impl RemoteRun {
 
     async fn submit(&self, entry: &EntryPlan, after: Option<&Value>) -> Result<Vec<Work>, Error> {
         let mut tasks = Vec::with_capacity(entry.items.len());
-        for items in entry.items.chunks(BATCH) {
+        // Where nothing waits, those that are behind need not be refused first.
+        let at_once = if self.plan.lets_nothing_wait() { 1 } else { BATCH };
+        for items in entry.items.chunks(at_once) {
             let batch: Result<Vec<api::NewTask>, Error> =
                 items.iter().map(|item| self.new_task(entry, item, after)).collect();
-            for submitted in self.client.submit_many(batch?).await? {
+            for submitted in self.submit_when_free(batch?).await? {
                 match (submitted.task_id, submitted.problem) {
                     (Some(id), _) => tasks.push(Work::Task(read(&id)?)),
                     (None, Some(problem)) => {
@@ -206,6 +214,31 @@ impl RemoteRun {
             }
         }
         Ok(tasks)
+    }
+
+    /// Submits tasks; to a pool that lets nothing wait when somebody of it is free. Those that were taken before are found
+    /// again by their keys.
+    async fn submit_when_free(&self, batch: Vec<api::NewTask>) -> Result<Vec<api::Submitted>, Error> {
+        let freed = api::EventFilter { kind: Some(FREED.join(",")), ..api::EventFilter::default() };
+        let mut line = std::pin::pin!(self.client.events(freed));
+        loop {
+            let submitted = self.client.submit_many(batch.clone()).await?;
+            let waits = |one: &api::Submitted| {
+                one.problem.as_ref().is_some_and(|problem| problem.code == NOBODY_FREE)
+            };
+            if !submitted.iter().any(waits) {
+                return Ok(submitted);
+            }
+            // The first signal is that it is connected: from there on whoever gets free is heard of.
+            loop {
+                match line.next().await {
+                    Some(Ok(Signal::Connected | Signal::Event(_) | Signal::Missed(_))) => break,
+                    Some(Ok(Signal::Away { .. })) => {}
+                    Some(Err(error)) => return Err(error.into()),
+                    None => return Err(strange("the events have ended").into()),
+                }
+            }
+        }
     }
 
     fn new_task(
