@@ -41,6 +41,10 @@ pub const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(5);
 /// Applied entries after which a checkpoint does not wait for the interval; it bounds the replay.
 pub const CHECKPOINT_ENTRIES: u64 = 16 * 1024;
 
+/// Changed rows after which a checkpoint does not wait for the interval. It bounds the memory of a checkpoint, which
+/// takes some kilobytes for each of its rows: sled keeps every node that a batch replaces until the batch has ended.
+pub const CHECKPOINT_ROWS: usize = 8 * 1024;
+
 /// The log grows by at least this much between two snapshots, and by the size of the last snapshot, so that
 /// writing snapshots is at most half of what is written.
 pub const SNAPSHOT_LOG_BYTES_MIN: u64 = 64 << 20;
@@ -205,7 +209,7 @@ impl Checkpointer {
             return true;
         }
         let (changes, mut place, now) = self.machine.freeze(|state, place| {
-            self.machine.unsaved.store(0, Ordering::Relaxed);
+            self.machine.note_taken();
             (state.take_changes(), place.clone(), state.now())
         });
         if mutant(Mutant::CheckpointWithoutItsIndex) {

@@ -9,7 +9,7 @@
 //! hears of them, and that its events were told before its caller is answered. Leaves judging to the
 //! domain, and the disk to the checkpointer.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -27,7 +27,7 @@ use synod_storage::{StateStore, Storage};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::checkpointer::{CHECKPOINT_ENTRIES, Checkpointer, Policy};
+use crate::checkpointer::{CHECKPOINT_ENTRIES, CHECKPOINT_ROWS, Checkpointer, Policy};
 use crate::clock::ClusterClock;
 use crate::group::{Answers, Group, LogEntry, LogId, Membership, Peer, StorageError};
 use crate::offload::Offload;
@@ -65,7 +65,9 @@ pub struct Machine {
     pub(crate) state: Arc<RwLock<State>>,
     place: Mutex<Place>,
     /// Entries applied since the last checkpoint took the changes.
-    pub(crate) unsaved: AtomicU64,
+    unsaved: AtomicU64,
+    /// Rows changed since then, as of the last entry.
+    changed: AtomicUsize,
     /// Woken by every apply.
     pub(crate) applied: Notify,
     /// Through which index the state is applied; 0 before the first entry.
@@ -97,6 +99,7 @@ impl Machine {
             clock: OnceLock::new(),
             place: Mutex::new(place),
             unsaved: AtomicU64::new(0),
+            changed: AtomicUsize::new(0),
             applied: Notify::new(),
             urgent: Notify::new(),
             sink,
@@ -127,7 +130,7 @@ impl Machine {
         let mut current = self.state.write();
         *self.place.lock() = place;
         *current = state;
-        self.unsaved.store(0, Ordering::Relaxed);
+        self.note_taken();
         if let Some(clock) = self.clock.get() {
             clock.applied(current.now());
         }
@@ -162,6 +165,7 @@ impl Machine {
                         clock.applied(at);
                     }
                     self.place.lock().applied = Some(entry.log_id);
+                    self.changed.store(state.changed_rows(), Ordering::Relaxed);
                     (effects, at)
                 };
                 if !effects.events.is_empty() {
@@ -188,11 +192,18 @@ impl Machine {
         let _ = self.clock.set(clock);
     }
 
+    /// Takes note that a checkpoint has taken what changed.
+    pub(crate) fn note_taken(&self) {
+        self.unsaved.store(0, Ordering::Relaxed);
+        self.changed.store(0, Ordering::Relaxed);
+    }
+
     fn note_applied(&self, entries: u64) {
         self.tell_reached();
         let unsaved = self.unsaved.fetch_add(entries, Ordering::Relaxed) + entries;
         self.applied.notify_one();
-        if unsaved >= CHECKPOINT_ENTRIES {
+        let changed = self.changed.load(Ordering::Relaxed);
+        if unsaved >= CHECKPOINT_ENTRIES || changed >= CHECKPOINT_ROWS {
             self.urgent.notify_one();
         }
     }

@@ -105,6 +105,12 @@ mutants! {
     CountTheRefusal = "count-the-refusal",
     /// The quota of an account does not count what is charged to it.
     ForgetTheAccount = "forget-the-account",
+    /// A breaker of a type that lets nothing through is not asked.
+    IgnoreTheBreaker = "ignore-the-breaker",
+    /// Probes that are on their way are not counted.
+    CountNoProbes = "count-no-probes",
+    /// A breaker forgets with each failure those that came before it.
+    ForgetTheFailures = "forget-the-failures",
 }
 
 /// Says why no bug can be chosen.

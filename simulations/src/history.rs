@@ -6,9 +6,11 @@
 
 mod concerns;
 mod governing;
+mod plan;
 mod tenants;
 
-pub use governing::{Account, Change, Governance, Ledger, Postbox, Recorded};
+pub use governing::{Account, Breaker, Change, Circuit, Governance, Ledger, Postbox, Recorded};
+pub use plan::{Covers, Fuse, Plan, Promise};
 pub use tenants::{Thing, Verb};
 
 use std::sync::Arc;
@@ -56,6 +58,8 @@ pub enum Fact {
         /// How many nodes it begins with.
         nodes: u64,
     },
+    /// What its clients ask for was drawn or said.
+    Planned(Plan),
     /// The world did something, to this node or to several.
     Injected(Fault),
     /// A fault of some length is over.
@@ -526,8 +530,8 @@ impl History {
         records.len()
     }
 
-    /// Returns everything noted so far.
-    pub fn records(&self) -> Vec<Record> {
-        self.records.lock().clone()
+    /// Returns everything noted so far, and forgets it.
+    pub(crate) fn take(&self) -> Vec<Record> {
+        std::mem::take(&mut *self.records.lock())
     }
 }

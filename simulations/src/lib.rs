@@ -19,6 +19,7 @@ pub mod chance;
 pub mod clock;
 mod disk;
 mod driver;
+mod entries;
 pub mod faults;
 pub mod fleet;
 pub mod history;

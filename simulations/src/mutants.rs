@@ -45,7 +45,7 @@ impl Seeded {
 }
 
 /// All of them.
-pub const ALL: [Seeded; 36] = [
+pub const ALL: [Seeded; 39] = [
     Seeded {
         mutant: Mutant::AcknowledgeBeforeSync,
         breaks: "what was acknowledged is gone after a crash",
@@ -225,6 +225,21 @@ pub const ALL: [Seeded; 36] = [
         mutant: Mutant::ForgetTheAccount,
         breaks: "more work of an account begins in a window than its quota allows",
         notices: Notices::Alone("accounts hold"),
+    },
+    Seeded {
+        mutant: Mutant::IgnoreTheBreaker,
+        breaks: "work of a type begins although its breaker is open",
+        notices: Notices::Alone("breakers hold"),
+    },
+    Seeded {
+        mutant: Mutant::CountNoProbes,
+        breaks: "a half-open breaker lets more through than its probes",
+        notices: Notices::Alone("breakers hold"),
+    },
+    Seeded {
+        mutant: Mutant::ForgetTheFailures,
+        breaks: "a breaker stays closed however many attempts fail in a row",
+        notices: Notices::Alone("breakers hold"),
     },
 ];
 

@@ -11,11 +11,12 @@ use serde_json::Value;
 use synod::node::domain::id::TaskId;
 use synod::node::domain::task::{Phase, Task};
 use synod::node::events::{Happening, Heard, Subscription};
-use synod::node::storage::{MemoryDisk, Record, decode, encode};
-use synod::node::{Error, LogRecord, Node};
+use synod::node::storage::{MemoryDisk, encode};
+use synod::node::{Error, Node};
 use tokio::task::unconstrained;
 use tokio::time::sleep;
 
+use crate::entries::Entry;
 use crate::history::{Answer, Fact, Standing};
 use crate::machine::Machine;
 use crate::story::Story;
@@ -108,9 +109,8 @@ impl Observer {
         false
     }
 
-    fn tell(&self, happening: &Happening) {
-        let text = serde_json::to_string(&happening.events).unwrap_or_default();
-        if !self.machine.is_news(happening.index, trace::hash(text.as_bytes())) {
+    fn tell(&self, happening: &Arc<Happening>) {
+        if !self.machine.is_news(happening) {
             return;
         }
         for event in &happening.events {
@@ -134,7 +134,7 @@ impl Observer {
                 self.noted = applied;
             }
             for record in records {
-                let (index, term, hash) = entry(&record);
+                let Entry { index, term, hash } = self.machine.entries.look(&record);
                 self.machine.note(Fact::Applied { index, term, hash });
                 self.noted = index;
             }
@@ -154,16 +154,10 @@ impl Observer {
     }
 }
 
-/// Returns where an entry stands, its term, and the hash of its bytes.
-fn entry(record: &Record) -> (u64, u64, u64) {
-    let term = decode::<LogRecord>(&record.bytes).map_or(0, |entry| entry.term);
-    (record.index - 1, term, trace::hash(&record.bytes))
-}
-
 /// Notes the entries that the log has at a start and the state does not: they may be decided, or not.
 pub(crate) fn note_tail(machine: &Machine, applied: u64) {
     for record in machine.disk().peek(applied + 1, u64::MAX) {
-        let (index, term, hash) = entry(&record);
+        let Entry { index, term, hash } = machine.entries.look(&record);
         machine.note(Fact::Stored { index, term, hash });
     }
 }
@@ -175,7 +169,7 @@ fn hash_of(node: &Node) -> u64 {
         // A row is what a node has on its disk, so it can be written.
         bytes.extend(encode(&row).unwrap_or_default());
     }
-    trace::hash(&bytes)
+    trace::digest(&bytes)
 }
 
 fn applied(node: &Node) -> u64 {
@@ -256,8 +250,8 @@ async fn look_last(machine: &Arc<Machine>, node: &Arc<Node>) {
 
 /// Returns every task that anybody ever heard of.
 fn known(machine: &Machine, node: &Node) -> BTreeSet<TaskId> {
-    let records = machine.history.records();
-    let mut known: BTreeSet<TaskId> = records.iter().filter_map(|record| named(&record.fact)).collect();
+    let mut known = BTreeSet::new();
+    machine.history.look(0, |record| known.extend(named(&record.fact)));
     known.extend(node.read(|state| state.tasks().map(|task| task.spec.id).collect::<Vec<_>>()));
     known
 }

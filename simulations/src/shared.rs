@@ -9,10 +9,12 @@ use parking_lot::Mutex;
 use synod::node::Node;
 use synod::node::domain::id::NodeId;
 use synod::node::domain::name::Name;
+use synod::node::events::Happening;
 
 use crate::admission::Admissions;
 use crate::chance::Streams;
 use crate::clock::SimulatedClock;
+use crate::entries::Entries;
 use crate::history::{Fact, History};
 use crate::left_out::LeftOut;
 use crate::net::Wires;
@@ -52,8 +54,10 @@ pub(crate) struct Shared {
     /// What each client remembers, by its name.
     pub(crate) memories: Mutex<BTreeMap<Arc<str>, Memory>>,
     pub(crate) admissions: Admissions,
-    /// The hash of what each entry of the log brought about, as it was told first.
-    told: Mutex<BTreeMap<u64, u64>>,
+    /// What entries of the log are.
+    pub(crate) entries: Entries,
+    /// What each entry of the log brought about, as it was told first.
+    told: Mutex<BTreeMap<u64, Arc<Happening>>>,
     /// Whether somebody has looked at everything for the last time, or is about to.
     closing: Mutex<bool>,
     /// Who waits for all to stand at one place at the end.
@@ -89,6 +93,7 @@ impl Shared {
             phase: Mutex::new(Phase::Busy),
             memories: Mutex::default(),
             admissions: Admissions::default(),
+            entries: Entries::default(),
             told: Mutex::default(),
             closing: Mutex::new(false),
             resting: Mutex::default(),
@@ -145,14 +150,15 @@ impl Shared {
     }
 
     /// Takes what a node tells of an entry; true when it is news, or not what was told of that entry before.
-    pub(crate) fn is_news(&self, index: u64, hash: u64) -> bool {
+    pub(crate) fn is_news(&self, happening: &Arc<Happening>) -> bool {
+        let index = happening.index;
         let mut told = self.told.lock();
         match told.get(&index) {
-            Some(before) => *before != hash,
+            Some(before) => before.events != happening.events,
             // An entry in a gap was skipped by whoever told the later ones; a look at everything made up for it.
             None if told.last_key_value().is_some_and(|(last, _)| *last > index) => false,
             None => {
-                told.insert(index, hash);
+                told.insert(index, Arc::clone(happening));
                 true
             }
         }

@@ -24,14 +24,14 @@ use crate::chance::Streams;
 use crate::driver::Driver;
 use crate::faults::{self, Fault, Kind, Kinds};
 use crate::fleet::{self, Answer, Play, Stage};
-use crate::history::{Fact, Record};
+use crate::history::{Fact, Plan, Record};
 use crate::left_out::LeftOut;
 use crate::panics::Watch;
 use crate::replay::{Comparison, Heard, Reel, Score};
 use crate::scenario::{Cast, Schedule};
 use crate::shared::{OnTime, Shared};
 use crate::story::Story;
-use crate::workload::Workloads;
+use crate::workload::{self, Workloads};
 
 /// The most milliseconds that every message takes in a world. Each world draws its own.
 const LATENCY_LEAST_MAX: u64 = 3;
@@ -185,6 +185,9 @@ impl World {
             faults: !settings.faults.0.is_empty() || !schedule.is_empty(),
             nodes: settings.nodes,
         });
+        if let Some(plan) = plan_of(&shared) {
+            shared.note(Fact::Planned(plan));
+        }
         let mut latency = streams.open("latency");
         let least = latency.millis(0, LATENCY_LEAST_MAX);
         let most = least + latency.millis(1, LATENCY_SPREAD_MAX);
@@ -216,6 +219,15 @@ impl World {
         driver.drive(&settings);
         let Driver { sim, shared, .. } = driver;
         drop(sim);
-        shared.history.records()
+        // A copy of it would cost as much as a second of the world.
+        shared.history.take()
+    }
+}
+
+/// Returns what is said of clients before they come, where there are any that it can be said of.
+fn plan_of(shared: &Shared) -> Option<Plan> {
+    match &shared.story {
+        Story::Clients(workloads) if shared.cast.ordinary => Some(workload::plan(workloads)),
+        Story::Clients(_) | Story::Fleet(_) | Story::Replay(_) => None,
     }
 }

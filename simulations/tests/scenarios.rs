@@ -51,6 +51,7 @@ mod scenarios {
     mod agents_that_lie_about_what_they_use_are_counted_once_each;
     mod all_nodes_are_restarted_one_after_the_other_and_work_goes_on;
     mod an_old_leader_does_not_tell_the_past_for_the_present;
+    mod breakers_open_half_open_and_close_as_they_say_whoever_leads;
     mod budgets_at_their_limit_hold_whoever_dies_and_whatever_agents_say;
     mod calling_work_off_while_it_is_done_ends_it_once;
     mod everything_that_governs_holds_together_while_machines_come_and_go;

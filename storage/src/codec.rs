@@ -6,6 +6,8 @@
 //! values to its callers: their enums and structs are formats, so fields and variants are only
 //! ever appended, and a test holds golden bytes.
 
+use std::cell::Cell;
+
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::error::{Error, Place};
@@ -23,18 +25,32 @@ const SMALL: usize = 64 * 1024;
 const SMALL_MEMORY_MAX: usize = 16 * SMALL;
 const MEMORY_MAX: usize = 1 << 30;
 
+/// What a thread keeps of memory to write records in. A larger record is rare, and gives its memory back.
+const SCRATCH_MAX: usize = 1 << 20;
+
+thread_local! {
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
 /// Encodes `value` as one record.
 ///
 /// # Errors
 ///
 /// [`Error::Encode`] when the value has a shape the codec cannot write.
 pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
-    let mut record = vec![0; HEADER];
-    bincode::serde::encode_into_std_write(value, &mut record, bincode::config::standard())
+    // Written where the thread wrote the last one: a vector that grows by doubling asks for new memory each time.
+    let mut scratch = SCRATCH.take();
+    scratch.clear();
+    scratch.resize(HEADER, 0);
+    bincode::serde::encode_into_std_write(value, &mut scratch, bincode::config::standard())
         .map_err(|error| Error::Encode { reason: error.to_string() })?;
-    record[0] = VERSION;
-    let crc = checksum(VERSION, &record[HEADER..]);
-    record[1..HEADER].copy_from_slice(&crc.to_le_bytes());
+    scratch[0] = VERSION;
+    let crc = checksum(VERSION, &scratch[HEADER..]);
+    scratch[1..HEADER].copy_from_slice(&crc.to_le_bytes());
+    let record = scratch.as_slice().to_vec();
+    if scratch.capacity() <= SCRATCH_MAX {
+        SCRATCH.set(scratch);
+    }
     Ok(record)
 }
 

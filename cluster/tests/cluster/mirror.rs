@@ -1,9 +1,12 @@
 //! The mirror on disk and the log behind it always make the same state.
 
+use synod_cluster::checkpointer::CHECKPOINT_ROWS;
 use synod_domain::chance::Chance;
 use synod_storage::{MemoryDisk, Part};
 
-use super::support::{by_hand, killed, killed_in_real_time, live, options, start, start_with};
+use super::support::{
+    by_hand, killed, killed_in_real_time, live, options, request, start, start_with, submit,
+};
 
 /// Checkpoints and snapshots at drawn points, then a crash: the restart must give the state before it.
 #[test]
@@ -43,6 +46,30 @@ fn checkpoint_and_replay_give_the_same_state_at_any_crash_point() {
 /// Lets what a snapshot triggered run to its end; everything is done on the spot.
 pub(crate) async fn settle() {
     tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+}
+
+#[test]
+fn mirror_does_not_wait_for_its_time_where_many_rows_have_changed() {
+    let disk = MemoryDisk::new();
+    killed(async || {
+        let node = start(disk.open()).await;
+        let (began, before) = (tokio::time::Instant::now(), node.status().mirror.checkpointed);
+        let (proposer, rows) = (node.proposer(), CHECKPOINT_ROWS as u64);
+        for first in (0..=rows).step_by(512) {
+            let together = first..(first + 512).min(rows + 1);
+            let submits = together.map(|number| proposer.propose(request(number), submit(number)));
+            for settled in futures::future::join_all(submits).await {
+                assert!(settled.is_ok());
+            }
+            if first == 0 {
+                settle().await;
+                assert_eq!(node.status().mirror.checkpointed, before, "so few rows can wait");
+            }
+        }
+        settle().await;
+        assert!(node.status().mirror.checkpointed > before, "so many rows cannot");
+        assert!(began.elapsed() < by_hand().checkpoint_interval);
+    });
 }
 
 #[test]

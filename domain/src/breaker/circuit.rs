@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{BreakerSpec, Ring};
 use crate::id::TaskId;
+use crate::mutants::{Mutant, mutant};
 use crate::time::Timestamp;
 
 /// One attempt at a task.
@@ -150,7 +151,8 @@ impl Circuit {
             }
             (Self::Closed { in_a_row, mut last }, Input::Failed(_, reason)) => {
                 last.push(true, spec.window);
-                let in_a_row = in_a_row.saturating_add(1);
+                let before = if mutant(Mutant::ForgetTheFailures) { 0 } else { in_a_row };
+                let in_a_row = before.saturating_add(1);
                 match too_many(spec, in_a_row, last) {
                     Some(failures) => open(spec, 1, format!("{failures}, the last: {reason}"), now),
                     None => Self::Closed { in_a_row, last },

@@ -14,6 +14,7 @@ use crate::breaker::{
 };
 use crate::event::{Event, Governing};
 use crate::id::TaskId;
+use crate::mutants::{Mutant, mutant};
 use crate::name::Name;
 use crate::parking::ParkedOn;
 use crate::refusal::{Bound, Refusal};
@@ -206,7 +207,8 @@ impl State {
     /// Holds back what the breaker of its type does not let through.
     pub(super) fn breaker_gate(&self, task: &Task) -> Option<ParkedOn> {
         let breaker = self.breakers.shut_of(&task.spec.kind)?;
-        (!breaker.admits()).then(|| ParkedOn::Breaker(breaker.spec.of.clone()))
+        (!breaker.admits() && !mutant(Mutant::IgnoreTheBreaker))
+            .then(|| ParkedOn::Breaker(breaker.spec.of.clone()))
     }
 
     /// Notes that an attempt begins, for breakers that count their probes.
@@ -217,7 +219,7 @@ impl State {
         let one = Try { task: task.spec.id, attempt: task.attempt };
         for of in self.concerned(task) {
             let circuit = self.breakers.get(&of).map(|one| &one.circuit);
-            if matches!(circuit, Some(Circuit::HalfOpen { .. })) {
+            if matches!(circuit, Some(Circuit::HalfOpen { .. })) && !mutant(Mutant::CountNoProbes) {
                 self.tell_breaker(step, &of, &Input::Granted(one));
             }
         }

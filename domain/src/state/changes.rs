@@ -40,6 +40,11 @@ pub(super) struct ChangeLog {
 }
 
 impl ChangeLog {
+    /// Counts what the next checkpoint will write, as far as it is known by now.
+    pub(super) fn len(&self) -> usize {
+        self.tasks.len() + self.rows.len() + self.ended.len() + self.audit.len()
+    }
+
     /// Counts what the last checkpoint did not store as changed again. Part of it may have reached the
     /// disk, so its tasks count as stored: to delete a row that is not there is harmless.
     pub(super) fn write_again(&mut self) {

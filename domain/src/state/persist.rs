@@ -50,6 +50,7 @@ impl State {
         archiving.extend(ended);
         audit_writing.extend(audit);
         let mut taken = Changes::default();
+        taken.rows.reserve(rows.len() + tasks.len() + archiving.len() + audit_writing.len());
         for key in rows {
             let row = self.row(&key);
             taken.rows.push((key, row));
@@ -76,6 +77,11 @@ impl State {
         self.changes.audit_writing = audit_writing;
         self.changes.writing = writing;
         taken
+    }
+
+    /// Counts the rows that changed since they were last taken: what the next batch will hold, about.
+    pub fn changed_rows(&self) -> usize {
+        self.changes.len()
     }
 
     /// Says that all changes taken so far are durable: ended tasks are read from history from here on.

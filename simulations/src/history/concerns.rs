@@ -22,6 +22,7 @@ impl Fact {
                 leases.iter().any(|(of, _)| *of == task)
             }
             Self::Began { .. }
+            | Self::Planned(_)
             | Self::Injected(_)
             | Self::Healed(_)
             | Self::Lost { .. }

@@ -114,6 +114,28 @@ pub enum Change {
         /// How many.
         target: u32,
     },
+    /// To make a breaker, or to change it.
+    PutBreaker {
+        /// Of what, as a path.
+        of: String,
+        /// How many probes it lets through.
+        probes: u32,
+    },
+    /// To open a breaker by hand.
+    TripBreaker {
+        /// Of what.
+        of: String,
+    },
+    /// To close a breaker by hand.
+    ResetBreaker {
+        /// Of what.
+        of: String,
+    },
+    /// To have a breaker no more.
+    RemoveBreaker {
+        /// Of what.
+        of: String,
+    },
     /// To show the last records of the audit log.
     ReadAudit,
     /// To check the whole of it.
@@ -142,6 +164,10 @@ impl fmt::Display for Change {
             Self::PutQuota { workspace, quota } => write!(f, "put the quota of {workspace} to {quota}"),
             Self::SetOwner { pool } => write!(f, "let {pool}"),
             Self::ScalePool { pool, target } => write!(f, "scale {pool} to {target}"),
+            Self::PutBreaker { of, probes } => write!(f, "put the breaker of {of} with {probes} probes"),
+            Self::TripBreaker { of } => write!(f, "trip the breaker of {of}"),
+            Self::ResetBreaker { of } => write!(f, "reset the breaker of {of}"),
+            Self::RemoveBreaker { of } => write!(f, "remove the breaker of {of}"),
             Self::ReadAudit => f.write_str("show the audit log"),
             Self::CheckAudit => f.write_str("check the audit log"),
         }
@@ -172,6 +198,28 @@ pub struct Account {
     pub until: Option<Timestamp>,
     /// How many tasks wait for that.
     pub waiting: usize,
+}
+
+/// A breaker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Breaker {
+    /// Of what, as a path.
+    pub of: String,
+    /// How it stands.
+    pub circuit: Circuit,
+    /// How many tasks wait for it.
+    pub waiting: usize,
+}
+
+/// How a breaker stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Circuit {
+    /// It lets everything through.
+    Closed,
+    /// It lets nothing through until then.
+    Open(Timestamp),
+    /// It lets probes through.
+    HalfOpen,
 }
 
 /// How the outbox of a webhook stands.
@@ -212,6 +260,8 @@ pub struct Governance {
     pub quotas: Vec<Name>,
     /// The accounts of providers.
     pub accounts: Vec<Account>,
+    /// The breakers.
+    pub breakers: Vec<Breaker>,
 }
 
 impl Governance {
@@ -234,6 +284,7 @@ impl fmt::Display for Governance {
             postboxes,
             quotas,
             accounts,
+            breakers,
         } = self;
         write!(f, " after {index} at {}", now.as_millis())?;
         for Ledger { budget, settled, reserved, overrun, waiting } in budgets {
@@ -260,6 +311,14 @@ impl fmt::Display for Governance {
         for Account { account, until, waiting } in accounts {
             let until = until.map_or(0, Timestamp::as_millis);
             write!(f, " account {account} until {until}, {waiting} wait")?;
+        }
+        for Breaker { of, circuit, waiting } in breakers {
+            match circuit {
+                Circuit::Closed => write!(f, " {of} closed")?,
+                Circuit::Open(until) => write!(f, " {of} open until {}", until.as_millis())?,
+                Circuit::HalfOpen => write!(f, " {of} half-open")?,
+            }
+            write!(f, ", {waiting} wait")?;
         }
         Ok(())
     }

@@ -3,8 +3,7 @@
 //!
 //! Source: issue 5, "providers: 429, quota windows, timeouts"; docs, "Accounts of providers". The pause is the one that
 //! the agent asked for, at least a second from the time of the entry that took its word. A type `asks-acme` is work of
-//! account `acme`, a budget `minute-acme-6` lets it begin six times a minute, and one of `opened-acme-6` six times in a
-//! minute that begins with the first.
+//! account `acme`. How often the window of a quota lets it begin was said before the world began.
 //!
 //! Time passes with each entry of the log, and with it what waits for a time: so a look that shows a pause which is over
 //! by the time of its state is wrong at once, and so is work that waits for a pause that there is not. A window that has
@@ -14,15 +13,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use synod::node::domain::budget::window::Window;
 use synod::node::domain::event::{Event, Governing};
 use synod::node::domain::id::TaskId;
 use synod::node::domain::task::Phase;
 use synod::node::domain::time::Timestamp;
 
-use crate::history::{Fact, Governance, Record, Request};
-use crate::judges::work::{Heard, Lease, Work, figure, is_failure};
+use crate::history::{Fact, Governance, Plan, Record, Request};
+use crate::judges::work::{Heard, Lease, Work, is_failure};
 use crate::judges::{Judge, Verdict, broken};
-use crate::workload::{ASKS, ATTEMPTS, REFUSAL};
+use crate::workload::{ASKS, ATTEMPTS, REFUSAL, Workload};
 
 pub(super) const JUDGE: Judge = Judge {
     name: "accounts hold",
@@ -33,8 +33,8 @@ pub(super) const JUDGE: Judge = Judge {
 /// The shortest pause: who asks for less is left alone for this long.
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 
-/// How long windows are.
-const WINDOW: Duration = Duration::from_secs(60);
+/// How long the minutes of a world are.
+const MINUTE_MS: u64 = 60_000;
 
 /// How long work may wait for a quota of which nothing is used: longer than those have it to themselves that were let go.
 const UNUSED: Duration = Duration::from_secs(6);
@@ -61,6 +61,7 @@ struct Begun {
 
 #[derive(Debug, Default)]
 struct Accounts {
+    plan: Plan,
     /// How long agents asked for, by their attempt.
     asked: BTreeMap<(TaskId, u32), Duration>,
     /// Until when each account is to be left alone.
@@ -76,7 +77,11 @@ struct Accounts {
 }
 
 fn look(history: &[Record]) -> Verdict {
-    let (mut accounts, mut work, mut checked) = (Accounts::default(), Work::default(), 0);
+    let mut accounts = Accounts { plan: Plan::said(history), ..Accounts::default() };
+    if !accounts.plan.has(Workload::Providers) {
+        return Ok(0);
+    }
+    let (mut work, mut checked) = (Work::default(), 0);
     for (place, record) in history.iter().enumerate() {
         let mut index = 0;
         if let Fact::Asked { request: Request::Limited { task, attempt, pause }, .. } = &record.fact {
@@ -96,7 +101,9 @@ fn look(history: &[Record]) -> Verdict {
                 }
                 checked += governance.accounts.len();
             }
-            Heard::Governed { what: Governing::BudgetPut, subject, .. } => {
+            Heard::Governed { what: Governing::BudgetPut, subject, .. }
+                if accounts.plan.of_account(subject).is_some() =>
+            {
                 let quota = Quota { from: index.saturating_sub(1), blind: accounts.blind, began: Vec::new() };
                 accounts.quotas.entry(subject.to_owned()).or_insert(quota);
                 accounts.idle.remove(subject);
@@ -147,7 +154,9 @@ impl Accounts {
             }
             Event::TaskReady { task, .. } => {
                 if let Some(account) = work.kind(*task).strip_prefix(ASKS) {
-                    self.idle.retain(|quota, _| account_of(quota) != Some(account));
+                    let is_of_another =
+                        |quota: &str| self.plan.of_account(quota).is_none_or(|(of, _)| of != account);
+                    self.idle.retain(|quota, _| is_of_another(quota));
                 }
             }
             Event::TaskReturned { task, attempt, reason, until, .. } if **reason == *REFUSAL => {
@@ -195,12 +204,12 @@ impl Accounts {
             ));
         }
         for (name, quota) in &mut self.quotas {
-            if account_of(name) != Some(account) || index <= quota.from {
+            let Some((of, promise)) = self.plan.of_account(name) else { continue };
+            if of != account || index <= quota.from {
                 continue;
             }
             quota.began.push(Begun { task: lease.task, attempt: lease.attempt, at: lease.at, counts: true });
-            let Some(most) = figure(name) else { continue };
-            let count = in_window(name, quota) as u64;
+            let (count, most) = (in_window(promise.window, quota) as u64, promise.most);
             if count > most {
                 return Err(format!(
                     "with it {count} of account {account} begin in one window, and {name} allows {most}"
@@ -226,9 +235,11 @@ impl Accounts {
                 Some(_) => {}
             }
         }
-        let quotas = governance.budgets.iter().filter(|ledger| account_of(ledger.budget.as_str()).is_some());
-        for ledger in quotas {
+        for ledger in &governance.budgets {
             let name = ledger.budget.to_string();
+            if self.plan.of_account(&name).is_none() {
+                continue;
+            }
             if ledger.waiting == 0 || ledger.settled + ledger.reserved + ledger.overrun > 0 {
                 self.idle.remove(&name);
                 continue;
@@ -243,6 +254,7 @@ impl Accounts {
         }
         if std::mem::take(&mut self.blind) {
             let names = governance.budgets.iter().map(|ledger| ledger.budget.to_string());
+            let names = names.filter(|name| self.plan.of_account(name).is_some());
             let quota = || Quota { from: governance.index, blind: true, began: Vec::new() };
             self.quotas = names.map(|name| (name, quota())).collect();
         }
@@ -250,27 +262,21 @@ impl Accounts {
     }
 }
 
-/// Returns the account of which a budget is the quota, if it is one.
-fn account_of(budget: &str) -> Option<&str> {
-    let of = budget.strip_prefix("minute-").or_else(|| budget.strip_prefix("opened-"))?;
-    let (account, most) = of.rsplit_once('-')?;
-    most.parse::<u64>().is_ok().then_some(account)
-}
-
-/// Counts what began in the window of the last.
-fn in_window(name: &str, quota: &Quota) -> usize {
+/// Counts what began in the window of the last; nothing where it is not known when that opened.
+fn in_window(window: Window, quota: &Quota) -> usize {
     let Some(last) = quota.began.last() else { return 0 };
     let of = |begun: &&Begun| begun.counts;
-    if name.starts_with("minute-") {
-        let minute = |at: Timestamp| u128::from(at.as_millis()) / WINDOW.as_millis();
-        return quota.began.iter().filter(of).filter(|begun| minute(begun.at) == minute(last.at)).count();
-    }
-    if quota.blind {
-        return 0;
-    }
+    let length = match window {
+        Window::Opened { length_ms } if !quota.blind => Duration::from_millis(length_ms),
+        Window::Minute => {
+            let minute = |at: Timestamp| at.as_millis() / MINUTE_MS;
+            return quota.began.iter().filter(of).filter(|begun| minute(begun.at) == minute(last.at)).count();
+        }
+        _ => return 0,
+    };
     let (mut opened, mut count) = (Timestamp::ZERO, 0);
     for begun in &quota.began {
-        if begun.at >= opened.after(WINDOW) {
+        if begun.at >= opened.after(length) {
             (opened, count) = (begun.at, 0);
         }
         count += usize::from(begun.counts);
@@ -280,7 +286,7 @@ fn in_window(name: &str, quota: &Quota) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use crate::history::{Account, Ledger};
+    use crate::history::{Account, Covers, Ledger};
     use crate::judges::histories::*;
 
     use super::*;
@@ -310,7 +316,14 @@ mod tests {
     fn work(more: impl IntoIterator<Item = Fact>) -> Verdict {
         let facts = [(1, "asks-acme"), (2, "asks-acme"), (3, "asks-zeno")];
         let facts = facts.map(|(number, kind)| submitted_as(1, number, kind));
-        look(&history(facts.into_iter().chain(more)))
+        let quota = |name, window, account: &str| (name, 1, window, Covers::Account(account.to_owned()));
+        let opened = Window::Opened { length_ms: 60_000 };
+        let plan = may_have_budgets([
+            quota("minute-acme-1", Window::Minute, "acme"),
+            quota("opened-acme-1", opened, "acme"),
+            quota("minute-zeno-1", Window::Minute, "zeno"),
+        ]);
+        look(&history([plan].into_iter().chain(facts).chain(more)))
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! No task begins while its approval is not given, and none does after it was denied or has expired; a policy that asks for
 //! one, or denies, does so for every task that it is about while it is in force.
 //!
-//! Source: issue 6, "approvals are durable"; docs, "Approvals". What a policy of a world is about is told by the types of
-//! tasks and by its name.
+//! Source: issue 6, "approvals are durable"; docs, "Approvals". What a policy is about is told by the types of tasks and by
+//! its name, where clients ask for approvals; of other policies only what they asked for is known.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,9 +11,10 @@ use synod::node::domain::event::{Event, Governing};
 use synod::node::domain::id::{AgentId, TaskId};
 use synod::node::domain::name::Name;
 
-use crate::history::{Fact, Governance, Record};
+use crate::history::{Fact, Governance, Plan, Record};
 use crate::judges::work::{Heard, Lease, Work};
 use crate::judges::{Judge, Verdict, broken};
+use crate::workload::Workload;
 
 pub(super) const JUDGE: Judge = Judge {
     name: "approvals hold",
@@ -23,6 +24,8 @@ pub(super) const JUDGE: Judge = Judge {
 
 #[derive(Debug, Default)]
 struct Watch {
+    /// Whether policies are those of the world's clients, whose names say what they are about.
+    knows: bool,
     policies: BTreeSet<String>,
     /// Approvals by their names: whose, and what came of it.
     approvals: BTreeMap<String, (TaskId, ApprovalStatus)>,
@@ -34,13 +37,18 @@ struct Watch {
 }
 
 fn look(history: &[Record]) -> Verdict {
-    let (mut watch, mut work, mut checked) = (Watch::default(), Work::default(), 0);
+    let knows = Plan::said(history).has(Workload::Approvals);
+    let mut watch = Watch { knows, ..Watch::default() };
+    let (mut work, mut checked) = (Work::default(), 0);
     for (place, record) in history.iter().enumerate() {
         if let Fact::Happened { event: Event::AgentRegistered { agent, name, .. }, .. } = &record.fact {
             watch.agents.insert(*agent, name.clone());
         }
         match work.hear(record) {
-            Heard::Forgot => watch = Watch { agents: std::mem::take(&mut watch.agents), ..Watch::default() },
+            Heard::Forgot => {
+                let agents = std::mem::take(&mut watch.agents);
+                watch = Watch { knows, agents, ..Watch::default() };
+            }
             Heard::Governs(governance) => watch.looked_up(governance),
             Heard::Governed { what, subject, task, .. } => {
                 if let Some(wrong) = watch.governed(what, subject, task) {
@@ -66,7 +74,8 @@ fn look(history: &[Record]) -> Verdict {
 
 impl Watch {
     fn looked_up(&mut self, governance: &Governance) {
-        self.policies = governance.policies.iter().map(ToString::to_string).collect();
+        let known = governance.policies.iter().filter(|_| self.knows);
+        self.policies = known.map(ToString::to_string).collect();
         self.must_ask = None;
         for (approval, task, status) in &governance.approvals {
             self.approvals.insert(approval.to_string(), (*task, *status));
@@ -103,7 +112,9 @@ impl Watch {
     fn governed(&mut self, what: Governing, subject: &str, task: Option<TaskId>) -> Option<String> {
         let status = match what {
             Governing::PolicyPut => {
-                self.policies.insert(subject.to_owned());
+                if self.knows {
+                    self.policies.insert(subject.to_owned());
+                }
                 return None;
             }
             Governing::PolicyRemoved => {
@@ -159,6 +170,10 @@ mod tests {
 
     use super::*;
 
+    fn planned(facts: impl IntoIterator<Item = Fact>) -> Vec<Record> {
+        history([clients_ask_for(Workload::Approvals)].into_iter().chain(facts))
+    }
+
     fn policy(name: &str) -> Fact {
         governed(1, Governing::PolicyPut, name, None)
     }
@@ -183,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_task_that_begins_without_its_approval_is_found() {
-        let then = |more: Vec<Fact>| look(&history(asked().into_iter().chain(more)));
+        let then = |more: Vec<Fact>| look(&planned(asked().into_iter().chain(more)));
         assert_eq!(then(vec![]), Ok(0));
         assert_eq!(then(vec![of(Governing::ApprovalGranted), leased(4, 1, 1)]), Ok(1));
         assert!(then(vec![leased(4, 1, 1)]).is_err());
@@ -199,7 +214,7 @@ mod tests {
             )],
             ..Governance::default()
         });
-        assert!(look(&history([submitted(1, 1), looked, leased(4, 1, 1)])).is_err());
+        assert!(look(&planned([submitted(1, 1), looked, leased(4, 1, 1)])).is_err());
     }
 
     #[test]
@@ -209,15 +224,15 @@ mod tests {
             Event::TaskReady { task: task(1), workspace: Name::default(), mailbox: MailboxId::Open },
         );
         for next in [ready, leased(2, 1, 1), parked("limit")] {
-            assert!(look(&history([policy("ask-careful"), submitted_as(2, 1, "careful"), next])).is_err());
+            assert!(look(&planned([policy("ask-careful"), submitted_as(2, 1, "careful"), next])).is_err());
         }
-        assert!(look(&history([policy("deny-forbidden"), submitted_as(2, 1, "forbidden")])).is_err());
+        assert!(look(&planned([policy("deny-forbidden"), submitted_as(2, 1, "forbidden")])).is_err());
         assert!(
-            look(&history([policy("ask-guarded"), submitted_as(2, 1, "guarded"), leased(3, 1, 1)])).is_err()
+            look(&planned([policy("ask-guarded"), submitted_as(2, 1, "guarded"), leased(3, 1, 1)])).is_err()
         );
         let removed = governed(2, Governing::PolicyRemoved, "deny-forbidden", None);
         assert_eq!(
-            look(&history([policy("deny-forbidden"), removed, submitted_as(2, 1, "forbidden")])),
+            look(&planned([policy("deny-forbidden"), removed, submitted_as(2, 1, "forbidden")])),
             Ok(0)
         );
     }
@@ -227,7 +242,16 @@ mod tests {
         let name: Name = "ann".parse().unwrap();
         let known = happened(1, Event::AgentRegistered { agent: agent(9), name, pool: None });
         let begin = |kind| [known.clone(), policy("ban-ann"), submitted_as(2, 1, kind), leased(3, 1, 1)];
-        assert!(look(&history(begin("choosy"))).is_err());
-        assert_eq!(look(&history(begin("other"))), Ok(1));
+        assert!(look(&planned(begin("choosy"))).is_err());
+        assert_eq!(look(&planned(begin("other"))), Ok(1));
+    }
+
+    #[test]
+    fn what_a_policy_is_called_says_nothing_where_clients_ask_for_none() {
+        let facts = || [policy("deny-forbidden"), submitted_as(2, 1, "forbidden"), leased(3, 1, 1)];
+        assert_eq!(look(&history(facts())), Ok(1));
+        assert!(look(&planned(facts())).is_err());
+        let waits = [submitted(2, 1), of(Governing::ApprovalRequested), leased(4, 1, 1)];
+        assert!(look(&history(waits)).is_err(), "an approval is one, whoever asked for it");
     }
 }

@@ -3,8 +3,8 @@
 //!
 //! Source: issue 6, "the sum of settled + reserved never passes a hard limit by more than one report"; domain, `budget`.
 //! The figures of a lease are those of the world and not of the ledger: what the types of tasks say, and what agents say
-//! that completed. What became of an attempt that was lost is not known, and counts as nothing. A budget is called by the
-//! most that it ever allows.
+//! that completed. What became of an attempt that was lost is not known, and counts as nothing. The most that a budget ever
+//! allows is what was said of it before the world began; of a budget that nobody spoke of nothing is expected.
 //!
 //! A lease is held to the limit itself, for the gate asks before it promises. What was used is known when it is too late,
 //! so what is looked up may pass the limit by the largest report of those whom the budget covers.
@@ -12,13 +12,15 @@
 use std::collections::BTreeMap;
 
 use synod::node::domain::budget::amount::FIGURE_MAX;
+use synod::node::domain::budget::window::Window;
 use synod::node::domain::event::Governing;
 use synod::node::domain::id::TaskId;
 use synod::node::domain::time::Timestamp;
 
-use crate::history::{Fact, Governance, Record};
-use crate::judges::work::{Heard, Lease, Work, counts_tokens, figure};
+use crate::history::{Covers, Fact, Governance, Ledger, Plan, Record};
+use crate::judges::work::{Heard, Lease, Work, figure};
 use crate::judges::{Judge, Verdict, broken};
+use crate::workload::Workload;
 
 pub(super) const JUDGE: Judge = Judge {
     name: "budgets hold",
@@ -29,11 +31,8 @@ pub(super) const JUDGE: Judge = Judge {
 /// How the types of tasks begin that say what they are expected to use.
 const SPENDS: &str = "spends-";
 
-/// How the budget of a pool begins. The others are of a workspace, in which every task says what it is expected to use.
-const OF_POOL: &str = "team-";
-
-/// How long the windows of a world are.
-const WINDOW_MS: u64 = 60_000;
+/// How long the minutes of a world are.
+const MINUTE_MS: u64 = 60_000;
 
 /// What an attempt takes of a budget.
 #[derive(Debug, Clone)]
@@ -50,6 +49,8 @@ struct Taken {
 
 #[derive(Debug, Default)]
 struct Budgets {
+    plan: Plan,
+    /// Those of the plan that there are.
     there: BTreeMap<String, Vec<Taken>>,
     /// What attempts said that they used, each at its end.
     said: BTreeMap<(TaskId, u32), u64>,
@@ -60,7 +61,11 @@ struct Budgets {
 }
 
 fn look(history: &[Record]) -> Verdict {
-    let (mut budgets, mut work, mut checked) = (Budgets::default(), Work::default(), 0);
+    let mut budgets = Budgets { plan: Plan::said(history), ..Budgets::default() };
+    if !budgets.plan.has(Workload::Budgets) {
+        return Ok(0);
+    }
+    let (mut work, mut checked) = (Work::default(), 0);
     for (place, record) in history.iter().enumerate() {
         match &record.fact {
             Fact::Uses { task, attempt, usage } => {
@@ -81,9 +86,12 @@ fn look(history: &[Record]) -> Verdict {
                 if let Some(what) = budgets.looked_up(governance, &work) {
                     return broken(place, None, what);
                 }
-                checked += governance.budgets.len();
+                let known = |ledger: &&Ledger| budgets.plan.of_tokens(ledger.budget.as_str()).is_some();
+                checked += governance.budgets.iter().filter(known).count();
             }
-            Heard::Governed { what: Governing::BudgetPut, subject, .. } => {
+            Heard::Governed { what: Governing::BudgetPut, subject, .. }
+                if budgets.plan.of_tokens(subject).is_some() =>
+            {
                 budgets.there.entry(subject.to_owned()).or_default();
             }
             Heard::Governed { what: Governing::BudgetRemoved, subject, .. } => {
@@ -120,21 +128,22 @@ fn estimate(kind: &str) -> Option<u64> {
 impl Budgets {
     /// Returns the largest report so far of those whom a budget covers: the pool takes other work as well, whose agents say
     /// what they like.
-    fn one_report(&self, budget: &str, work: &Work) -> u64 {
+    fn one_report(&self, covers: &Covers, work: &Work) -> u64 {
         let covers = |task: TaskId| {
             let kind = work.kind(task);
-            budget.starts_with(OF_POOL) || kind.is_empty() || kind.starts_with(SPENDS)
+            *covers == Covers::Pool || kind.is_empty() || kind.starts_with(SPENDS)
         };
         let reports = self.telling.iter().chain(&self.said).filter(|((task, _), _)| covers(*task));
         reports.map(|(_, tokens)| *tokens).max().unwrap_or(0).min(FIGURE_MAX)
     }
 
     fn looked_up(&mut self, governance: &Governance, work: &Work) -> Option<String> {
-        for ledger in governance.budgets.iter().filter(|ledger| counts_tokens(ledger.budget.as_str())) {
+        for ledger in &governance.budgets {
             let name = ledger.budget.as_str();
-            let (most, one_report) = (figure(name)?, self.one_report(name, work));
+            let Some(promise) = self.plan.of_tokens(name) else { continue };
+            let one_report = self.one_report(&promise.covers, work);
             let both = ledger.settled.saturating_add(ledger.reserved);
-            if both > most.saturating_add(one_report) {
+            if both > promise.most.saturating_add(one_report) {
                 return Some(format!(
                     "{both} of budget {name} are settled and reserved, and no attempt said more than {one_report}"
                 ));
@@ -143,6 +152,7 @@ impl Budgets {
         // Whoever is looked at may be ahead of what was told, and know budgets that come after leases that are yet to be told.
         if std::mem::take(&mut self.blind) {
             let names = governance.budgets.iter().map(|ledger| ledger.budget.to_string());
+            let names = names.filter(|name| self.plan.of_tokens(name).is_some());
             self.there = names.map(|name| (name, Vec::new())).collect();
         }
         None
@@ -151,11 +161,12 @@ impl Budgets {
     /// Takes what a lease is expected to use, and says which budget had no room for it.
     fn leased(&mut self, lease: &Lease, tokens: u64) -> Option<String> {
         let mut passed = None;
-        for (name, taken) in self.there.iter_mut().filter(|(name, _)| counts_tokens(name)) {
+        for (name, taken) in &mut self.there {
+            let Some(promise) = self.plan.of_tokens(name) else { continue };
             taken.push(Taken { task: lease.task, at: lease.at, tokens, settled: false, forgiven: false });
-            let counts = |one: &&Taken| counts(name, one.at, lease.at);
+            let counts = |one: &&Taken| counts(promise.window, one.at, lease.at);
             let sum = taken.iter().filter(counts).fold(0_u64, |sum, one| sum.saturating_add(one.tokens));
-            if figure(name).is_some_and(|most| sum > most) {
+            if sum > promise.most {
                 passed = Some(format!("with it {sum} of budget {name} are used or promised"));
             }
         }
@@ -186,13 +197,14 @@ impl Budgets {
     }
 }
 
-/// Tells whether what was given out at a time counts later. The name of a budget says which window it has.
-fn counts(budget: &str, given: Timestamp, now: Timestamp) -> bool {
+/// Tells whether what was given out at a time counts later. Of windows that no world has, nothing does.
+const fn counts(window: Window, given: Timestamp, now: Timestamp) -> bool {
     let (given, now) = (given.as_millis(), now.as_millis());
-    match budget.split('-').next() {
-        Some("vault") => true,
-        Some("lent") => given + WINDOW_MS > now,
-        _ => given / WINDOW_MS == now / WINDOW_MS,
+    match window {
+        Window::Whole => true,
+        Window::Rolling { length_ms } => given + length_ms > now,
+        Window::Minute => given / MINUTE_MS == now / MINUTE_MS,
+        Window::Hour | Window::Day | Window::Week | Window::Month | Window::Opened { .. } => false,
     }
 }
 
@@ -200,10 +212,18 @@ fn counts(budget: &str, given: Timestamp, now: Timestamp) -> bool {
 mod tests {
     use synod::node::domain::task::{Phase, Usage};
 
-    use crate::history::Ledger;
     use crate::judges::histories::*;
 
     use super::*;
+
+    /// A world in which there may be one budget.
+    fn planned(facts: impl IntoIterator<Item = Fact>) -> Vec<Record> {
+        history(
+            [may_have_budgets([("vault-1000", 1_000, Window::Whole, Covers::Spenders)])]
+                .into_iter()
+                .chain(facts),
+        )
+    }
 
     fn put() -> Fact {
         governed(1, Governing::BudgetPut, "vault-1000", None)
@@ -230,7 +250,7 @@ mod tests {
     /// Two that were given a lease, and all there was with it.
     fn two(more: impl IntoIterator<Item = Fact>) -> Verdict {
         let facts = [of(1), of(2), of(3), put(), leased(2, 1, 1), leased(3, 2, 1)];
-        look(&history(facts.into_iter().chain(more)))
+        look(&planned(facts.into_iter().chain(more)))
     }
 
     #[test]
@@ -253,7 +273,7 @@ mod tests {
         let leases = || [leased(2, 1, 1), leased(3, 2, 1), leased(4, 3, 1)];
         let all = |first: Vec<Fact>| {
             let facts = [of(1), of(2), of(3)].into_iter().chain(first).chain(leases());
-            look(&history(facts))
+            look(&planned(facts))
         };
         assert_eq!(all(vec![stands(0)]), Ok(1), "who is looked at may be ahead");
         assert!(all(vec![Fact::Skipped, stands(0)]).is_err());
@@ -263,20 +283,38 @@ mod tests {
     fn what_was_lost_or_is_of_another_window_is_not_held_against_a_budget() {
         let facts =
             [of(1), of(2), of(3), put(), leased(2, 1, 1), leased(3, 2, 1), ended(4, 1, Phase::TimedOut)];
-        assert_eq!(look(&history(facts.into_iter().chain([leased(5, 3, 1)]))), Ok(3));
-        assert!(counts("purse-1", Timestamp::from_millis(59_000), Timestamp::from_millis(59_999)));
-        assert!(!counts("purse-1", Timestamp::from_millis(59_000), Timestamp::from_millis(60_000)));
-        assert!(counts("lent-1", Timestamp::from_millis(59_000), Timestamp::from_millis(60_000)));
+        assert_eq!(look(&planned(facts.into_iter().chain([leased(5, 3, 1)]))), Ok(3));
+        assert!(counts(Window::Minute, Timestamp::from_millis(59_000), Timestamp::from_millis(59_999)));
+        assert!(!counts(Window::Minute, Timestamp::from_millis(59_000), Timestamp::from_millis(60_000)));
+        assert!(counts(
+            Window::Rolling { length_ms: 60_000 },
+            Timestamp::from_millis(59_000),
+            Timestamp::from_millis(60_000)
+        ));
     }
 
     #[test]
     fn a_ledger_that_is_passed_by_more_than_one_report_is_found() {
-        assert_eq!(look(&history([says(1, 300), stands(700)])), Ok(1));
-        assert!(look(&history([says(1, 300), stands(701)])).is_err());
+        assert_eq!(look(&planned([says(1, 300), stands(700)])), Ok(1));
+        assert!(look(&planned([says(1, 300), stands(701)])).is_err());
         let lies = || [submitted_as(1, 9, "noise"), used(9, u64::MAX / 2)];
         assert!(
-            look(&history(lies().into_iter().chain([stands(1_000)]))).is_err(),
+            look(&planned(lies().into_iter().chain([stands(1_000)]))).is_err(),
             "it is not of that budget"
         );
+    }
+
+    #[test]
+    fn a_budget_of_which_nothing_was_said_is_nobodys_whatever_it_is_called() {
+        let purse = |plan: Vec<Fact>| {
+            let put = governed(1, Governing::BudgetPut, "vault-1000", None);
+            let facts =
+                [of(1), of(2), of(3), put, leased(2, 1, 1), leased(3, 2, 1), leased(4, 3, 1), stands(5_000)];
+            look(&history(plan.into_iter().chain(facts)))
+        };
+        let others = may_have_budgets([("vault-5000", 5_000, Window::Whole, Covers::Spenders)]);
+        assert_eq!((purse(vec![]), purse(vec![others])), (Ok(0), Ok(0)));
+        let this = may_have_budgets([("vault-1000", 1_000, Window::Whole, Covers::Spenders)]);
+        assert!(purse(vec![this]).is_err());
     }
 }

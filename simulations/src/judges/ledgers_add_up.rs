@@ -13,14 +13,14 @@
 use std::collections::BTreeMap;
 
 use synod::node::domain::budget::amount::FIGURE_MAX;
-use synod::node::domain::budget::window::Window;
 use synod::node::domain::event::Governing;
 use synod::node::domain::id::TaskId;
 use synod::node::domain::time::Timestamp;
 
-use crate::history::{Fact, Governance, Ledger, Record};
-use crate::judges::work::{Heard, Lease, Work, counts_tokens, figure};
+use crate::history::{Covers, Fact, Governance, Ledger, Plan, Promise, Record};
+use crate::judges::work::{Heard, Lease, Work, figure};
 use crate::judges::{Judge, Verdict, broken};
+use crate::workload::Workload;
 
 pub(super) const JUDGE: Judge = Judge {
     name: "ledgers add up",
@@ -30,9 +30,6 @@ pub(super) const JUDGE: Judge = Judge {
 
 /// How the types of tasks begin that say what they are expected to use.
 const SPENDS: &str = "spends-";
-
-/// How the budget of a pool begins, which covers the work of others as well.
-const OF_POOL: &str = "team-";
 
 /// The most that one report counts.
 const REPORT_MAX: u64 = FIGURE_MAX / 2;
@@ -73,6 +70,8 @@ struct Book {
 
 #[derive(Debug, Default)]
 struct Books {
+    plan: Plan,
+    /// Those budgets of the plan that there are.
     there: BTreeMap<String, Book>,
     /// What attempts said so far, and at their end.
     said: BTreeMap<(TaskId, u32), u64>,
@@ -85,7 +84,11 @@ struct Books {
 }
 
 fn look(history: &[Record]) -> Verdict {
-    let (mut books, mut work, mut checked) = (Books::default(), Work::default(), 0);
+    let mut books = Books { plan: Plan::said(history), ..Books::default() };
+    if !books.plan.has(Workload::Budgets) {
+        return Ok(0);
+    }
+    let (mut work, mut checked) = (Work::default(), 0);
     for (place, record) in history.iter().enumerate() {
         let mut index = 0;
         match &record.fact {
@@ -106,7 +109,9 @@ fn look(history: &[Record]) -> Verdict {
         match work.hear(record) {
             Heard::Forgot => books.forget(),
             Heard::Governs(governance) => books.looked_up(place, governance),
-            Heard::Governed { what: Governing::BudgetPut, subject, .. } => {
+            Heard::Governed { what: Governing::BudgetPut, subject, .. }
+                if books.plan.of_tokens(subject).is_some() =>
+            {
                 let book = Book { from: index.saturating_sub(1), whole: !books.blind, taken: Vec::new() };
                 books.there.entry(subject.to_owned()).or_insert(book);
             }
@@ -139,6 +144,7 @@ impl Books {
     fn looked_up(&mut self, place: usize, governance: &Governance) {
         if std::mem::take(&mut self.blind) {
             let names = governance.budgets.iter().map(|ledger| ledger.budget.to_string());
+            let names = names.filter(|name| self.plan.of_tokens(name).is_some());
             let book = || Book { from: governance.index, ..Book::default() };
             self.there = names.map(|name| (name, book())).collect();
         }
@@ -146,10 +152,7 @@ impl Books {
     }
 
     fn leased(&mut self, index: u64, lease: &Lease, kind: &str) {
-        for (name, book) in &mut self.there {
-            if !counts_tokens(name) || index <= book.from {
-                continue;
-            }
+        for book in self.there.values_mut().filter(|book| index > book.from) {
             let Some(expected) = figure(kind).filter(|_| kind.starts_with(SPENDS)) else {
                 // Whether it is covered is not known of work of which nobody told what it is.
                 book.whole &= !kind.is_empty();
@@ -182,10 +185,11 @@ impl Books {
     fn judge(&mut self, before: u64) -> Verdict {
         let mut checked = 0;
         while let Some((place, governance)) = self.waits.first().filter(|(_, one)| one.index < before) {
-            for ledger in governance.budgets.iter().filter(|ledger| counts_tokens(ledger.budget.as_str())) {
-                let book = self.there.get(ledger.budget.as_str());
-                let Some(book) = book.filter(|book| book.from <= governance.index) else { continue };
-                if let Err((task, what)) = self.adds_up(ledger, book, governance.now) {
+            for ledger in &governance.budgets {
+                let (name, from) = (ledger.budget.as_str(), governance.index);
+                let Some(promise) = self.plan.of_tokens(name) else { continue };
+                let Some(book) = self.there.get(name).filter(|book| book.from <= from) else { continue };
+                if let Err((task, what)) = self.adds_up(ledger, (promise, book), governance.now) {
                     return broken(*place, task, what);
                 }
                 checked += 1;
@@ -196,8 +200,13 @@ impl Books {
     }
 
     /// Holds a ledger to what is known of it.
-    fn adds_up(&self, ledger: &Ledger, book: &Book, now: Timestamp) -> Result<(), (Option<TaskId>, String)> {
-        let (name, window) = (ledger.budget.as_str(), window(ledger.budget.as_str()));
+    fn adds_up(
+        &self,
+        ledger: &Ledger,
+        (promise, book): (&Promise, &Book),
+        now: Timestamp,
+    ) -> Result<(), (Option<TaskId>, String)> {
+        let (name, window) = (&ledger.budget, promise.window);
         let (mut promised, mut used) = (Bounds::default(), Bounds::default());
         let counts = |one: &&Taken| window.ends(window.slot(one.at, None)) > now;
         let mut one_of_them = None;
@@ -218,7 +227,7 @@ impl Books {
             }
         }
         let spent = ledger.settled.saturating_add(ledger.overrun);
-        let bounded = book.whole && !name.starts_with(OF_POOL);
+        let bounded = book.whole && promise.covers != Covers::Pool;
         for (figure, bounds, what) in [(ledger.reserved, promised, "promised"), (spent, used, "used")] {
             if figure < bounds.least {
                 let what =
@@ -251,22 +260,23 @@ impl Bounds {
     }
 }
 
-/// Returns the window of a budget: its name says it.
-fn window(budget: &str) -> Window {
-    match budget.split('-').next() {
-        Some("vault") => Window::Whole,
-        Some("lent") => Window::Rolling { length_ms: 60_000 },
-        _ => Window::Minute,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use synod::node::domain::budget::window::Window;
     use synod::node::domain::task::{Phase, Usage};
 
     use crate::judges::histories::*;
 
     use super::*;
+
+    /// A world in which there may be one budget.
+    fn planned(facts: impl IntoIterator<Item = Fact>) -> Vec<Record> {
+        history(
+            [may_have_budgets([("vault-1000", 1_000, Window::Whole, Covers::Spenders)])]
+                .into_iter()
+                .chain(facts),
+        )
+    }
 
     fn used(number: u128, tokens_out: u64) -> Fact {
         Fact::Uses { task: task(number), attempt: 1, usage: Usage { tokens_out, ..Usage::default() } }
@@ -289,7 +299,7 @@ mod tests {
     fn two(more: impl IntoIterator<Item = Fact>) -> Verdict {
         let facts = [submitted_as(1, 1, "spends-500"), submitted_as(1, 2, "spends-500")];
         let leases = [governs(2, Governing::BudgetPut), leased(2, 1, 1), leased(3, 2, 1)];
-        look(&history(facts.into_iter().chain(leases).chain(more)))
+        look(&planned(facts.into_iter().chain(leases).chain(more)))
     }
 
     #[test]
@@ -352,7 +362,7 @@ mod tests {
             let first = [submitted_as(1, 1, "spends-500"), submitted_as(1, 2, "spends-500"), Fact::Skipped];
             let looks =
                 [stands(2, 0, 5_000, 0), leased(2, 1, 1), leased(3, 2, 1), stands(index, 0, reserved, 0)];
-            look(&history(first.into_iter().chain(looks)))
+            look(&planned(first.into_iter().chain(looks)))
         };
         assert_eq!(then(3, 5_500), Ok(2));
         assert_eq!(then(3, 500), Ok(2), "the first lease may have come before the budget");

@@ -2,16 +2,18 @@
 //! lets through; and none begins when those of the last minute have used more tokens than it lets through.
 //!
 //! Source: issue 6, "limit sets"; docs, "Limits". A set is called by the most that it ever lets through, and the key of
-//! those of a world is the type of a task. What ran before a set was made counts for how many run at once.
+//! those of a world is the type of a task, where clients ask for limits. What ran before a set was made counts for how many
+//! run at once.
 
 use std::collections::BTreeMap;
 
 use synod::node::domain::event::Governing;
 use synod::node::domain::time::Timestamp;
 
-use crate::history::{Fact, Record};
+use crate::history::{Fact, Plan, Record};
 use crate::judges::work::{Heard, Work, figure};
 use crate::judges::{Judge, Verdict, broken};
+use crate::workload::Workload;
 
 pub(super) const JUDGE: Judge = Judge {
     name: "limits hold",
@@ -34,6 +36,9 @@ struct Flows {
 }
 
 fn look(history: &[Record]) -> Verdict {
+    if !Plan::said(history).has(Workload::Limits) {
+        return Ok(0);
+    }
     // By set and type.
     let mut sets = BTreeMap::<String, BTreeMap<String, Flows>>::new();
     let mut said = BTreeMap::new();
@@ -124,6 +129,10 @@ mod tests {
 
     use super::*;
 
+    fn planned(facts: impl IntoIterator<Item = Fact>) -> Vec<Record> {
+        history([clients_ask_for(Workload::Limits)].into_iter().chain(facts))
+    }
+
     fn of(number: u128, kind: &str) -> Fact {
         submitted_as(1, number, kind)
     }
@@ -135,7 +144,7 @@ mod tests {
     #[test]
     fn more_at_once_than_a_set_says_is_found_for_each_key() {
         let ran = || [of(1, "tight-a"), of(2, "tight-a"), of(3, "tight-b"), leased(2, 1, 1)];
-        let then = |more: Vec<Fact>| look(&history(ran().into_iter().chain([put("at-once-1")]).chain(more)));
+        let then = |more: Vec<Fact>| look(&planned(ran().into_iter().chain([put("at-once-1")]).chain(more)));
         assert!(then(vec![leased(3, 2, 1)]).is_err(), "what ran before counts");
         assert_eq!(then(vec![leased(3, 3, 1)]), Ok(1));
         assert_eq!(then(vec![ended(3, 1, Phase::Failed), leased(4, 2, 1)]), Ok(1));
@@ -145,7 +154,7 @@ mod tests {
             limit_sets: vec!["at-once-1".parse().unwrap()],
             ..Governance::default()
         });
-        assert!(look(&history(ran().into_iter().chain([looked, leased(3, 2, 1)]))).is_err());
+        assert!(look(&planned(ran().into_iter().chain([looked, leased(3, 2, 1)]))).is_err());
     }
 
     fn began(times: &[u64]) -> Flows {
@@ -170,7 +179,7 @@ mod tests {
         let then = |tokens| {
             let facts = [of(1, "tight-a"), of(2, "tight-a"), put("tokens-100"), leased(2, 1, 1)];
             let ends = [used(1, tokens), ended(3, 1, Phase::Completed), leased(4, 2, 1)];
-            look(&history(facts.into_iter().chain(ends)))
+            look(&planned(facts.into_iter().chain(ends)))
         };
         assert_eq!(then(100), Ok(2));
         assert!(then(101).is_err());

@@ -9,6 +9,7 @@ mod acknowledged_tokens_open;
 mod all_work_ends;
 mod approvals_hold;
 mod audit_unbroken;
+mod breakers_hold;
 mod budgets_hold;
 mod committed_stays;
 mod converges;
@@ -70,7 +71,7 @@ pub struct Violation {
 }
 
 /// All judges, in the order in which they are asked.
-pub const ALL: [Judge; 34] = [
+pub const ALL: [Judge; 35] = [
     something_happened::JUDGE,
     stays_up::JUDGE,
     one_leader_per_term::JUDGE,
@@ -95,6 +96,7 @@ pub const ALL: [Judge; 34] = [
     budgets_hold::JUDGE,
     ledgers_add_up::JUDGE,
     accounts_hold::JUDGE,
+    breakers_hold::JUDGE,
     approvals_hold::JUDGE,
     limits_hold::JUDGE,
     resources_hold::JUDGE,
@@ -117,13 +119,15 @@ mod histories {
 
     use std::time::Duration;
 
+    use synod::node::domain::budget::window::Window;
     use synod::node::domain::event::{Event, Governing};
     use synod::node::domain::id::{AgentId, TaskId};
     use synod::node::domain::name::Name;
     use synod::node::domain::task::{Lane, MailboxId, Phase};
     use synod::node::domain::time::Timestamp;
 
-    use crate::history::{Answer, Fact, Record, Request, Standing};
+    use crate::history::{Answer, Covers, Fact, Plan, Promise, Record, Request, Standing};
+    use crate::workload::Workload;
 
     pub(super) fn history(facts: impl IntoIterator<Item = Fact>) -> Vec<Record> {
         let record = |(place, fact)| Record { at: Duration::from_millis(place), node: Some(1), fact };
@@ -148,6 +152,20 @@ mod histories {
 
     pub(super) fn began(faults: bool) -> Fact {
         Fact::Began { seed: 1, duration: Duration::from_secs(1), faults, nodes: 1 }
+    }
+
+    /// What is said of a world whose clients ask for such things.
+    pub(super) fn clients_ask_for(workload: Workload) -> Fact {
+        Fact::Planned(Plan::of([workload]))
+    }
+
+    /// What is said of a world in which there may be these budgets.
+    pub(super) fn may_have_budgets<const N: usize>(budgets: [(&str, u64, Window, Covers); N]) -> Fact {
+        let promise = |(name, most, window, covers): (&str, u64, Window, Covers)| {
+            (name.to_owned(), Promise { most, window, covers })
+        };
+        let asks = [Workload::Budgets, Workload::Providers].into();
+        Fact::Planned(Plan { asks, budgets: budgets.into_iter().map(promise).collect(), ..Plan::default() })
     }
 
     pub(super) fn happened(index: u64, event: Event) -> Fact {

@@ -1,15 +1,17 @@
 //! Never are more tasks of a workspace in hand than its quota allows, nor has it more agents.
 //!
 //! Source: issue 6, "workspaces with quotas"; docs, "Workspaces". A workspace is called by the most that its quota ever
-//! lets it have in hand, and a pool that was let to it by the most agents. A quota that was taken back does not come again.
+//! lets it have in hand, and a pool that was let to it by the most agents, where clients ask for quotas. A quota that was
+//! taken back does not come again.
 
 use std::collections::BTreeMap;
 
 use synod::node::domain::event::{Event, Governing};
 
-use crate::history::{Fact, Record};
+use crate::history::{Fact, Plan, Record};
 use crate::judges::work::{Heard, Work, figure};
 use crate::judges::{Judge, Verdict, broken};
+use crate::workload::Workload;
 
 pub(super) const JUDGE: Judge = Judge {
     name: "quotas hold",
@@ -21,6 +23,9 @@ pub(super) const JUDGE: Judge = Judge {
 const LET: &str = "let-";
 
 fn look(history: &[Record]) -> Verdict {
+    if !Plan::said(history).has(Workload::Quotas) {
+        return Ok(0);
+    }
     // Whether the quota of a workspace is in force; one that is not any more stays so.
     let mut bounded = BTreeMap::<String, bool>::new();
     let (mut work, mut checked) = (Work::default(), 0);
@@ -70,6 +75,10 @@ mod tests {
 
     use super::*;
 
+    fn planned(facts: impl IntoIterator<Item = Fact>) -> Vec<Record> {
+        history([clients_ask_for(Workload::Quotas)].into_iter().chain(facts))
+    }
+
     fn put(detail: &str) -> Fact {
         told(1, Governing::QuotaPut, "tenant-1", None, detail)
     }
@@ -82,7 +91,7 @@ mod tests {
 
     #[test]
     fn more_in_hand_than_a_quota_allows_is_found_while_it_is_in_force() {
-        let then = |more: Vec<Fact>| look(&history([rented(2, 1)].into_iter().chain(more)));
+        let then = |more: Vec<Fact>| look(&planned([rented(2, 1)].into_iter().chain(more)));
         let bounded = || put("concurrency=1");
         assert!(then(vec![bounded(), rented(3, 2)]).is_err(), "what ran before counts");
         assert_eq!(then(vec![bounded(), leased(3, 2, 1)]), Ok(0), "it is another's");
@@ -102,8 +111,8 @@ mod tests {
             let pool = Name::new("let-2").unwrap();
             happened(2, Event::PoolChanged { pool, target })
         };
-        assert_eq!(look(&history([changed(3)])), Ok(0));
-        assert_eq!(look(&history([put("agents=2 concurrency=1"), changed(2)])), Ok(1));
-        assert!(look(&history([put("agents=2 concurrency=1"), changed(3)])).is_err());
+        assert_eq!(look(&planned([changed(3)])), Ok(0));
+        assert_eq!(look(&planned([put("agents=2 concurrency=1"), changed(2)])), Ok(1));
+        assert!(look(&planned([put("agents=2 concurrency=1"), changed(3)])).is_err());
     }
 }

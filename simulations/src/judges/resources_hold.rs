@@ -1,22 +1,25 @@
 //! Resources are never over their capacity when one is granted, and are granted all at once: who has a lease has all that
 //! its task needs.
 //!
-//! Source: issue 6, "granted all at once"; domain, `resource`. The type of a task says what it needs. What tasks have stays
-//! theirs when there is less of it, so only who is given a lease is held against a capacity.
+//! Source: issue 6, "granted all at once"; domain, `resource`. Where clients ask for resources, the type of a task says what it
+//! needs. What tasks have stays theirs when there is less of it, so only who is given a lease is held against a capacity.
 
 use std::collections::BTreeMap;
 
 use synod::node::domain::event::Governing;
 
-use crate::history::Record;
+use crate::history::{Plan, Record};
 use crate::judges::work::{Heard, Work};
 use crate::judges::{Judge, Verdict, broken};
-use crate::workload::needs_of;
+use crate::workload::{Workload, needs_of};
 
 pub(super) const JUDGE: Judge =
     Judge { name: "resources hold", says: "no lease is given unless all that its task needs is free", look };
 
 fn look(history: &[Record]) -> Verdict {
+    if !Plan::said(history).has(Workload::Resources) {
+        return Ok(0);
+    }
     let mut capacities = BTreeMap::<String, u64>::new();
     let (mut work, mut checked) = (Work::default(), 0);
     for (place, record) in history.iter().enumerate() {
@@ -71,6 +74,10 @@ mod tests {
 
     use super::*;
 
+    fn planned(facts: impl IntoIterator<Item = Fact>) -> Vec<Record> {
+        history([clients_ask_for(Workload::Resources)].into_iter().chain(facts))
+    }
+
     fn there_are(index: u64, capacity: u64) -> Fact {
         told(index, Governing::ResourcePut, "gpu", None, &format!("capacity {capacity}"))
     }
@@ -81,7 +88,7 @@ mod tests {
             let of = |number, kind| submitted_as(1, number, kind);
             [there_are(1, capacity), of(1, "needs-2-gpu-1-seat"), of(2, "needs-1-gpu"), leased(2, 1, 1)]
         };
-        let then = |capacity, more: Vec<Fact>| look(&history(begin(capacity).into_iter().chain(more)));
+        let then = |capacity, more: Vec<Fact>| look(&planned(begin(capacity).into_iter().chain(more)));
         assert_eq!(then(3, vec![leased(3, 2, 1)]), Ok(2));
         assert!(then(2, vec![leased(3, 2, 1)]).is_err());
         assert!(then(1, vec![]).is_err());

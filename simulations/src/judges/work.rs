@@ -103,11 +103,6 @@ impl Work {
     }
 }
 
-/// Tells whether a budget is one of those that count the tokens of tasks which say in their type what they use.
-pub(super) fn counts_tokens(budget: &str) -> bool {
-    ["purse-", "vault-", "lent-", "team-"].iter().any(|of| budget.starts_with(of)) && figure(budget).is_some()
-}
-
 /// Tells whether an attempt that ended for this reason failed by itself, and not with its agent, its node or its budget.
 pub(super) fn is_failure(reason: &str) -> bool {
     let is_late = reason.contains("gave no heartbeat") || reason.contains("ran longer than");

@@ -65,11 +65,13 @@ pub enum Workload {
     Quotas,
     /// Accounts of providers that refuse for a while, have quotas, or answer too late.
     Providers,
+    /// Breakers over work that fails in spells.
+    Breakers,
 }
 
 impl Workload {
     /// All.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Submits,
         Self::Keys,
         Self::Retries,
@@ -93,6 +95,7 @@ impl Workload {
         Self::Tenants,
         Self::Quotas,
         Self::Providers,
+        Self::Breakers,
     ];
 
     /// Returns its name.
@@ -121,6 +124,7 @@ impl Workload {
             Self::Tenants => "tenants",
             Self::Quotas => "quotas",
             Self::Providers => "providers",
+            Self::Breakers => "breakers",
         }
     }
 
@@ -213,6 +217,16 @@ impl Workloads {
         self.0.contains(&workload)
     }
 
+    /// Makes a set of these.
+    pub(crate) fn of(kinds: impl IntoIterator<Item = Workload>) -> Self {
+        Self(kinds.into_iter().collect())
+    }
+
+    /// Walks them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Workload> {
+        self.0.iter().copied()
+    }
+
     /// Draws those of a world: some of all; those that were asked for by name are all there.
     #[must_use]
     pub fn drawn(&self, seed: u64) -> Self {
@@ -237,12 +251,12 @@ impl Workloads {
     #[must_use]
     pub(crate) fn plain(mut self) -> Self {
         use Workload::{
-            Approvals, Audits, Budgets, Deadly, Large, Limits, Pools, Providers, Quotas, Redrives, Resources,
-            Roles, Tenants, Webhooks,
+            Approvals, Audits, Breakers, Budgets, Deadly, Large, Limits, Pools, Providers, Quotas, Redrives,
+            Resources, Roles, Tenants, Webhooks,
         };
         self.0.retain(|workload| !matches!(workload, Redrives | Pools | Large | Roles | Deadly | Tenants));
         self.0.retain(|workload| !matches!(workload, Budgets | Approvals | Limits | Resources));
-        self.0.retain(|workload| !matches!(workload, Audits | Webhooks | Quotas | Providers));
+        self.0.retain(|workload| !matches!(workload, Audits | Webhooks | Quotas | Providers | Breakers));
         self
     }
 

@@ -23,7 +23,7 @@ pub(crate) use governed::{ASKS, ATTEMPTS, CALLERS, REFUSAL};
 pub(crate) use governed::{Work, check as check_audit, needs_of, note_all as note_audit, wants_of};
 pub(crate) use wish::Manners;
 
-pub(crate) use governed::look as look_at_governance;
+pub(crate) use governed::{look as look_at_governance, plan};
 pub use kinds::{UnknownWorkload, Workload, Workloads};
 pub(crate) use operator::look;
 pub(crate) use question::ask;

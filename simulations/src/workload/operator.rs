@@ -79,9 +79,13 @@ impl Operator {
 
     /// Does once what chance has left out of a world in which little could be done.
     async fn make_up(&mut self) {
-        let history = self.shared.history.records();
+        let history = self.shared.history.clone();
         let asked = |is: fn(&Request) -> bool| {
-            history.iter().any(|record| matches!(&record.fact, Fact::Asked { request, .. } if is(request)))
+            let mut found = false;
+            history.look(0, |record| {
+                found |= matches!(&record.fact, Fact::Asked { request, .. } if is(request));
+            });
+            found
         };
         if self.shared.has(Workload::Pauses)
             && !asked(|request| matches!(request, Request::Pause { .. } | Request::Resume { .. }))

@@ -86,3 +86,20 @@ resources: {gpu: {capacity: 1}}";
     assert!(limits.contains("limit: `piece` waited") && limits.contains("gov/shelf"), "{limits}");
     assert!(limits.contains("resource: `render` waited") && limits.contains("gpu"), "{limits}");
 }
+
+#[test]
+fn what_is_called_as_in_drawn_worlds_is_judged_as_what_it_is() {
+    let governing = "
+budgets: {b-10: {limits: [{tokens: 2000, per: {opened: 20m}}]}}
+resources: {gpu: {capacity: 1}}";
+    let two = "
+  - name: needs-2-gpu
+    pool: work
+    for_each: {list: [1, 2]}
+    estimate: {tokens: 1000}
+    resources: {gpu: 1}";
+    let text = fleet(governing, two).replace("name: gov", "name: purse-gov");
+    let said = answer(&text, "purse.yaml", &ARGS);
+    assert_eq!((&said["verdict"], &said["ends"]["completed"]), (&"complete".into(), &6.into()), "{said}");
+    assert!(said["limits"].to_string().contains("purse-gov/b-10"), "{said}");
+}

@@ -71,7 +71,14 @@ impl Link {
         key: Option<&str>,
         within: Duration,
     ) -> Outcome {
-        let mut sender = match self.sender.take().filter(|sender| !sender.is_closed()) {
+        let mut kept = self.sender.take();
+        // It takes a request only when it has put the answer before it away, which its own task does.
+        if let Some(sender) = &mut kept
+            && sender.ready().await.is_err()
+        {
+            kept = None;
+        }
+        let mut sender = match kept {
             Some(sender) => sender,
             None => match self.connect().await {
                 Ok(sender) => sender,

@@ -1,8 +1,8 @@
 //! The broker: work that asks providers for something, under accounts that have quotas, which come, change and go.
 //!
-//! A type says whose account it is, `asks-acme`; a quota says so too, and how often its window lets work begin at the most:
-//! `minute-acme-9`, `opened-zeno-7`. At the end of new work there are no quotas, so that all ends that waits for one; what
-//! waits for a provider's pause waits for that alone.
+//! A type says whose account it is, `asks-acme`. How often the window of a quota lets work begin at the most is said before
+//! the world begins. At the end of new work there are no quotas, so that all ends that waits for one; what waits for a
+//! provider's pause waits for that alone.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use synod::node::domain::budget::window::Window;
 use synod::node::domain::command::Command;
 use synod::node::domain::name::Name;
 
-use crate::history::Change;
+use crate::history::{Change, Covers, Promise};
 use crate::workload::governed::{ASKS, CALLERS, Errand, Office, Wanted, named};
 
 /// What it is called, and its workspace.
@@ -51,6 +51,14 @@ pub(super) async fn run(mut office: Office) {
             remove(&office, quota).await;
         }
     }
+}
+
+/// Says what its quotas promise.
+pub(super) fn promises() -> impl Iterator<Item = (String, Promise)> {
+    QUOTAS.iter().map(|(name, account, window, most)| {
+        let covers = Covers::Account((*account).to_owned());
+        ((*name).to_owned(), Promise { most: *most, window: *window, covers })
+    })
 }
 
 async fn submit(office: &mut Office) {

@@ -2,13 +2,15 @@
 //! decide about approvals, read the audit log, have things told, and submit the work that all of that is about.
 //!
 //! Their work has a pool and types of its own, and what a type is called says what judges must know of it: a task of
-//! `spends-500` is expected to use 500 tokens. What governs is called by its greatest figure, so that a judge knows it
-//! however often it was changed below that, by whomever. At the end of new work everything is taken back, through every
+//! `spends-500` is expected to use 500 tokens. That this is so, and the greatest figures of what governs, is said before the
+//! world begins, in its [`Plan`]: a judge knows them however often something is changed below that, by whomever, and takes
+//! nothing of another world for what it is called here. At the end of new work everything is taken back, through every
 //! crash, or what is held back would never end.
 
 mod auditor;
 mod broker;
 mod caller;
+mod electrician;
 mod errand;
 mod landlord;
 mod messenger;
@@ -27,6 +29,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use synod::node::domain::breaker;
 use synod::node::domain::budget::Budget;
 use synod::node::domain::budget::tally::Sums;
 use synod::node::domain::command::Command;
@@ -42,11 +45,13 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::chance::Stream;
-use crate::history::{Account, Answer, Change, Fact, Governance, Ledger, Postbox, Request};
+use crate::history::{
+    Account, Answer, Breaker, Change, Circuit, Fact, Governance, Ledger, Plan, Postbox, Request,
+};
 use crate::machine::Machine;
 use crate::shared::Phase;
 use crate::workload::question::ask;
-use crate::workload::{AGAIN, FIRST, NATIVE, Workload};
+use crate::workload::{AGAIN, FIRST, NATIVE, Workload, Workloads};
 
 /// The pool whose agents do the work that is governed.
 pub(crate) const GOVERNED: &str = "governed";
@@ -78,7 +83,7 @@ const SILENCE: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(500);
 
 /// The offices, by the names of those who hold them.
-const OFFICES: [(&str, Workload); 8] = [
+const OFFICES: [(&str, Workload); 9] = [
     (treasurer::NAME, Workload::Budgets),
     (regulator::NAME, Workload::Approvals),
     (warden::NAME, Workload::Limits),
@@ -87,6 +92,7 @@ const OFFICES: [(&str, Workload); 8] = [
     (messenger::NAME, Workload::Webhooks),
     (landlord::NAME, Workload::Quotas),
     (broker::NAME, Workload::Providers),
+    (electrician::NAME, Workload::Breakers),
 ];
 
 /// Returns what somebody who governs asks for.
@@ -95,6 +101,21 @@ pub(super) fn workload_of(client: &str) -> Option<Workload> {
         return Some(Workload::Providers);
     }
     OFFICES.iter().find(|(name, _)| *name == client).map(|(_, workload)| *workload)
+}
+
+/// Says what those make who ask for these things.
+pub(crate) fn plan(workloads: &Workloads) -> Plan {
+    let mut plan = Plan::of(workloads.iter());
+    if workloads.has(Workload::Budgets) {
+        plan.budgets.extend(treasurer::promises());
+    }
+    if workloads.has(Workload::Providers) {
+        plan.budgets.extend(broker::promises());
+    }
+    if workloads.has(Workload::Breakers) {
+        plan.breakers.extend(electrician::fuses());
+    }
+    plan
 }
 
 /// Lets those govern who work with this node, until the world closes.
@@ -124,6 +145,7 @@ pub(super) async fn run(node: Arc<Node>, shared: Arc<Machine>, life: u32) {
             Workload::Webhooks => tasks.spawn(messenger::run(office)),
             Workload::Quotas => tasks.spawn(landlord::run(office)),
             Workload::Providers => tasks.spawn(broker::run(office)),
+            Workload::Breakers => tasks.spawn(electrician::run(office)),
             _ => tasks.spawn(auditor::run(office)),
         };
     }
@@ -173,6 +195,7 @@ pub(crate) fn look(shared: &Machine, node: &Node) {
                 .collect(),
             quotas: state.quotas().map(|(workspace, _)| workspace.clone()).collect(),
             accounts: accounts(state),
+            breakers: state.breakers().map(|one| breaker(state, one)).collect(),
         }
     });
     if !governance.is_empty() || shared.governs() {
@@ -191,6 +214,17 @@ fn ledger(state: &State, budget: &Budget) -> Ledger {
     let Sums { settled, reserved, overrun } = all;
     let waiting = state.parked_on(&ParkedOn::Budget(budget.spec.name.clone()));
     Ledger { budget: budget.spec.name.clone(), settled, reserved, overrun, waiting }
+}
+
+/// Returns how a breaker stands.
+fn breaker(state: &State, one: &breaker::Breaker) -> Breaker {
+    let circuit = match &one.circuit {
+        breaker::Circuit::Closed { .. } => Circuit::Closed,
+        breaker::Circuit::Open { until, .. } => Circuit::Open(*until),
+        breaker::Circuit::HalfOpen { .. } => Circuit::HalfOpen,
+    };
+    let waiting = state.parked_on(&ParkedOn::Breaker(one.spec.of.clone()));
+    Breaker { of: one.spec.of.path(), circuit, waiting }
 }
 
 /// Returns the accounts that are left alone, and those that something waits for.

@@ -1,8 +1,8 @@
 //! The treasurer: budgets at their limit, and work that keeps to what it was expected to use, burns more, lies about it
 //! or says nothing.
 //!
-//! There are four budgets, for a minute, for ever, for the time just past and for the pool; each is called by the most that
-//! it ever allows, also with a raise.
+//! There are four budgets, for a minute, for ever, for the time just past and for the pool. None ever allows more than was
+//! said before the world began, also with a raise.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,18 +18,37 @@ use synod::node::domain::name::Name;
 use synod::node::domain::state::State;
 use synod::node::domain::terms::OverBudget;
 
-use crate::history::Change;
+use crate::history::{Change, Covers, Promise};
 use crate::workload::governed::{Errand, GOVERNED, Office, Wanted, named};
 
 /// What it is called, and its workspace.
 pub(super) const NAME: &str = "treasurer";
 
-/// The budgets: what each is called, its window, whether it is the pool's, and whether it is raised instead of changed.
-const BUDGETS: [(&str, Window, bool); 4] = [
-    ("purse-3000", Window::Minute, false),
-    ("vault-5000", Window::Whole, false),
-    ("lent-4000", Window::Rolling { length_ms: 60_000 }, true),
-    ("team-6000", Window::Minute, false),
+/// A budget.
+#[derive(Clone, Copy)]
+struct Purse {
+    name: &'static str,
+    window: Window,
+    /// The most that it ever allows.
+    ceiling: u64,
+    /// Whether it is raised instead of changed.
+    is_raised: bool,
+    /// Whether it is the pool's, which others work in.
+    is_of_pool: bool,
+}
+
+/// The budgets.
+const BUDGETS: [Purse; 4] = [
+    Purse { name: "purse-3000", window: Window::Minute, ceiling: 3_000, is_raised: false, is_of_pool: false },
+    Purse { name: "vault-5000", window: Window::Whole, ceiling: 5_000, is_raised: false, is_of_pool: false },
+    Purse {
+        name: "lent-4000",
+        window: Window::Rolling { length_ms: 60_000 },
+        ceiling: 4_000,
+        is_raised: true,
+        is_of_pool: false,
+    },
+    Purse { name: "team-6000", window: Window::Minute, ceiling: 6_000, is_raised: false, is_of_pool: true },
 ];
 
 /// What tasks are expected to use.
@@ -80,16 +99,19 @@ async fn spend(office: &mut Office, liars: bool) {
     office.submit(Wanted { tokens, over_budget, ..Wanted::of(&format!("spends-{tokens}"), errand) }).await;
 }
 
-/// Returns the most that a budget ever allows.
-fn ceiling(name: &str) -> u64 {
-    name.rsplit('-').next().and_then(|figure| figure.parse().ok()).unwrap_or(0)
+/// Says what its budgets promise.
+pub(super) fn promises() -> impl Iterator<Item = (String, Promise)> {
+    BUDGETS.iter().map(|purse| {
+        let covers = if purse.is_of_pool { Covers::Pool } else { Covers::Spenders };
+        (purse.name.to_owned(), Promise { most: purse.ceiling, window: purse.window, covers })
+    })
 }
 
 async fn put(office: &mut Office) {
-    let Some((name, window, is_raised)) = office.stream.pick(&BUDGETS).copied() else { return };
-    let half = ceiling(name) / 2;
+    let Some(purse) = office.stream.pick(&BUDGETS).copied() else { return };
+    let Purse { name, window, ceiling, is_raised, is_of_pool } = purse;
+    let half = ceiling / 2;
     let most = if is_raised { half } else { half + office.stream.between(0, 4) * half / 4 };
-    let is_of_pool = name.starts_with("team");
     let spec = BudgetSpec {
         name: named(name),
         scope: if is_of_pool { Scope::Pool(named(GOVERNED)) } else { Scope::Workspace(named(NAME)) },
@@ -130,7 +152,7 @@ async fn reset(office: &mut Office) {
 }
 
 async fn raise(office: &mut Office) {
-    let lent = BUDGETS.iter().filter(|(_, _, is_raised)| *is_raised).map(|(name, ..)| named(name));
+    let lent = BUDGETS.iter().filter(|purse| purse.is_raised).map(|purse| named(purse.name));
     let lent: Vec<Name> = lent.collect();
     let percent = u32::try_from(office.stream.between(0, 4) * 25).unwrap_or(0);
     let until = office.node.now().after(office.stream.millis(500, 5_000));
@@ -142,7 +164,7 @@ async fn raise(office: &mut Office) {
 
 /// Returns those of its budgets that there are; others have some, too.
 fn there(office: &Office) -> Vec<Name> {
-    let is_own = |budget: &Name| BUDGETS.iter().any(|(name, ..)| *name == budget.as_str());
+    let is_own = |budget: &Name| BUDGETS.iter().any(|purse| purse.name == budget.as_str());
     let names =
         |state: &State| state.budgets().map(|budget| budget.spec.name.clone()).filter(is_own).collect();
     office.node.read(names)
