@@ -13,7 +13,6 @@ use synod_domain::agent::AgentStatus;
 use synod_domain::event::{Event, Governing};
 use synod_domain::id::{AgentId, NodeId, TaskId};
 use synod_domain::name::Name;
-use synod_domain::parking::ParkedOn;
 use synod_domain::state::State as Agreed;
 use synod_domain::task::{MailboxId, TaskStatus};
 
@@ -278,11 +277,10 @@ fn waits_in(state: &Agreed, task: TaskId) -> Option<MailboxId> {
     matches!(task.status, TaskStatus::Waiting { .. }).then(|| task.spec.mailbox.clone())
 }
 
-/// Returns the mailbox of a task that a policy keeps from somebody.
+/// Returns the mailbox of a task that a policy or a budget keeps from somebody and that might be another's.
 fn barred_in(state: &Agreed, task: TaskId) -> Option<MailboxId> {
-    let task = state.task(task)?;
-    let barred = matches!(task.parking()?.on, ParkedOn::Policy(_));
-    barred.then(|| task.spec.mailbox.clone())
+    let task = state.task(task).filter(|task| state.is_barred(task))?;
+    Some(task.spec.mailbox.clone())
 }
 
 /// Returns the pools that somebody looks after, of those that were touched.
