@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::Json;
+use super::{Estimate, Json};
 
 /// A hook to make.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -42,6 +42,19 @@ pub struct NewHook {
     /// How long it may be silent before it is abandoned; what the node is set to if left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stale_after_ms: Option<u64>,
+    /// The run that it is of, which is open: what its work uses counts for the budgets of that run and of its fleet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+    /// What one attempt at it is expected to use; reserved in the budgets before it is given out. What its type used so far
+    /// if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<Estimate>,
+    /// The account of a provider that it is charged to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// The model that it uses, for reports.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
 }
 
 /// A hook.

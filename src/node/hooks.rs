@@ -8,10 +8,11 @@ use serde::Serialize;
 use synod_actors::events::{Heard, Subscription};
 use synod_domain::agent::{Agent, Host};
 use synod_domain::command::Command;
-use synod_domain::hook::{Hook, HookCommand, HookRefusal, HookSpec, HookStatus, RETRIES_DEFAULT};
-use synod_domain::id::{AgentId, HookId, RequestId};
+use synod_domain::hook::{Hook, HookCommand, HookRefusal, HookSpec, HookStatus, HookTerms, RETRIES_DEFAULT};
+use synod_domain::id::{AgentId, HookId, RequestId, RunId};
 use synod_domain::name::Name;
 use synod_domain::refusal::Refusal;
+use synod_domain::terms::Terms;
 
 use crate::hooks::keeper::Troubles;
 use crate::hooks::{Error as HookError, HookSettings, Load, Repositories};
@@ -39,6 +40,7 @@ pub struct NewHook {
     workspace: Name,
     max_retries: u32,
     stale_after: Option<Duration>,
+    terms: HookTerms,
 }
 
 impl NewHook {
@@ -63,6 +65,7 @@ impl NewHook {
             workspace: Name::default(),
             max_retries: RETRIES_DEFAULT,
             stale_after: None,
+            terms: HookTerms::default(),
         }
     }
 
@@ -105,6 +108,20 @@ impl NewHook {
     #[must_use]
     pub const fn stale_after(mut self, silence: Duration) -> Self {
         self.stale_after = Some(silence);
+        self
+    }
+
+    /// Sets the run that it is of, which is open: what its work uses counts for the budgets of that run and of its fleet.
+    #[must_use]
+    pub const fn run(mut self, run: RunId) -> Self {
+        self.terms.run = Some(run);
+        self
+    }
+
+    /// Sets the terms on which each of its tasks is given out.
+    #[must_use]
+    pub fn terms(mut self, terms: Terms) -> Self {
+        self.terms.terms = Some(Arc::new(terms));
         self
     }
 }
@@ -152,7 +169,12 @@ impl Node {
             max_retries: hook.max_retries,
             stale_after: hook.stale_after.unwrap_or(keeping.settings.stale_after),
         };
-        self.propose_as(request, hooks(HookCommand::Create { spec: Arc::new(spec) })).await?;
+        let spec = Arc::new(spec);
+        let command = match hook.terms == HookTerms::default() {
+            true => HookCommand::Create { spec },
+            false => HookCommand::CreateWith { spec, terms: Arc::new(hook.terms) },
+        };
+        self.propose_as(request, hooks(command)).await?;
         let made = self.hook(id)?;
         // The keeper does it too; here it is waited for, so that whoever made it sees at once what is wrong.
         if made.is_held() {

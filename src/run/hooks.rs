@@ -15,7 +15,7 @@ use crate::client;
 use crate::fleet::{EntryPlan, HookPlan, ItemPlan, Target};
 use crate::node::{NewHook, Node};
 use crate::run::entry::{key, payload};
-use crate::run::remote::{PATIENCE, millis};
+use crate::run::remote::{PATIENCE, estimate, millis};
 use crate::run::scope::pool_name;
 use crate::run::work::Work;
 use crate::run::{Error, RemoteRun, Run};
@@ -41,8 +41,12 @@ pub(super) async fn hang(
         let id = hook_of(run.id, item);
         if node.hook(id).is_err() {
             let agent = node.agent_for_hook(&pool).await?;
-            node.create_hook_as(node.new_request_id(), id, new_hook(entry, item, plan, agent, after)?)
-                .await?;
+            node.create_hook_as(
+                node.new_request_id(),
+                id,
+                new_hook(entry, item, plan, agent, after)?.run(run.id),
+            )
+            .await?;
         }
         work.push(Work::Hook(id));
     }
@@ -57,7 +61,7 @@ impl RemoteRun {
         let mut work = Vec::with_capacity(entry.items.len());
         for item in &entry.items {
             let Some(plan) = &item.hook else { continue };
-            let id = hook_of(self.id, item);
+            let (id, terms) = (hook_of(self.id, item), entry.terms.as_ref());
             let hook = api::NewHook {
                 pool: Some(there.to_string()),
                 id: Some(id.to_string()),
@@ -68,6 +72,10 @@ impl RemoteRun {
                 kind: Some(entry.name.to_string()),
                 max_retries: Some(plan.max_retries),
                 stale_after_ms: plan.stale_after.map(millis),
+                run: Some(self.id.to_string()),
+                estimate: terms.and_then(|terms| terms.estimate.as_ref()).map(estimate),
+                account: terms.and_then(|terms| terms.account.as_ref()).map(ToString::to_string),
+                model: terms.and_then(|terms| terms.model.as_ref()).map(ToString::to_string),
                 ..api::NewHook::default()
             };
             self.make(pool, &hook).await?;
@@ -115,6 +123,9 @@ fn new_hook(
     }
     if let Some(silence) = plan.stale_after {
         hook = hook.stale_after(silence);
+    }
+    if let Some(terms) = &entry.terms {
+        hook = hook.terms(terms.clone());
     }
     Ok(hook)
 }

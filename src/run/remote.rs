@@ -20,7 +20,7 @@ use synod_domain::assignment::Assignment;
 use synod_domain::id::RunId;
 use synod_domain::spread::Recovery;
 use synod_domain::task::Lane;
-use synod_domain::terms::OverBudget;
+use synod_domain::terms::{Estimate, OverBudget};
 
 use crate::api::{self, Priority};
 use crate::client::{Client, Signal};
@@ -276,11 +276,7 @@ impl RemoteRun {
             }),
             run: Some(self.id.to_string()),
             idempotency_key: Some(key(self.id, item)),
-            estimate: terms.estimate.as_ref().map(|estimate| api::Estimate {
-                tokens: estimate.tokens,
-                cost_microusd: estimate.cost_microusd,
-                compute_ms: millis(estimate.compute),
-            }),
+            estimate: terms.estimate.as_ref().map(estimate),
             account: terms.account.as_ref().map(ToString::to_string),
             model: terms.model.as_ref().map(ToString::to_string),
             over_budget: match terms.over_budget {
@@ -378,6 +374,11 @@ const fn priority(lane: Lane) -> Priority {
         Lane::Normal => Priority::Normal,
         Lane::Low => Priority::Low,
     }
+}
+
+pub(super) fn estimate(estimate: &Estimate) -> api::Estimate {
+    let Estimate { tokens, cost_microusd, compute } = *estimate;
+    api::Estimate { tokens, cost_microusd, compute_ms: millis(compute) }
 }
 
 pub(super) fn millis(duration: Duration) -> u64 {

@@ -100,6 +100,7 @@ async fn a_hook_outlives_a_node_that_is_killed_in_the_middle_of_it() {
 
 const PINNED: &str = r#"
 name: pinned
+budgets: {turns: {limits: [{requests: 20, per: whole}, {tokens: 100000, per: whole}]}}
 pools:
   clerks: {command: [sh, '{{fleet.dir}}/clerk.sh', '{{fleet.dir}}/seen'], size: 2}
   counter: {command: [sh, -c, 'cat']}
@@ -107,6 +108,7 @@ tasks:
   - name: write
     pool: clerks
     for_each: {list: [ada, alan]}
+    estimate: {tokens: 700}
     payload: {who: '{{item}}'}
     hook: {repository: site, branch: 'agent/{{item}}', base: main}
   - {name: sum, pool: counter, after: [write]}
@@ -208,4 +210,9 @@ async fn work_of_a_fleet_file_hangs_on_hooks_of_a_server_and_ends_over_a_kill_of
     let items = hooks["items"].as_array().unwrap();
     assert_eq!(items.len(), 2, "hung once: {hooks:#}");
     assert!(items.iter().all(|hook| hook["status"] == "COMPLETED"), "{hooks:#}");
+    // Two that hang on hooks, one of them begun twice, and one that does not.
+    let budget = client.ask(&["budget", "show", "pinned/turns"]).await;
+    let settled = |line: usize| budget["item"]["limits"][line]["settled"].as_u64();
+    assert!(settled(0) >= Some(3), "what hangs on hooks counts for its fleet: {budget:#}");
+    assert!(settled(1) >= Some(1400) && settled(1) < Some(8000), "as much as was estimated: {budget:#}");
 }

@@ -337,7 +337,9 @@ impl Reach<'_> {
     fn hook_command(&self, command: &HookCommand) -> Result<(), Refusal> {
         match command {
             // They name a folder of a node's disk.
-            HookCommand::Create { .. } | HookCommand::Adopt { .. } => Err(self.bound()),
+            HookCommand::Create { .. } | HookCommand::CreateWith { .. } | HookCommand::Adopt { .. } => {
+                Err(self.bound())
+            }
             HookCommand::Reassign { hook, agent } => {
                 self.hook(*hook)?;
                 agent.map_or(Ok(()), |agent| self.agent(agent))

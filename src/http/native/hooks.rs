@@ -13,6 +13,7 @@ use synod_domain::id::{AgentId, HookId};
 use synod_domain::name::Name;
 use synod_domain::permission::Permission::{HooksRead, HooksWrite};
 use synod_domain::refusal::Refusal;
+use synod_domain::terms::{Estimate, Terms};
 use utoipa::OpenApi;
 
 use super::listing::{Everything, Listing, page};
@@ -99,10 +100,10 @@ async fn create_hook(
     let agent = taker(node, id, &wanted).await?;
     let work = wanted.work.text().as_bytes().to_vec();
     let mut new = NewHook::of_json(agent, PathBuf::from(&wanted.repository), work);
-    if let Some(branch) = wanted.branch {
+    if let Some(branch) = &wanted.branch {
         new = new.branch(branch);
     }
-    if let Some(base) = wanted.base {
+    if let Some(base) = &wanted.base {
         new = new.base(base);
     }
     if let Some(kind) = read::optional_name("type", wanted.kind.as_deref())? {
@@ -117,8 +118,27 @@ async fn create_hook(
     if let Some(millis) = wanted.stale_after_ms {
         new = new.stale_after(Duration::from_millis(millis));
     }
+    if let Some(run) = wanted.run.as_deref() {
+        new = new.run(read::id("run", run)?);
+    }
+    if let Some(terms) = terms(&wanted)? {
+        new = new.terms(terms);
+    }
     let made = node.create_hook_as(once.request(), id, new).await?;
     Ok((StatusCode::CREATED, Json(shown::hook(node, &made).await?)))
+}
+
+/// Reads on which terms its tasks are given out, if it says something of that.
+fn terms(wanted: &api::NewHook) -> Result<Option<Terms>, Problem> {
+    let estimate = wanted.estimate.as_ref().map(|estimate| Estimate {
+        tokens: estimate.tokens,
+        cost_microusd: estimate.cost_microusd,
+        compute: Duration::from_millis(estimate.compute_ms),
+    });
+    let account = read::optional_name("account", wanted.account.as_deref())?;
+    let model = read::optional_name("model", wanted.model.as_deref())?;
+    let terms = Terms { estimate, account, model, ..Terms::default() };
+    Ok(Some(terms).filter(|terms| *terms != Terms::default()))
 }
 
 /// Returns who is to do a new hook.
