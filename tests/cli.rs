@@ -40,6 +40,9 @@ mod settings;
 #[path = "cli/simulate.rs"]
 mod simulate;
 #[cfg(unix)]
+#[path = "cli/spending.rs"]
+mod spending;
+#[cfg(unix)]
 #[path = "cli/strangers.rs"]
 mod strangers;
 #[cfg(unix)]
