@@ -40,8 +40,14 @@ mod settings;
 #[path = "cli/simulate.rs"]
 mod simulate;
 #[cfg(unix)]
+#[path = "cli/spending.rs"]
+mod spending;
+#[cfg(unix)]
 #[path = "cli/strangers.rs"]
 mod strangers;
+#[cfg(unix)]
+#[path = "cli/telling.rs"]
+mod telling;
 #[cfg(unix)]
 #[path = "cli/three.rs"]
 mod three;

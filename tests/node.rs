@@ -18,6 +18,8 @@ mod ends;
 mod full_disk;
 #[path = "node/hooks.rs"]
 mod hooks;
+#[path = "node/hooks_full_disk.rs"]
+mod hooks_full_disk;
 #[path = "node/limits.rs"]
 mod limits;
 #[path = "node/offers.rs"]

@@ -4,9 +4,11 @@
 //! else waits for it. Events are hints to look at the state; the state is what counts, so a subscriber
 //! that missed some reads it afresh.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use synod_domain::event::Event;
+use synod_domain::name::Name;
 use synod_domain::time::Timestamp;
 use tokio::sync::broadcast;
 
@@ -23,6 +25,15 @@ pub struct Happening {
     pub at: Timestamp,
     /// The events, in order.
     pub events: Vec<Event>,
+    /// Whose those of them are that do not say it themselves, by their place, as it was when they happened.
+    pub whose: BTreeMap<usize, Name>,
+}
+
+impl Happening {
+    /// Returns the workspace that is told of the event of a place, beside operators.
+    pub fn workspace_of(&self, slot: usize) -> Option<&Name> {
+        self.events.get(slot)?.workspace().or_else(|| self.whose.get(&slot))
+    }
 }
 
 /// Takes happenings in and gives them out. Cheap to clone.
@@ -51,7 +62,8 @@ impl EventHub {
     /// Never waits.
     pub fn skip(&self, index: u64, at: Timestamp) {
         // An error means that nobody listens.
-        let _ = self.sender.send(Arc::new(Happening { index, at, events: Vec::new() }));
+        let _ =
+            self.sender.send(Arc::new(Happening { index, at, events: Vec::new(), whose: BTreeMap::new() }));
     }
 
     /// Listens from here on.
@@ -100,7 +112,7 @@ mod tests {
 
     fn happening(index: u64) -> Happening {
         let events = vec![Event::DeadLetterRemoved { task: TaskId::from_raw(1), workspace: Name::default() }];
-        Happening { index, at: Timestamp::ZERO, events }
+        Happening { index, at: Timestamp::ZERO, events, whose: BTreeMap::new() }
     }
 
     #[tokio::test]
@@ -128,7 +140,7 @@ mod tests {
     async fn entries_without_events_are_not_told() {
         let hub = EventHub::default();
         let mut subscription = hub.subscribe();
-        hub.publish(Happening { index: 1, at: Timestamp::ZERO, events: Vec::new() });
+        hub.publish(Happening { index: 1, at: Timestamp::ZERO, events: Vec::new(), whose: BTreeMap::new() });
         hub.publish(happening(2));
         assert_eq!(subscription.next().await, Heard::Happening(Arc::new(happening(2))));
     }

@@ -13,7 +13,6 @@ use synod_domain::agent::AgentStatus;
 use synod_domain::event::{Event, Governing};
 use synod_domain::id::{AgentId, NodeId, TaskId};
 use synod_domain::name::Name;
-use synod_domain::parking::ParkedOn;
 use synod_domain::state::State as Agreed;
 use synod_domain::task::{MailboxId, TaskStatus};
 
@@ -112,7 +111,7 @@ impl Args {
         let mut barred = Vec::new();
         // Before a pool hears that it has become smaller, so that it knows whom to let go.
         for event in &happening.events {
-            if let Event::AgentRemoved { agent } = event
+            if let Event::AgentRemoved { agent, .. } = event
                 && let Some(pool) = self.directory.pool_of(*agent)
             {
                 let _ = self.agents.retired(pool, *agent);
@@ -180,11 +179,11 @@ impl Args {
                     let _ = self.steward.agent_failed(*agent);
                 }
             }
-            Event::AgentRemoved { agent } => {
+            Event::AgentRemoved { agent, .. } => {
                 self.agent_changed(*agent, touched);
                 let _ = self.steward.agent_removed(*agent);
             }
-            Event::PoolChanged { pool, .. } | Event::PoolRemoved { pool } => {
+            Event::PoolChanged { pool, .. } | Event::PoolRemoved { pool, .. } => {
                 touched.mailboxes.insert(MailboxId::Pool(pool.clone()));
                 let _ = self.agents.look_at(pool.clone());
             }
@@ -278,11 +277,10 @@ fn waits_in(state: &Agreed, task: TaskId) -> Option<MailboxId> {
     matches!(task.status, TaskStatus::Waiting { .. }).then(|| task.spec.mailbox.clone())
 }
 
-/// Returns the mailbox of a task that a policy keeps from somebody.
+/// Returns the mailbox of a task that a policy or a budget keeps from somebody and that might be another's.
 fn barred_in(state: &Agreed, task: TaskId) -> Option<MailboxId> {
-    let task = state.task(task)?;
-    let barred = matches!(task.parking()?.on, ParkedOn::Policy(_));
-    barred.then(|| task.spec.mailbox.clone())
+    let task = state.task(task).filter(|task| state.is_barred(task))?;
+    Some(task.spec.mailbox.clone())
 }
 
 /// Returns the pools that somebody looks after, of those that were touched.
@@ -296,7 +294,8 @@ fn tended(state: &Agreed, touched: &Touched, happening: &Happening) -> BTreeSet<
     });
     let agents = touched.agents.iter().copied().chain(leased);
     let of_agents = agents.filter_map(|agent| state.agent(agent)?.spec.pool.clone());
-    let of_mailboxes = touched.mailboxes.iter().filter_map(|mailbox| match mailbox {
+    let mailboxes = touched.mailboxes.iter().chain(&touched.barred);
+    let of_mailboxes = mailboxes.filter_map(|mailbox| match mailbox {
         MailboxId::Pool(pool) => Some(pool.clone()),
         MailboxId::Agent(_) | MailboxId::Open => None,
     });

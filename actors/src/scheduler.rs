@@ -211,8 +211,11 @@ impl State {
         mailboxes: &mut BTreeSet<MailboxId>,
     ) {
         let (free, claims) = (&mut self.free, &self.claims);
+        let mut barred = BTreeSet::new();
         self.args.world.read(|state| {
             for id in agents {
+                let pool = state.agent(*id).and_then(|agent| agent.spec.pool.clone()).map(MailboxId::Pool);
+                barred.extend(pool.filter(|pool| state.barred_since(pool).is_some()));
                 match state.agent(*id) {
                     // One whose claim is on its way is looked at when that has ended.
                     Some(agent) if takes_work(state, agent) && !claims.contains_key(id) => {
@@ -226,6 +229,9 @@ impl State {
             }
         });
         self.ask(me, agents);
+        for mailbox in &barred {
+            self.grow_for_barred(me, mailbox);
+        }
     }
 
     /// Asks everybody who is free and takes from a mailbox whether they may have what policies keep from others there,
@@ -235,13 +241,26 @@ impl State {
             self.barred.remove(mailbox);
             return;
         };
-        if self.barred.get(mailbox).is_some_and(|asked| *asked >= since) {
-            return;
+        if self.barred.get(mailbox).is_none_or(|asked| *asked < since) {
+            self.barred.insert(mailbox.clone(), since);
+            let agents = self.free.pick(mailbox, usize::MAX, Order::Load);
+            for agents in agents.chunks(LOOKS_MAX) {
+                self.ask(me, agents);
+            }
         }
-        self.barred.insert(mailbox.clone(), since);
-        let agents = self.free.pick(mailbox, usize::MAX, Order::Load);
-        for agents in agents.chunks(LOOKS_MAX) {
-            self.ask(me, agents);
+        self.grow_for_barred(me, mailbox);
+    }
+
+    /// Lets a pool grow for what policies keep from agents that it has and would let the next one have.
+    fn grow_for_barred(&mut self, me: &ActorRef<Message>, mailbox: &MailboxId) {
+        let MailboxId::Pool(name) = mailbox else { return };
+        let claims = &self.claims;
+        let growth = self.args.world.read(|state| {
+            let pool = state.pool(name).filter(|pool| grows_by_itself(state, pool))?;
+            growth(state, pool, &state.open_to_newcomers(pool), &Plan::default(), claims)
+        });
+        if let Some((pool, target)) = growth {
+            self.grow(me, pool, target);
         }
     }
 
@@ -318,12 +337,7 @@ impl State {
                 Strategy::Random => Order::Lot(seed),
             };
             let picked = free.pick(mailbox, depth, order);
-            // One that has a rule of its own grows by that.
-            let pool = pool.filter(|pool| {
-                pool.spec.runtime != RuntimeSpec::External
-                    && pool.target < state.most_agents_of(pool)
-                    && state.autoscaling(&pool.spec.name).is_none()
-            });
+            let pool = pool.filter(|pool| grows_by_itself(state, pool));
             if picked.is_empty() && pool.is_none() {
                 return Outlook::default();
             }
@@ -400,13 +414,22 @@ impl State {
 
     fn growth_ended(&mut self, me: &ActorRef<Message>, pool: Name) {
         self.growing.remove(&pool);
-        self.serve(me, &MailboxId::Pool(pool));
+        let mailbox = MailboxId::Pool(pool);
+        self.serve(me, &mailbox);
+        self.grow_for_barred(me, &mailbox);
     }
 }
 
 /// Tells whether claims are proposed for an agent. One that runs elsewhere on its own claims for itself.
 fn takes_work(state: &Agreed, agent: &Agent) -> bool {
     matches!(agent.spec.host, Host::Node(_)) && state.may_claim(agent)
+}
+
+/// Tells whether a pool has room and grows for what waits. One that has a rule of its own grows by that.
+fn grows_by_itself(state: &Agreed, pool: &Pool) -> bool {
+    pool.spec.runtime != RuntimeSpec::External
+        && pool.target < state.most_agents_of(pool)
+        && state.autoscaling(&pool.spec.name).is_none()
 }
 
 fn candidate(agent: &Agent) -> Candidate<'_> {

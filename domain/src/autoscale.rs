@@ -92,6 +92,8 @@ pub struct Load {
     pub now: Timestamp,
     /// How many tasks wait that its agents could do.
     pub waiting: u64,
+    /// How many of them policies keep from every agent that it has, and not from the next.
+    pub stranded: u64,
     /// Since when the oldest of them waits.
     pub oldest: Option<Timestamp>,
     /// How many tasks that are addressed to it have not ended.
@@ -167,6 +169,13 @@ fn grow(spec: &AutoscaleSpec, load: &Load, rested: Timestamp) -> Decision {
         Some(more) => {
             let (per, agents) = (spec.waiting_per_agent, load.target);
             Some((up(more), format!("{} for {agents} agents; {per} for each are meant", tasks(waiting))))
+        }
+        // Those who are there are no help, however few tasks there are for each.
+        None if load.stranded > 0 => {
+            let more = load.stranded.div_ceil(u64::from(spec.waiting_per_agent.max(1)));
+            let reason =
+                format!("{} that none of its agents may have and another one may", tasks(load.stranded));
+            Some((up(more), reason))
         }
         None if is_late => {
             let waited = load.oldest.map(|oldest| load.now.since(oldest)).unwrap_or_default();
@@ -282,6 +291,17 @@ mod tests {
         for helped in [Load { free: 1, ..old }, Load { coming: 1, ..old }] {
             assert_eq!(decide(&spec(), &helped, Calm::default()), Decision::default());
         }
+    }
+
+    #[test]
+    fn pool_grows_for_work_that_none_of_its_agents_may_have_though_they_are_free() {
+        let stranded = Load { stranded: 1, free: 2, ..load(1, 2, 0) };
+        let decision = decide(&spec(), &stranded, Calm::default());
+        let reason = "1 task waits that none of its agents may have and another one may".to_owned();
+        assert_eq!(decision, Decision { change: Some((3, reason)), look_at: None });
+        assert_eq!(to(&decide(&spec(), &Load { max: 2, ..stranded }, Calm::default())), None);
+        let resting = Load { scaled_at: Some(at(NOW - 1000)), ..stranded };
+        assert_eq!(decide(&spec(), &resting, Calm::default()).look_at, Some(at(NOW + 4000)));
     }
 
     #[test]

@@ -145,11 +145,17 @@ pub enum Event {
         status: AgentStatus,
         /// Why.
         reason: Arc<str>,
+        /// Whose it is.
+        #[serde(default)]
+        workspace: Name,
     },
     /// An agent was forgotten.
     AgentRemoved {
         /// Which.
         agent: AgentId,
+        /// Whose it was.
+        #[serde(default)]
+        workspace: Name,
     },
     /// A pool was created or changed.
     PoolChanged {
@@ -162,6 +168,9 @@ pub enum Event {
     PoolRemoved {
         /// Which.
         pool: Name,
+        /// Whose it was.
+        #[serde(default)]
+        workspace: Name,
     },
     /// A run was opened.
     RunStarted {

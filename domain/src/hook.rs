@@ -21,9 +21,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::{Agent, Host, Standing};
-use crate::id::{AgentId, HookId, NodeId, TaskId};
+use crate::id::{AgentId, HookId, NodeId, RunId, TaskId};
 use crate::name::Name;
 use crate::payload::Payload;
+use crate::terms::Terms;
 use crate::time::Timestamp;
 
 /// How often a hook's work is tried again after it failed or was abandoned, unless its maker says otherwise.
@@ -75,6 +76,15 @@ pub struct HookSpec {
     pub max_retries: u32,
     /// How long it may be silent before it is abandoned.
     pub stale_after: Duration,
+}
+
+/// On which terms the tasks of a hook are done; of one without any, on the default ones.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HookTerms {
+    /// The run that it was made for: what its tasks use counts as what the run does.
+    pub run: Option<RunId>,
+    /// The terms of each task.
+    pub terms: Option<Arc<Terms>>,
 }
 
 /// Where a hook stands in its life.
@@ -322,6 +332,13 @@ pub enum HookCommand {
     Adopt {
         /// The hook.
         hook: Arc<Hook>,
+    },
+    /// Makes a hook whose tasks are given out on terms of its own.
+    CreateWith {
+        /// What it shall be.
+        spec: Arc<HookSpec>,
+        /// The terms.
+        terms: Arc<HookTerms>,
     },
 }
 

@@ -38,6 +38,8 @@ pub enum ParkedOn {
     Quota(Name),
     /// A policy does not let the agent have it whose turn it was.
     Policy(Name),
+    /// A budget is less, as a whole, than what it is expected to use: it never has as much, whatever comes free.
+    Beyond(Name),
 }
 
 /// What a circuit breaker stands before.
@@ -66,7 +68,7 @@ impl ParkedOn {
         match self {
             Self::Task(_) => "task",
             Self::Approval(_) => "approval",
-            Self::Budget(_) => "budget",
+            Self::Budget(_) | Self::Beyond(_) => "budget",
             Self::Account(_) => "account",
             Self::Breaker(_) => "breaker",
             Self::Limit { .. } => "limit",
@@ -82,7 +84,7 @@ impl fmt::Display for ParkedOn {
         match self {
             Self::Task(task) => write!(f, "{task}"),
             Self::Approval(approval) => write!(f, "{approval}"),
-            Self::Budget(budget) => write!(f, "budget {budget}"),
+            Self::Budget(budget) | Self::Beyond(budget) => write!(f, "budget {budget}"),
             Self::Account(account) => write!(f, "account {account}"),
             Self::Breaker(guarded) => write!(f, "the breaker of {guarded}"),
             Self::Limit { set, key } => write!(f, "limit {set} for key {key:?}"),

@@ -17,7 +17,7 @@ use crate::breaker::{Breaker, Guarded};
 use crate::budget::row::{BudgetKey, BudgetRow};
 use crate::fabric::{FabricKey, FabricRow};
 use crate::federation::{Federation, Identified};
-use crate::hook::Hook;
+use crate::hook::{Hook, HookTerms};
 use crate::id::{AgentId, ApprovalId, HookId, NodeId, RequestId, RunId, TaskId, TokenId, ViolationId};
 use crate::limit_set::{Flows, KeyOf, LimitSet};
 use crate::limits::Limits;
@@ -128,6 +128,8 @@ pub enum RowKey {
     Webhook(WebhookKey),
     /// That the content of a task is shown in this region alone.
     Strict(TaskId),
+    /// The terms of a hook.
+    HookTerms(HookId),
 }
 
 /// Everything but history and the audit log sorts below this byte; a start reads the keys up to it.
@@ -223,6 +225,8 @@ impl RowKey {
             // Out to others.
             Self::Webhook(key) => governing(b'o', &key.to_bytes()),
             Self::Strict(task) => governing(b's', &task.raw().to_be_bytes()),
+            // On which it is given out.
+            Self::HookTerms(hook) => governing(b'g', &hook.raw().to_be_bytes()),
         }
     }
 }
@@ -364,6 +368,8 @@ pub enum Row {
     Strict(TaskId),
     /// An ended task in history whose content is shown in this region alone.
     StrictTask(Arc<Task>),
+    /// The terms of a hook.
+    HookTerms(HookId, Arc<HookTerms>),
 }
 
 /// What changed since it was last asked.
@@ -424,6 +430,7 @@ mod tests {
             RowKey::Violation(ViolationId::from_raw(1)),
             RowKey::Webhook(WebhookKey::Webhook(WebhookId::from_raw(1))),
             RowKey::Strict(TaskId::from_raw(1)),
+            RowKey::HookTerms(HookId::from_raw(1)),
         ];
         let mut first: Vec<u8> = live.iter().map(|key| key.to_bytes()[0]).collect();
         first.sort_unstable();

@@ -25,7 +25,7 @@ pub struct Terms {
 }
 
 /// What one attempt is expected to use.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Estimate {
     /// Tokens, read and written.
     pub tokens: u64,

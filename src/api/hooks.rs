@@ -3,14 +3,22 @@
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::Json;
+use super::{Estimate, Json};
 
 /// A hook to make.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NewHook {
-    /// The agent that is to do it: one of the node that is asked, or one that runs outside.
+    /// The agent that is to do it: one of the node that is asked, or one that runs outside. Left out when `pool` is named.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub agent_id: String,
+    /// In place of an agent the pool that it is of: the one of those that the node runs which has the fewest hooks. While
+    /// there is none, it is waited for some seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
+    /// The id that it gets; drawn if left out. A hook that is made again under its id is the one that was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     /// The repository's folder: an absolute path on the node that is asked.
     #[schema(example = "/srv/repositories/site")]
     pub repository: String,
@@ -34,6 +42,19 @@ pub struct NewHook {
     /// How long it may be silent before it is abandoned; what the node is set to if left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stale_after_ms: Option<u64>,
+    /// The run that it is of, which is open: what its work uses counts for the budgets of that run and of its fleet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+    /// What one attempt at it is expected to use; reserved in the budgets before it is given out. What its type used so far
+    /// if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<Estimate>,
+    /// The account of a provider that it is charged to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// The model that it uses, for reports.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
 }
 
 /// A hook.

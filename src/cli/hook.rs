@@ -250,6 +250,7 @@ fn new_hook(command: &HookCommand) -> Result<NewHook, Failure> {
         workspace: workspace.clone(),
         max_retries: *max_retries,
         stale_after_ms: stale_after.map(|period| u64::try_from(period.0.as_millis()).unwrap_or(u64::MAX)),
+        ..NewHook::default()
     })
 }
 

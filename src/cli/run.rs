@@ -137,6 +137,7 @@ async fn go_elsewhere(client: &Client, plan: Plan, fresh: bool) -> Result<Outcom
         note_continued(run.id, &run.plan, *continued);
     }
     run.govern().await?;
+    run.put_webhooks().await?;
     run.set_up_pools().await?;
     let mut bars = bars::Bars::new();
     let outcome = run.drive(&mut bars).await;
@@ -251,6 +252,7 @@ async fn go(node: &Node, plan: Plan, fresh: bool) -> Result<Outcome, run::Error>
         note_continued(run.id, &run.plan, *continued);
     }
     run.govern(node).await?;
+    run.put_webhooks(node).await?;
     run.set_up_pools(node).await?;
     let mut bars = bars::Bars::new();
     let outcome = run.drive(node, &mut bars).await;

@@ -1,11 +1,19 @@
 //! Verbs about hooks.
 
+use std::time::Duration;
+
 use super::ask::Ask;
 use super::{Client, Error};
 use crate::api::{
     CompleteHook, FailHook, Hook, HookFilter, ImportHooks, ImportedHooks, NewHook, Page, PageQuery,
-    ReassignHook, StartHook,
+    ReassignHook, StartHook, WaitQuery,
 };
+
+/// How long one request waits for the end of a hook: proxies in between cut longer ones.
+const WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// The words of a hook that is over.
+const ENDS: [&str; 2] = ["COMPLETED", "FAILED"];
 
 impl Client {
     /// Makes a hook in a repository of the node that is asked.
@@ -38,6 +46,21 @@ impl Client {
     /// When there is none, or the node cannot be asked or refuses.
     pub async fn hook(&self, hook: &str) -> Result<Hook, Error> {
         self.send(Ask::get(["hooks", hook])).await
+    }
+
+    /// Waits until a hook has completed or failed.
+    ///
+    /// # Errors
+    /// When there is none or it was removed, or the node cannot be asked or refuses.
+    pub async fn wait_for_hook(&self, hook: &str) -> Result<Hook, Error> {
+        loop {
+            let timeout_ms = u64::try_from(WAIT_MAX.as_millis()).ok();
+            let ask = Ask::get(["hooks", hook, "wait"]).with_fields(&WaitQuery { timeout_ms })?;
+            let seen: Hook = self.send(ask.long_poll(WAIT_MAX)).await?;
+            if ENDS.contains(&seen.status.as_str()) {
+                return Ok(seen);
+            }
+        }
     }
 
     /// Says that work on a hook has begun, or goes on.

@@ -42,6 +42,7 @@ pub(super) fn check(source: &Source, tree: &Node, shape: &FleetShape) -> Result<
     check.pools();
     check.tasks();
     check.governing();
+    check.telling();
     check.simulation();
     let mut found = check.found;
     if found.is_empty() {

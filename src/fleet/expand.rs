@@ -46,7 +46,7 @@ impl Fleet {
             digest: String::new(),
             pools: Vec::new(),
             tending: self.tending(),
-            governing: governing::governing(&self.shape),
+            governing: governing::governing(&self.shape, &self.dir),
             entries: Vec::new(),
         };
         for (name, shape) in &self.shape.pools {

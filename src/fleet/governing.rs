@@ -1,4 +1,4 @@
-//! What governs the work of a plan, and the terms of its tasks.
+//! What governs the work of a plan, and the terms of its tasks. Breakers and webhooks are in [`super::telling`].
 //!
 //! Policies, budgets and limit sets of a file govern the work of that file: they carry its name before their own, and
 //! are about its entries unless they name some. Resources are there for everybody and keep their names.
@@ -19,6 +19,7 @@ use super::file::{
 };
 use super::source::Fault;
 use super::suggest;
+use super::telling::{self, WebhookPlan};
 use super::tree::Place;
 use crate::api;
 
@@ -38,6 +39,12 @@ pub struct Governing {
     /// Of what there is so much.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub resources: BTreeMap<Name, api::PutResource>,
+    /// What is left alone for a while when it fails, by `pool/NAME` or `type/NAME`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub breakers: BTreeMap<String, api::PutBreaker>,
+    /// Who is told of what happens.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub webhooks: Vec<WebhookPlan>,
 }
 
 /// The scope of a budget that counts the work of one run of a file.
@@ -61,8 +68,8 @@ fn of_run(budget: &api::NewBudget, run: RunId) -> api::NewBudget {
     api::NewBudget { scope, ..budget.clone() }
 }
 
-/// Returns what governs the work of a file.
-pub(super) fn governing(shape: &FleetShape) -> Governing {
+/// Returns what governs the work of a file that lies in the folder `dir`.
+pub(super) fn governing(shape: &FleetShape, dir: &str) -> Governing {
     let resources = shape.resources.iter().map(|(name, resource)| {
         let put = api::PutResource { capacity: resource.capacity, about: resource.about.clone() };
         (name.clone(), put)
@@ -72,11 +79,13 @@ pub(super) fn governing(shape: &FleetShape) -> Governing {
         budgets: shape.budgets.iter().filter_map(|(name, one)| budget(shape, name, one).ok()).collect(),
         limits: shape.limits.iter().map(|(name, one)| (of_fleet(shape, name), limit(shape, one))).collect(),
         resources: resources.collect(),
+        breakers: telling::breakers(shape),
+        webhooks: telling::webhooks(shape, dir),
     }
 }
 
 /// Returns the name that something of a fleet has on a node. One that is too long stays short and is refused.
-fn of_fleet(shape: &FleetShape, name: &Name) -> Name {
+pub(super) fn of_fleet(shape: &FleetShape, name: &Name) -> Name {
     Name::new(&format!("{}/{name}", shape.name)).unwrap_or_else(|_| name.clone())
 }
 
@@ -225,7 +234,7 @@ pub(super) fn terms(task: &TaskShape) -> Option<Terms> {
     (terms != Terms::default()).then_some(terms)
 }
 
-fn millis(Period(length): Period) -> u64 {
+pub(super) fn millis(Period(length): Period) -> u64 {
     u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -280,7 +289,7 @@ impl Check<'_> {
         }
     }
 
-    fn soundness(&mut self, place: &Place, sound: Result<(), String>) {
+    pub(super) fn soundness(&mut self, place: &Place, sound: Result<(), String>) {
         if let Err(why) = sound {
             self.key_fault(place, Fault::new(why).help("see docs/FLEET.md, governing"));
         }

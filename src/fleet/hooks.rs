@@ -89,9 +89,6 @@ impl Check<'_> {
             ("waiting_timeout", task.waiting_timeout.is_some()),
             ("heartbeat", task.heartbeat.is_some()),
             ("labels", !task.labels.is_empty()),
-            ("estimate", task.estimate.is_some()),
-            ("account", task.account.is_some()),
-            ("model", task.model.is_some()),
             ("over_budget", task.over_budget.is_some()),
             ("resources", !task.resources.is_empty()),
         ] {

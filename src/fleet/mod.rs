@@ -23,6 +23,7 @@ mod yaml;
 mod file;
 mod governing;
 mod schema;
+mod telling;
 mod template;
 mod tending;
 
@@ -52,4 +53,5 @@ pub use plan::{EntryPlan, HookPlan, ItemPlan, Plan, Target};
 pub use read::{FLEET_FILE_BYTES_MAX, Fleet, InputInfo};
 pub use schema::schema;
 pub use simulation::{Behaviour, Length, Simulation};
+pub use telling::WebhookPlan;
 pub use walk::WALK_ENTRIES_MAX;

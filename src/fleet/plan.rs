@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use synod_domain::agent::PoolSpec;
+use synod_domain::assignment::Assignment;
 use synod_domain::capability::Capabilities;
 use synod_domain::name::Name;
 use synod_domain::retry::RetryPolicy;
@@ -49,6 +50,11 @@ impl Plan {
     /// Tells whether work of it hangs on hooks.
     pub fn hangs_hooks(&self) -> bool {
         self.entries.iter().flat_map(|entry| &entry.items).any(|item| item.hook.is_some())
+    }
+
+    /// Tells whether it has a pool that refuses what no agent is free for.
+    pub fn lets_nothing_wait(&self) -> bool {
+        self.tending.values().any(|tending| tending.assignment == Assignment::Immediate)
     }
 
     /// Returns the entry of a name.

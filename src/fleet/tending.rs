@@ -57,6 +57,7 @@ fn apart(spread: &Spread) -> Apart {
 fn assignment(shape: &AssignmentShape) -> Assignment {
     match shape {
         AssignmentShape::Queued => Assignment::Queued,
+        AssignmentShape::Immediate => Assignment::Immediate,
         AssignmentShape::Consolidated => Assignment::Consolidated,
         AssignmentShape::Delegated { to } => Assignment::Delegated { to: to.clone() },
     }

@@ -22,6 +22,23 @@ const FIXED: [&str; 5] = [
     "maintenance.auto=false",
 ];
 
+/// Below this much free space a write that failed is taken to have failed for want of it: git does not always say why.
+const FULL_BELOW: u64 = 16 << 20;
+
+/// How git begins to say that it could not write, where it does not say why.
+const UNWRITTEN: [&str; 7] = [
+    "unable to write",
+    "couldn't write",
+    "could not write",
+    "cannot write",
+    "failed to write",
+    "unable to create",
+    "could not create",
+];
+
+/// How it goes on where it does, and it is not the space.
+const OTHER_CAUSES: [&str; 3] = ["permission denied", "file exists", "read-only file system"];
+
 /// How much of what git complained about is passed on.
 const SAID_BYTES_MAX: usize = 600;
 
@@ -71,17 +88,23 @@ impl Run<'_> {
 
     /// Runs it and returns what it wrote.
     pub(super) async fn bytes(self) -> Result<Vec<u8>, Error> {
-        let (what, folder) = (self.what.to_owned(), self.folder.clone());
+        let (what, places) = (self.what.to_owned(), self.places());
         let output = self.output().await?;
         if output.status.success() {
             return Ok(output.stdout);
         }
-        Err(complaint(&what, &folder, &output))
+        Err(complaint(&what, &places, &output))
+    }
+
+    /// Returns the folder that it runs in, and then whatever else it is told of the disk.
+    fn places(&self) -> Vec<PathBuf> {
+        let named = self.arguments.iter().map(PathBuf::from).filter(|path| path.is_absolute());
+        [self.folder.clone()].into_iter().chain(named).collect()
     }
 
     /// Runs it and returns what it wrote, or nothing when it answers "no" by failing without a word.
     pub(super) async fn answer(self) -> Result<Option<String>, Error> {
-        let (what, folder) = (self.what.to_owned(), self.folder.clone());
+        let (what, places) = (self.what.to_owned(), self.places());
         let output = self.output().await?;
         if output.status.success() {
             return Ok(Some(String::from_utf8_lossy(&output.stdout).trim_end().to_owned()));
@@ -89,7 +112,7 @@ impl Run<'_> {
         if output.status.code() == Some(1) && output.stderr.is_empty() {
             return Ok(None);
         }
-        Err(complaint(&what, &folder, &output))
+        Err(complaint(&what, &places, &output))
     }
 
     async fn output(self) -> Result<Output, Error> {
@@ -141,18 +164,22 @@ impl Run<'_> {
     }
 }
 
-/// Makes an error of what git wrote before it failed.
-fn complaint(what: &str, folder: &Path, output: &Output) -> Error {
+/// Makes an error of what git wrote before it failed. `places` are what it had to do with, where it ran the first of them.
+fn complaint(what: &str, places: &[PathBuf], output: &Output) -> Error {
     let said = String::from_utf8_lossy(&output.stderr);
     let lower = said.to_lowercase();
-    if lower.contains("no space left on device") || lower.contains("disk quota exceeded") {
+    let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+    let is_for_want_of_space =
+        || says(&UNWRITTEN) && !says(&OTHER_CAUSES) && places.iter().any(|place| is_full(place));
+    if says(&["no space left on device", "disk quota exceeded"]) || is_for_want_of_space() {
         return Error::DiskFull(format!("git could not {what}"));
     }
+    let folder = places.first().cloned().unwrap_or_default();
     if lower.contains("dubious ownership") {
-        return Error::NotTrusted(folder.to_owned());
+        return Error::NotTrusted(folder);
     }
     if lower.contains("not a git repository") {
-        return Error::NoRepository(folder.to_owned());
+        return Error::NoRepository(folder);
     }
     if lower.contains("file exists")
         && let Some(lock) = said.split('\'').find(|part| part.ends_with(".lock"))
@@ -171,6 +198,15 @@ fn complaint(what: &str, folder: &Path, output: &Output) -> Error {
     Error::Git { what: what.to_owned(), said }
 }
 
+/// Tells whether there is next to no room on the disk that a path is on, or would be.
+fn is_full(path: &Path) -> bool {
+    let stat = path.ancestors().find_map(|path| rustix::fs::statvfs(path).ok());
+    stat.is_some_and(|stat| {
+        let no_files = stat.f_files > 0 && stat.f_favail == 0;
+        no_files || stat.f_bavail.saturating_mul(stat.f_frsize) < FULL_BELOW
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::process::ExitStatusExt as _;
@@ -183,7 +219,7 @@ mod tests {
             stdout: Vec::new(),
             stderr: text.as_bytes().to_vec(),
         };
-        complaint("write", Path::new("/r"), &output)
+        complaint("write", &["/r".into()], &output)
     }
 
     #[test]

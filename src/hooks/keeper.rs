@@ -344,7 +344,13 @@ impl Keeper {
             redriven_from: None,
             metadata: None,
         };
-        match self.world.propose(Command::Submit { spec: Arc::new(task) }).await? {
+        let spec = Arc::new(task);
+        let terms = self.world.read(|state| state.hook_terms(hook.spec.id)?.terms.clone());
+        let submit = match terms {
+            Some(terms) => Command::SubmitWith { spec, terms },
+            None => Command::Submit { spec },
+        };
+        match self.world.propose(submit).await? {
             Ok(_) | Err(Refusal::TaskExists(_)) => Ok(()),
             Err(refusal) if refusal.is_temporary() => Err(Trouble::Lasting(refusal.to_string())),
             Err(refusal) => Err(Trouble::Lasting(format!("{refusal}; {}", refusal.hint()))),

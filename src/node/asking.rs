@@ -55,6 +55,14 @@ impl Node {
         }
     }
 
+    /// Holds that whoever asks may claim for an agent.
+    pub(super) fn check_claimant(&self, agent: AgentId) -> Result<(), Error> {
+        match self.bound_to() {
+            Some(own) => Ok(self.read(|state| state.check_claimant(&own, agent))?),
+            None => Ok(()),
+        }
+    }
+
     /// Holds that an agent is somebody's of the workspace that whoever asks is bound to.
     pub(super) fn check_agent(&self, agent: AgentId) -> Result<(), Error> {
         match self.bound_to() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::RwLock;
@@ -113,13 +113,14 @@ async fn lay(builder: &mut Builder) -> Result<Foundation, Error> {
         None => None,
     };
     let (hub, feed) = (EventHub::default(), Feed::default());
+    let state = Arc::new(OnceLock::new());
     let options = |storage: &Storage| Options {
         number,
         me: node,
         storage: storage.clone(),
         clock: builder.clock.clone(),
         entropy: entropy.clone(),
-        events: Arc::new(HubSink { hub: hub.clone(), feed: feed.clone() }),
+        events: Arc::new(HubSink { hub: hub.clone(), feed: feed.clone(), state: state.clone() }),
         timing: Timing::default(),
         policy: builder.policy.clone(),
         inline: builder.inline,
@@ -141,6 +142,7 @@ async fn lay(builder: &mut Builder) -> Result<Foundation, Error> {
     };
     let blobs = storage.blobs.clone();
     let consensus = Arc::new(consensus);
+    state.get_or_init(|| consensus.state());
     Ok(Foundation { consensus, blobs, repaired, hub, feed, generation, folder, node, doors })
 }
 

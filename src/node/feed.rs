@@ -19,6 +19,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use synod_actors::events::Happening;
 use synod_domain::event::Event;
+use synod_domain::name::Name;
 use synod_domain::time::Timestamp;
 use tokio::sync::watch;
 
@@ -82,6 +83,11 @@ impl Told {
     /// Returns what happened.
     pub fn event(&self) -> Option<&Event> {
         self.happening.events.get(self.slot)
+    }
+
+    /// Returns the workspace that is told of it, beside operators.
+    pub fn workspace(&self) -> Option<&Name> {
+        self.happening.workspace_of(self.slot)
     }
 }
 
@@ -293,16 +299,18 @@ impl Reader {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use synod_domain::id::AgentId;
-    use synod_domain::name::Name;
     use synod_domain::pause::Pausable;
 
     use super::*;
 
     fn happening(index: u64, events: usize) -> Arc<Happening> {
-        let event = |number| Event::AgentRemoved { agent: AgentId::from_raw(number) };
+        let event =
+            |number| Event::AgentRemoved { agent: AgentId::from_raw(number), workspace: Name::default() };
         let events = (0..events).map(|number| event(number as u128)).collect();
-        Arc::new(Happening { index, at: Timestamp::ZERO, events })
+        Arc::new(Happening { index, at: Timestamp::ZERO, events, whose: BTreeMap::new() })
     }
 
     fn place(text: &str) -> Place {
@@ -352,7 +360,8 @@ mod tests {
         let told = |index, reason: &str| {
             let reason = reason.into();
             let event = Event::Paused { what: Pausable::Workspace(Name::default()), reason };
-            Arc::new(Happening { index, at: Timestamp::ZERO, events: vec![event] })
+            let (at, events) = (Timestamp::ZERO, vec![event]);
+            Arc::new(Happening { index, at, events, whose: BTreeMap::new() })
         };
         let feed = Feed::with_room(EVENTS_KEPT, 3 * EVENT_BYTES);
         feed.tell(told(1, "short"));

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
+use synod_actors::events::{Heard, Subscription};
+use synod_domain::agent::{Agent, Host};
 use synod_domain::command::Command;
-use synod_domain::hook::{Hook, HookCommand, HookRefusal, HookSpec, HookStatus, RETRIES_DEFAULT};
-use synod_domain::id::{AgentId, HookId, RequestId};
+use synod_domain::hook::{Hook, HookCommand, HookRefusal, HookSpec, HookStatus, HookTerms, RETRIES_DEFAULT};
+use synod_domain::id::{AgentId, HookId, RequestId, RunId};
 use synod_domain::name::Name;
 use synod_domain::refusal::Refusal;
+use synod_domain::terms::Terms;
 
 use crate::hooks::keeper::Troubles;
 use crate::hooks::{Error as HookError, HookSettings, Load, Repositories};
@@ -37,6 +40,7 @@ pub struct NewHook {
     workspace: Name,
     max_retries: u32,
     stale_after: Option<Duration>,
+    terms: HookTerms,
 }
 
 impl NewHook {
@@ -61,6 +65,7 @@ impl NewHook {
             workspace: Name::default(),
             max_retries: RETRIES_DEFAULT,
             stale_after: None,
+            terms: HookTerms::default(),
         }
     }
 
@@ -103,6 +108,20 @@ impl NewHook {
     #[must_use]
     pub const fn stale_after(mut self, silence: Duration) -> Self {
         self.stale_after = Some(silence);
+        self
+    }
+
+    /// Sets the run that it is of, which is open: what its work uses counts for the budgets of that run and of its fleet.
+    #[must_use]
+    pub const fn run(mut self, run: RunId) -> Self {
+        self.terms.run = Some(run);
+        self
+    }
+
+    /// Sets the terms on which each of its tasks is given out.
+    #[must_use]
+    pub fn terms(mut self, terms: Terms) -> Self {
+        self.terms.terms = Some(Arc::new(terms));
         self
     }
 }
@@ -150,7 +169,12 @@ impl Node {
             max_retries: hook.max_retries,
             stale_after: hook.stale_after.unwrap_or(keeping.settings.stale_after),
         };
-        self.propose_as(request, hooks(HookCommand::Create { spec: Arc::new(spec) })).await?;
+        let spec = Arc::new(spec);
+        let command = match hook.terms == HookTerms::default() {
+            true => HookCommand::Create { spec },
+            false => HookCommand::CreateWith { spec, terms: Arc::new(hook.terms) },
+        };
+        self.propose_as(request, hooks(command)).await?;
         let made = self.hook(id)?;
         // The keeper does it too; here it is waited for, so that whoever made it sees at once what is wrong.
         if made.is_held() {
@@ -158,6 +182,60 @@ impl Node {
             keeping.troubles.note(id, brought.err().map(|error| error.to_string()));
         }
         Ok(made)
+    }
+
+    /// Returns the agent of a pool on this node that has the fewest hooks to do, and waits for one if there is none.
+    ///
+    /// # Errors
+    /// When the node fails or stops meanwhile.
+    pub async fn agent_for_hook(&self, pool: &Name) -> Result<AgentId, Error> {
+        let mut events = self.events();
+        loop {
+            let found = self.read(|state| {
+                let here = |agent: &&Arc<Agent>| agent.spec.host == Host::Node(self.id());
+                let stays = |agent: &&Arc<Agent>| !agent.retiring && !agent.standby;
+                let agents = state.agents_of(pool).filter(here).filter(stays).map(|agent| agent.spec.id);
+                agents.min_by_key(|agent| (state.hooks_of(*agent).count(), *agent))
+            });
+            if let Some(agent) = found {
+                return Ok(agent);
+            }
+            self.heard(&mut events).await?;
+        }
+    }
+
+    /// Waits until a hook has ended, for so long at most; then it is returned as it is.
+    ///
+    /// # Errors
+    /// When there is none or it was removed, or the node fails or stops meanwhile.
+    pub async fn wait_for_hook(&self, hook: HookId, patience: Duration) -> Result<Arc<Hook>, Error> {
+        let mut events = self.events();
+        let waiting = async {
+            loop {
+                let known = self.hook(hook)?;
+                if known.status().is_end() {
+                    return Ok(known);
+                }
+                self.heard(&mut events).await?;
+            }
+        };
+        match tokio::time::timeout(patience, waiting).await {
+            Ok(ended) => ended,
+            Err(_) => self.hook(hook),
+        }
+    }
+
+    /// Waits for what happens next, while the node lives.
+    async fn heard(&self, events: &mut Subscription) -> Result<(), Error> {
+        let heard = tokio::select! {
+            biased;
+            heard = events.next() => heard,
+            reason = self.failed() => return Err(Error::Failed(reason)),
+        };
+        match heard {
+            Heard::Closed => Err(Error::Failed("the node has stopped".to_owned())),
+            Heard::Happening(_) | Heard::Missed(_) => Ok(()),
+        }
     }
 
     /// Returns a hook.

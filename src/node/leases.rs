@@ -29,10 +29,11 @@ impl Node {
     /// still valid. Dropping the future gives the place in line up and what was on its way back.
     ///
     /// # Errors
-    /// When the agent is unknown or takes no work, too many claims wait, or the node stops.
+    /// When the agent is unknown, takes no work or does everybody's while whoever asks is bound to a workspace, too many
+    /// claims wait, or the node stops.
     pub async fn claim_when_ready(&self, ask: Ask) -> Result<Vec<Assignment>, Error> {
         let agent = ask.agent;
-        self.check_agent(agent)?;
+        self.check_claimant(agent)?;
         self.liveness.hear(agent).await??;
         let claimed = self.desk.claim(ask).await;
         self.liveness.heard(agent);

@@ -1,6 +1,7 @@
 //! Plugs the cluster, the storage and the runtimes into the ports of the actors.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -18,6 +19,7 @@ use synod_domain::audit::{Actor, ActorKind};
 use synod_domain::command::Command;
 use synod_domain::event::Event;
 use synod_domain::id::{NodeId, RequestId, TaskId};
+use synod_domain::name::Name;
 use synod_domain::reply::Answer;
 use synod_domain::state::State;
 use synod_domain::time::Timestamp;
@@ -167,11 +169,30 @@ fn journal_error(error: ProposeError) -> JournalError {
 pub(super) struct HubSink {
     pub(super) hub: EventHub,
     pub(super) feed: Feed,
+    /// What was agreed, once it is there.
+    pub(super) state: Arc<OnceLock<Arc<RwLock<State>>>>,
+}
+
+impl HubSink {
+    /// Says whose those events are that do not say it themselves: rare ones, about agents, pools and their like. The next
+    /// entry is applied when this one was told, so the state is as it was left by this one.
+    fn whose(&self, events: &[Event]) -> BTreeMap<usize, Name> {
+        let mut silent =
+            events.iter().enumerate().filter(|(_, event)| event.workspace().is_none()).peekable();
+        let Some(state) = self.state.get().filter(|_| silent.peek().is_some()) else {
+            return BTreeMap::new();
+        };
+        let state = state.read();
+        silent
+            .filter_map(|(slot, event)| Some((slot, state.workspace_of_event(event)?.into_owned())))
+            .collect()
+    }
 }
 
 impl EventSink for HubSink {
     fn publish(&self, index: u64, at: Timestamp, events: Vec<Event>) {
-        let happening = Arc::new(Happening { index, at, events });
+        let whose = self.whose(&events);
+        let happening = Arc::new(Happening { index, at, events, whose });
         self.feed.tell(happening.clone());
         self.hub.publish(happening);
     }

@@ -74,7 +74,7 @@ impl<W: Write> Writer<W> {
     /// When it cannot be written.
     pub fn told(&mut self, told: &Told) -> io::Result<()> {
         let Some(event) = told.event() else { return Ok(()) };
-        self.event(&shown::event(told.place, told.at, event))
+        self.event(&shown::event(told.place, told.at, event, told.workspace()))
     }
 
     /// Writes the last line and returns how many of what there are.

@@ -128,12 +128,7 @@ async fn hear(
     entries: &mut [Entry],
     progress: &mut dyn Progress,
 ) -> Result<(), Error> {
-    let heard = tokio::select! {
-        biased;
-        heard = events.next() => heard,
-        reason = node.failed() => return Err(crate::node::Error::Failed(reason).into()),
-    };
-    match heard {
+    match heard(node, events).await? {
         Heard::Happening(happening) => {
             for event in &happening.events {
                 note(node, event, entries, progress)?;
@@ -146,9 +141,22 @@ async fn hear(
                 }
             }
         }
-        Heard::Closed => return Err(crate::node::Error::Failed("the node has stopped".to_owned()).into()),
+        Heard::Closed => {}
     }
     Ok(())
+}
+
+/// Waits for what happens next, while the node lives.
+pub(super) async fn heard(node: &Node, events: &mut Subscription) -> Result<Heard, Error> {
+    let heard = tokio::select! {
+        biased;
+        heard = events.next() => heard,
+        reason = node.failed() => return Err(crate::node::Error::Failed(reason).into()),
+    };
+    match heard {
+        Heard::Closed => Err(crate::node::Error::Failed("the node has stopped".to_owned()).into()),
+        heard => Ok(heard),
+    }
 }
 
 fn note(node: &Node, event: &Event, entries: &mut [Entry], progress: &mut dyn Progress) -> Result<(), Error> {
@@ -172,7 +180,7 @@ fn note(node: &Node, event: &Event, entries: &mut [Entry], progress: &mut dyn Pr
                 progress.notice(&format!("{key} is {detail}"));
             }
         }
-        Event::AgentChanged { agent, status: AgentStatus::Failed, reason } => {
+        Event::AgentChanged { agent, status: AgentStatus::Failed, reason, .. } => {
             let name = node.read(|state| state.agent(*agent).map(|agent| agent.spec.name.clone()));
             if let Some(name) = name {
                 progress.notice(&format!("agent {name} failed: {reason}"));

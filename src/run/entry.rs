@@ -7,12 +7,16 @@ use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
-use synod_domain::id::RunId;
+use synod_actors::events::Heard;
+use synod_domain::event::Event;
+use synod_domain::id::{RunId, TaskId};
 use synod_domain::name::Name;
+use synod_domain::refusal::Refusal;
 use synod_domain::task::Phase;
 
 use crate::fleet::{EntryPlan, ItemPlan, Target};
-use crate::node::{NewTask, Node};
+use crate::node::{self, NewTask, Node};
+use crate::run::drive::heard;
 use crate::run::hooks;
 use crate::run::scope::{marked, pool_name};
 use crate::run::work::Work;
@@ -87,7 +91,9 @@ impl Entry {
         // Boxed, or a run could not be driven in a task of its own: the compiler does not see that they are `Send`.
         let submits: Vec<BoxFuture<'_, Result<Work, Error>>> =
             self.plan.items.iter().map(|item| self.submit_item(node, run, item, after).boxed()).collect();
-        stream::iter(submits).buffered(SUBMITS_AT_ONCE).try_collect().await
+        // Where nothing waits, those that are behind need not be refused first.
+        let at_once = if run.plan.lets_nothing_wait() { 1 } else { SUBMITS_AT_ONCE };
+        stream::iter(submits).buffered(at_once).try_collect().await
     }
 
     /// Looks at the work that is not known to have ended; returns what has.
@@ -148,8 +154,43 @@ impl Entry {
             Some(terms) => task.terms(terms.clone()),
             None => task,
         };
-        Ok(Work::Task(node.submit(task).await?))
+        let task = match run.plan.lets_nothing_wait() {
+            true => submit_when_free(node, task).await?,
+            false => node.submit(task).await?,
+        };
+        Ok(Work::Task(task))
     }
+}
+
+/// Submits a task to a pool that lets nothing wait, when somebody of it is free.
+async fn submit_when_free(node: &Node, task: NewTask) -> Result<TaskId, Error> {
+    let mut events = None;
+    loop {
+        match node.submit(task.clone()).await {
+            Err(node::Error::Refused(Refusal::NobodyFree(_))) => {}
+            submitted => return Ok(submitted?),
+        }
+        match &mut events {
+            // Whoever got free before is found by trying again at once.
+            None => events = Some(node.events()),
+            Some(events) => while !may_be_free(&heard(node, events).await?) {},
+        }
+    }
+}
+
+/// Tells whether an agent may be free by what was heard.
+fn may_be_free(heard: &Heard) -> bool {
+    let Heard::Happening(happening) = heard else { return true };
+    happening.events.iter().any(|event| {
+        matches!(
+            event,
+            Event::TaskEnded { .. }
+                | Event::TaskReturned { .. }
+                | Event::AgentChanged { .. }
+                | Event::Resumed { .. }
+                | Event::Governed { .. }
+        )
+    })
 }
 
 /// What the agent is given: the item's payload, and the results of earlier entries under `after`.

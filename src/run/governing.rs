@@ -1,10 +1,12 @@
 //! Puts in force what governs the work of a plan, before the work begins.
 //!
 //! What is there already and equal stays as it is, so a continued run changes nothing. What a file does not name any more
-//! stays too: somebody may have come to rely on it, and `synod policy remove` and its like are at hand.
+//! stays too: somebody may have come to rely on it, and `synod policy remove` and its like are at hand. Webhooks are made
+//! apart, in [`super::webhooks`].
 
 use std::sync::Arc;
 
+use synod_domain::breaker::BreakerCommand;
 use synod_domain::budget::command::BudgetCommand;
 use synod_domain::command::Command;
 use synod_domain::limit_set::LimitSetCommand;
@@ -12,7 +14,7 @@ use synod_domain::policy::PolicyCommand;
 use synod_domain::resource::ResourceCommand;
 
 use crate::fleet::Governing;
-use crate::http::native::{budget_of, limit_of, policy_of};
+use crate::http::native::{breaker_of, budget_of, limit_of, policy_of};
 use crate::node::Node;
 use crate::run::{Error, RemoteRun, Run};
 
@@ -23,7 +25,7 @@ impl Run {
     /// When the node does not take it.
     pub async fn govern(&self, node: &Node) -> Result<(), Error> {
         let governing = &self.plan.governing;
-        let Governing { policies, budgets: _, limits, resources } = governing;
+        let Governing { policies, budgets: _, limits, resources, breakers, webhooks: _ } = governing;
         for wanted in policies {
             let spec = Arc::new(policy_of(wanted).map_err(|problem| self.unreadable(problem.detail()))?);
             if !node.read(|state| state.policy(&spec.name).is_some_and(|known| known.spec == spec)) {
@@ -52,6 +54,12 @@ impl Run {
                 node.propose(Command::Resource(put)).await?;
             }
         }
+        for (of, wanted) in breakers {
+            let spec = breaker_of(of, wanted).map_err(|problem| self.unreadable(problem.detail()))?;
+            if !node.read(|state| state.breaker(&spec.of).is_some_and(|known| known.spec == spec)) {
+                node.propose(Command::Breaker(BreakerCommand::Put { spec: spec.into() })).await?;
+            }
+        }
         Ok(())
     }
 
@@ -67,7 +75,7 @@ impl RemoteRun {
     /// When no node takes it, or the token does not allow it.
     pub async fn govern(&self) -> Result<(), Error> {
         let governing = &self.plan.governing;
-        let Governing { policies, budgets: _, limits, resources } = governing;
+        let Governing { policies, budgets: _, limits, resources, breakers, webhooks: _ } = governing;
         for wanted in policies {
             self.client().put_policy(wanted).await?;
         }
@@ -79,6 +87,9 @@ impl RemoteRun {
         }
         for (name, wanted) in resources {
             self.client().put_resource(name.as_str(), wanted).await?;
+        }
+        for (of, wanted) in breakers {
+            self.client().put_breaker(of, wanted).await?;
         }
         Ok(())
     }

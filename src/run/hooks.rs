@@ -1,23 +1,30 @@
-//! Hangs the work of an entry on hooks: each item on one of an agent of its pool that this node runs.
+//! Hangs the work of an entry on hooks: each item on one of an agent of its pool that this node runs, or the node that is
+//! asked.
 //!
 //! A hook is named by its run and its item, so a continued run finds what it hung and hangs nothing twice. What becomes of
 //! it, over the loss of agents too, is left to the rules of hooks.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use synod_actors::events::Heard;
-use synod_domain::agent::Host;
 use synod_domain::id::{AgentId, HookId, RunId};
 use synod_domain::name::Name;
+use tokio::time::Instant;
 
+use crate::api;
+use crate::client;
 use crate::fleet::{EntryPlan, HookPlan, ItemPlan, Target};
-use crate::node::{self, NewHook, Node};
+use crate::node::{NewHook, Node};
 use crate::run::entry::{key, payload};
+use crate::run::remote::{PATIENCE, estimate, millis};
 use crate::run::scope::pool_name;
 use crate::run::work::Work;
-use crate::run::{Error, Run};
+use crate::run::{Error, RemoteRun, Run};
+
+/// The code of a hook that no agent of its pool is there for.
+const NOBODY: &str = "hook_without_agent";
+
+/// The code of a node that keeps no hooks.
+const NOT_KEPT: &str = "hooks_not_kept";
 
 /// Hangs all items of an entry, one after the other: each makes a worktree.
 pub(super) async fn hang(
@@ -28,20 +35,74 @@ pub(super) async fn hang(
 ) -> Result<Vec<Work>, Error> {
     let Target::Pool(pool) = &entry.target else { return Ok(Vec::new()) };
     let pool = pool_name(&run.plan.name, pool)?;
-    let mut given = BTreeMap::new();
     let mut work = Vec::with_capacity(entry.items.len());
     for item in &entry.items {
         let Some(plan) = &item.hook else { continue };
         let id = hook_of(run.id, item);
         if node.hook(id).is_err() {
-            let agent = agent_of(node, &pool, &given).await?;
-            *given.entry(agent).or_default() += 1;
-            node.create_hook_as(node.new_request_id(), id, new_hook(entry, item, plan, agent, after)?)
-                .await?;
+            let agent = node.agent_for_hook(&pool).await?;
+            node.create_hook_as(
+                node.new_request_id(),
+                id,
+                new_hook(entry, item, plan, agent, after)?.run(run.id),
+            )
+            .await?;
         }
         work.push(Work::Hook(id));
     }
     Ok(work)
+}
+
+impl RemoteRun {
+    /// Hangs all items of an entry on hooks of the node that is asked, one after the other.
+    pub(super) async fn hang(&self, entry: &EntryPlan, after: Option<&Value>) -> Result<Vec<Work>, Error> {
+        let Target::Pool(pool) = &entry.target else { return Ok(Vec::new()) };
+        let there = pool_name(&self.plan.name, pool)?;
+        let mut work = Vec::with_capacity(entry.items.len());
+        for item in &entry.items {
+            let Some(plan) = &item.hook else { continue };
+            let (id, terms) = (hook_of(self.id, item), entry.terms.as_ref());
+            let hook = api::NewHook {
+                pool: Some(there.to_string()),
+                id: Some(id.to_string()),
+                repository: plan.repository.display().to_string(),
+                work: api::Json::from_text(payload(item, after).to_string()).unwrap_or_default(),
+                branch: plan.branch.clone(),
+                base: plan.base.clone(),
+                kind: Some(entry.name.to_string()),
+                max_retries: Some(plan.max_retries),
+                stale_after_ms: plan.stale_after.map(millis),
+                run: Some(self.id.to_string()),
+                estimate: terms.and_then(|terms| terms.estimate.as_ref()).map(estimate),
+                account: terms.and_then(|terms| terms.account.as_ref()).map(ToString::to_string),
+                model: terms.and_then(|terms| terms.model.as_ref()).map(ToString::to_string),
+                ..api::NewHook::default()
+            };
+            self.make(pool, &hook).await?;
+            work.push(Work::Hook(id));
+        }
+        Ok(work)
+    }
+
+    /// Makes a hook; waits for an agent of its pool, which may only be starting.
+    async fn make(&self, pool: &Name, hook: &api::NewHook) -> Result<(), Error> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match self.client().create_hook(hook).await {
+                Ok(_) => return Ok(()),
+                Err(client::Error::Refused(problem)) if problem.code == NOT_KEPT => return Err(Error::Hooks),
+                // The node has waited for one already.
+                Err(client::Error::Refused(problem)) if problem.code == NOBODY => {
+                    if Instant::now() >= until {
+                        let reason = "the node that is asked runs none of its agents, and hooks are hung by the node that \
+                                      has the repository; name that one with --server";
+                        return Err(Error::Pool { pool: pool.clone(), reason: reason.to_owned() });
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
 }
 
 fn new_hook(
@@ -63,39 +124,16 @@ fn new_hook(
     if let Some(silence) = plan.stale_after {
         hook = hook.stale_after(silence);
     }
+    if let Some(terms) = &entry.terms {
+        hook = hook.terms(terms.clone());
+    }
     Ok(hook)
 }
 
 /// Names the hook of an item: the same for as long as the run goes on.
-fn hook_of(run: RunId, item: &ItemPlan) -> HookId {
+pub(super) fn hook_of(run: RunId, item: &ItemPlan) -> HookId {
     let digest = Sha256::digest(key(run, item));
     let mut raw = [0; 16];
     raw.copy_from_slice(&digest[..16]);
     HookId::from_raw(u128::from_be_bytes(raw))
-}
-
-/// Returns the agent of a pool on this node that was given the fewest; waits for one if there is none.
-async fn agent_of(node: &Node, pool: &Name, given: &BTreeMap<AgentId, usize>) -> Result<AgentId, Error> {
-    let mut events = node.events();
-    loop {
-        let found = node.read(|state| {
-            let here = |host: &Host| matches!(host, Host::Node(id) if *id == node.id());
-            let agents = state
-                .agents_of(pool)
-                .filter(|agent| here(&agent.spec.host) && !agent.retiring && !agent.standby);
-            let agents = agents.map(|agent| agent.spec.id);
-            agents.min_by_key(|agent| (given.get(agent).copied().unwrap_or_default(), *agent))
-        });
-        if let Some(agent) = found {
-            return Ok(agent);
-        }
-        let heard = tokio::select! {
-            biased;
-            heard = events.next() => heard,
-            reason = node.failed() => return Err(node::Error::Failed(reason).into()),
-        };
-        if heard == Heard::Closed {
-            return Err(node::Error::Failed("the node has stopped".to_owned()).into());
-        }
-    }
 }

@@ -9,6 +9,7 @@
 //! an idempotency key. So a continued run submits everything again and gets the tasks of before; what
 //! was completed is not redone. What is shown to people is left to [`Progress`].
 
+mod done;
 mod drive;
 mod entry;
 mod governing;
@@ -18,6 +19,7 @@ mod outcome;
 mod pools;
 mod remote;
 mod scope;
+mod webhooks;
 mod work;
 
 pub use drive::Progress;
@@ -44,10 +46,10 @@ pub enum Error {
         /// Why, and what to do.
         reason: String,
     },
-    /// The work of a plan hangs on hooks, and the run is driven from elsewhere.
+    /// The work of a plan hangs on hooks, and the node that is asked keeps none.
     #[error(
-        "hooks of a fleet file are hung by the node that has the repository: run the file there, without --server, or \
-         make them with `synod hook create`"
+        "hooks of a fleet file are hung by the node that has the repository, and the one that is asked keeps none: it needs \
+         a data folder, and git; or name another one with --server"
     )]
     Hooks,
     /// The stored plan of an interrupted run cannot be read.

@@ -13,23 +13,24 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use futures::stream::FuturesUnordered;
-use futures::{FutureExt, StreamExt, future::BoxFuture};
+use futures::{StreamExt, future::BoxFuture};
 use serde_json::{Map, Value, json};
 use synod_domain::agent::{PoolSpec, RuntimeSpec};
 use synod_domain::assignment::Assignment;
-use synod_domain::id::{AgentId, RunId, TaskId};
+use synod_domain::id::RunId;
 use synod_domain::spread::Recovery;
-use synod_domain::task::{Lane, Phase};
-use synod_domain::terms::OverBudget;
+use synod_domain::task::Lane;
+use synod_domain::terms::{Estimate, OverBudget};
 
-use crate::api::{self, Priority, TaskStatus};
-use crate::client::Client;
+use crate::api::{self, Priority};
+use crate::client::{Client, Signal};
 use crate::fleet::{EntryPlan, ItemPlan, Plan, Target};
 use crate::http::native::shown::{spread as shown_spread, tending as shown};
 use crate::node::PoolTending;
+use crate::run::done::{Done, Ended, task_outcome, wait};
 use crate::run::drive::{Readiness, readiness};
 use crate::run::entry::{Entry, Stage, key, payload};
-use crate::run::outcome::{AttemptOutcome, EntryOutcome, Outcome, TaskOutcome};
+use crate::run::outcome::{EntryOutcome, Outcome};
 use crate::run::scope::{marked, pool_name, scoped_pool, scoped_tending};
 use crate::run::work::Work;
 use crate::run::{Continued, Error, Progress};
@@ -41,7 +42,13 @@ const WAITS_AT_ONCE: usize = 64;
 const BATCH: usize = 256;
 
 /// For how long a run goes on asking when no node answers: over the loss of a leader and a restart of all nodes.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The code of a submit that was refused because no agent is free.
+const NOBODY_FREE: &str = "nobody_free";
+
+/// What may make an agent free.
+const FREED: [&str; 5] = ["task_ended", "task_returned", "agent_changed", "resumed", "governed"];
 
 /// A run that is open on nodes elsewhere.
 #[derive(Debug)]
@@ -55,12 +62,6 @@ pub struct RemoteRun {
     client: Client,
 }
 
-/// A task that has ended.
-struct Ended {
-    entry: usize,
-    task: Result<api::Task, crate::client::Error>,
-}
-
 impl RemoteRun {
     /// Opens the run: the interrupted one of the same fleet unless `fresh`, else a new one with `plan`.
     ///
@@ -69,9 +70,6 @@ impl RemoteRun {
     pub async fn open(client: &Client, plan: Plan, fresh: bool) -> Result<Self, Error> {
         for pool in &plan.pools {
             pool_name(&plan.name, &pool.name)?;
-        }
-        if plan.hangs_hooks() {
-            return Err(Error::Hooks);
         }
         let client = client.patient(PATIENCE);
         let bytes = serde_json::to_vec(&plan).map_err(|error| unreadable("plan", error))?;
@@ -125,36 +123,32 @@ impl RemoteRun {
     /// When no node answers for a while; the run stays open and can be continued.
     pub async fn drive(&self, progress: &mut dyn Progress) -> Result<Outcome, Error> {
         let mut entries: Vec<Entry> = self.plan.entries.iter().cloned().map(Entry::new).collect();
-        let mut ended: Vec<Vec<Option<api::Task>>> = entries.iter().map(|_| Vec::new()).collect();
-        let mut queue: VecDeque<(usize, TaskId)> = VecDeque::new();
+        let mut ended: Vec<Vec<Option<Done>>> = entries.iter().map(|_| Vec::new()).collect();
+        let mut queue: VecDeque<(usize, Work)> = VecDeque::new();
         let mut waits: FuturesUnordered<BoxFuture<'static, Ended>> = FuturesUnordered::new();
         loop {
             for place in self.begin_ready(&mut entries, &ended, progress).await? {
                 ended[place] = vec![None; entries[place].work.len()];
-                let tasks = entries[place].work.iter().filter_map(|work| match work {
-                    Work::Task(task) => Some((place, *task)),
-                    Work::Hook(_) => None,
-                });
-                queue.extend(tasks);
+                queue.extend(entries[place].work.iter().map(|work| (place, *work)));
             }
             while waits.len() < WAITS_AT_ONCE
-                && let Some((entry, task)) = queue.pop_front()
+                && let Some((entry, work)) = queue.pop_front()
             {
-                waits.push(wait(self.client.clone(), entry, task));
+                waits.push(wait(self.client.clone(), entry, work));
             }
-            let Some(Ended { entry: place, task }) = waits.next().await else { break };
-            let task = task?;
-            let (id, phase): (TaskId, Phase) = (read(&task.id)?, phase(task.status));
+            let Some(Ended { entry: place, work, done }) = waits.next().await else { break };
+            let done = done?;
+            let phase = done.phase();
             let entry = &mut entries[place];
-            if entry.note_end(Work::Task(id), phase) {
+            if entry.note_end(work, phase) {
                 progress.ended(entry.pool(), entry.plan.name.as_str(), phase, false);
-                if let Some(reason) = &task.reason {
-                    let what = entry.key_of(Work::Task(id)).unwrap_or(entry.plan.name.as_str());
+                if let Some(reason) = done.reason() {
+                    let what = entry.key_of(work).unwrap_or(entry.plan.name.as_str());
                     progress.notice(&format!("{what} is {phase}: {reason}"));
                 }
             }
-            if let Some(index) = entry.work.iter().position(|one| *one == Work::Task(id)) {
-                ended[place][index] = Some(task);
+            if let Some(index) = entry.work.iter().position(|one| *one == work) {
+                ended[place][index] = Some(done);
             }
         }
         let outcome = self.outcome(&entries, &ended)?;
@@ -166,7 +160,7 @@ impl RemoteRun {
     async fn begin_ready(
         &self,
         entries: &mut [Entry],
-        ended: &[Vec<Option<api::Task>>],
+        ended: &[Vec<Option<Done>>],
         progress: &mut dyn Progress,
     ) -> Result<Vec<usize>, Error> {
         let mut begun = Vec::new();
@@ -183,14 +177,18 @@ impl RemoteRun {
                 }
                 Readiness::Ready => {
                     let after = handed_over(entries, ended, place)?;
-                    let tasks = self.submit(&entries[place].plan, after.as_ref()).await?;
-                    let entry = &mut entries[place];
-                    progress.submitted(entry.pool(), entry.plan.name.as_str(), tasks.len());
-                    entry.stage = match tasks.is_empty() {
-                        true => Stage::Done,
-                        false => Stage::Open(tasks.iter().copied().map(Work::Task).collect()),
+                    let plan = &entries[place].plan;
+                    let work = match plan.items.iter().any(|item| item.hook.is_some()) {
+                        true => self.hang(plan, after.as_ref()).await?,
+                        false => self.submit(plan, after.as_ref()).await?,
                     };
-                    entry.work = tasks.into_iter().map(Work::Task).collect();
+                    let entry = &mut entries[place];
+                    progress.submitted(entry.pool(), entry.plan.name.as_str(), work.len());
+                    entry.stage = match work.is_empty() {
+                        true => Stage::Done,
+                        false => Stage::Open(work.iter().copied().collect()),
+                    };
+                    entry.work = work;
                     begun.push(place);
                 }
             }
@@ -198,14 +196,16 @@ impl RemoteRun {
         Ok(begun)
     }
 
-    async fn submit(&self, entry: &EntryPlan, after: Option<&Value>) -> Result<Vec<TaskId>, Error> {
+    async fn submit(&self, entry: &EntryPlan, after: Option<&Value>) -> Result<Vec<Work>, Error> {
         let mut tasks = Vec::with_capacity(entry.items.len());
-        for items in entry.items.chunks(BATCH) {
+        // Where nothing waits, those that are behind need not be refused first.
+        let at_once = if self.plan.lets_nothing_wait() { 1 } else { BATCH };
+        for items in entry.items.chunks(at_once) {
             let batch: Result<Vec<api::NewTask>, Error> =
                 items.iter().map(|item| self.new_task(entry, item, after)).collect();
-            for submitted in self.client.submit_many(batch?).await? {
+            for submitted in self.submit_when_free(batch?).await? {
                 match (submitted.task_id, submitted.problem) {
-                    (Some(id), _) => tasks.push(read(&id)?),
+                    (Some(id), _) => tasks.push(Work::Task(read(&id)?)),
                     (None, Some(problem)) => {
                         return Err(crate::client::Error::Refused(Box::new(problem)).into());
                     }
@@ -214,6 +214,31 @@ impl RemoteRun {
             }
         }
         Ok(tasks)
+    }
+
+    /// Submits tasks; to a pool that lets nothing wait when somebody of it is free. Those that were taken before are found
+    /// again by their keys.
+    async fn submit_when_free(&self, batch: Vec<api::NewTask>) -> Result<Vec<api::Submitted>, Error> {
+        let freed = api::EventFilter { kind: Some(FREED.join(",")), ..api::EventFilter::default() };
+        let mut line = std::pin::pin!(self.client.events(freed));
+        loop {
+            let submitted = self.client.submit_many(batch.clone()).await?;
+            let waits = |one: &api::Submitted| {
+                one.problem.as_ref().is_some_and(|problem| problem.code == NOBODY_FREE)
+            };
+            if !submitted.iter().any(waits) {
+                return Ok(submitted);
+            }
+            // The first signal is that it is connected: from there on whoever gets free is heard of.
+            loop {
+                match line.next().await {
+                    Some(Ok(Signal::Connected | Signal::Event(_) | Signal::Missed(_))) => break,
+                    Some(Ok(Signal::Away { .. })) => {}
+                    Some(Err(error)) => return Err(error.into()),
+                    None => return Err(strange("the events have ended").into()),
+                }
+            }
+        }
     }
 
     fn new_task(
@@ -251,11 +276,7 @@ impl RemoteRun {
             }),
             run: Some(self.id.to_string()),
             idempotency_key: Some(key(self.id, item)),
-            estimate: terms.estimate.as_ref().map(|estimate| api::Estimate {
-                tokens: estimate.tokens,
-                cost_microusd: estimate.cost_microusd,
-                compute_ms: millis(estimate.compute),
-            }),
+            estimate: terms.estimate.as_ref().map(estimate),
             account: terms.account.as_ref().map(ToString::to_string),
             model: terms.model.as_ref().map(ToString::to_string),
             over_budget: match terms.over_budget {
@@ -268,13 +289,13 @@ impl RemoteRun {
         })
     }
 
-    fn outcome(&self, entries: &[Entry], ended: &[Vec<Option<api::Task>>]) -> Result<Outcome, Error> {
+    fn outcome(&self, entries: &[Entry], ended: &[Vec<Option<Done>>]) -> Result<Outcome, Error> {
         let mut outcomes = Vec::new();
         for (entry, ended) in entries.iter().zip(ended) {
             let mut tasks = Vec::new();
-            for (item, task) in entry.plan.items.iter().zip(ended) {
-                if let Some(task) = task {
-                    tasks.push(task_outcome(item, task)?);
+            for ((item, work), done) in entry.plan.items.iter().zip(&entry.work).zip(ended) {
+                if let Some(done) = done {
+                    tasks.push(task_outcome(item, *work, done)?);
                 }
             }
             let skipped = match &entry.stage {
@@ -288,16 +309,8 @@ impl RemoteRun {
     }
 }
 
-fn wait(client: Client, entry: usize, task: TaskId) -> BoxFuture<'static, Ended> {
-    async move { Ended { entry, task: client.wait(&task.to_string(), None).await } }.boxed()
-}
-
 /// The results that an entry is handed, by the name of the entry they come from.
-fn handed_over(
-    entries: &[Entry],
-    ended: &[Vec<Option<api::Task>>],
-    place: usize,
-) -> Result<Option<Value>, Error> {
+fn handed_over(entries: &[Entry], ended: &[Vec<Option<Done>>], place: usize) -> Result<Option<Value>, Error> {
     let names = &entries[place].plan.after;
     if names.is_empty() {
         return Ok(None);
@@ -306,41 +319,13 @@ fn handed_over(
     for name in names {
         let Some(before) = entries.iter().position(|entry| entry.plan.name == *name) else { continue };
         let mut results = Vec::new();
-        for (item, task) in entries[before].plan.items.iter().zip(&ended[before]) {
-            let result = task.as_ref().map(result).transpose()?.flatten().unwrap_or(Value::Null);
+        for (item, done) in entries[before].plan.items.iter().zip(&ended[before]) {
+            let result = done.as_ref().map(Done::result).transpose()?.flatten().unwrap_or(Value::Null);
             results.push(json!({ "item": item.item, "result": result }));
         }
         fields.insert(name.to_string(), Value::Array(results));
     }
     Ok(Some(Value::Object(fields)))
-}
-
-fn result(task: &api::Task) -> Result<Option<Value>, Error> {
-    let Some(result) = &task.result else { return Ok(None) };
-    serde_json::from_str(result.text()).map(Some).map_err(|error| unreadable("result", error))
-}
-
-fn task_outcome(item: &ItemPlan, task: &api::Task) -> Result<TaskOutcome, Error> {
-    let mut attempts = Vec::new();
-    for attempt in &task.attempts {
-        let end = ["completed", "failed", "lost", "stopped"].into_iter().find(|word| *word == attempt.end);
-        attempts.push(AttemptOutcome {
-            number: attempt.number,
-            agent: read::<AgentId>(&attempt.agent)?,
-            end: end.unwrap_or("unknown"),
-            reason: attempt.reason.clone(),
-        });
-    }
-    Ok(TaskOutcome {
-        task: read(&task.id)?,
-        key: item.key.clone(),
-        item: item.item.clone(),
-        status: phase(task.status),
-        reason: task.reason.clone(),
-        completions: attempts.iter().filter(|attempt| attempt.end == "completed").count(),
-        attempts,
-        result: result(task)?,
-    })
 }
 
 fn new_pool(spec: &PoolSpec, tending: &PoolTending) -> api::NewPool {
@@ -391,31 +376,24 @@ const fn priority(lane: Lane) -> Priority {
     }
 }
 
-const fn phase(status: TaskStatus) -> Phase {
-    match status {
-        TaskStatus::Pending => Phase::Pending,
-        TaskStatus::Scheduled => Phase::Scheduled,
-        TaskStatus::Running => Phase::Running,
-        TaskStatus::Completed => Phase::Completed,
-        TaskStatus::Failed => Phase::Failed,
-        TaskStatus::TimedOut => Phase::TimedOut,
-        TaskStatus::Cancelled => Phase::Cancelled,
-    }
+pub(super) fn estimate(estimate: &Estimate) -> api::Estimate {
+    let Estimate { tokens, cost_microusd, compute } = *estimate;
+    api::Estimate { tokens, cost_microusd, compute_ms: millis(compute) }
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Reads an id that a node answered with.
-fn read<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, Error> {
+pub(super) fn read<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, Error> {
     text.parse().map_err(|error| strange(&format!("{text:?}: {error}")).into())
 }
 
-fn strange(reason: &str) -> crate::client::Error {
+pub(super) fn strange(reason: &str) -> crate::client::Error {
     crate::client::Error::Strange { url: "the node".to_owned(), reason: reason.to_owned() }
 }
 
-fn unreadable(what: &'static str, error: serde_json::Error) -> Error {
+pub(super) fn unreadable(what: &'static str, error: serde_json::Error) -> Error {
     crate::node::Error::Json { what, error }.into()
 }

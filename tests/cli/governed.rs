@@ -177,7 +177,7 @@ impl World {
 }
 
 /// Starts a node and returns it with its address.
-async fn served(folder: &Path, address: &str) -> (Child, String) {
+pub(crate) async fn served(folder: &Path, address: &str) -> (Child, String) {
     let mut command: Command = synod();
     command.args(["server", "--listen", address, "--json", "--data"]).arg(folder.join("data"));
     command.env("XDG_CONFIG_HOME", folder.join("config"));

@@ -1,6 +1,6 @@
 //! A node with a hook that is killed in the middle of the work: the work goes on and ends on the branch.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command as Program;
 
 use rustix::process::Signal;
@@ -18,7 +18,7 @@ fn git(at: &Path, arguments: &[&str]) -> String {
 }
 
 /// Starts a node and returns it with its address.
-async fn served(data: &Path) -> (Child, String) {
+pub(crate) async fn served(data: &Path) -> (Child, String) {
     let mut command = synod();
     command.args(["server", "--listen", "127.0.0.1:0", "--json", "--data"]).arg(data);
     command.env("SYNOD_HOOKS__PATROL", "200ms");
@@ -30,9 +30,9 @@ async fn served(data: &Path) -> (Child, String) {
     (child, ready["url"].as_str().unwrap().to_owned())
 }
 
-struct Client<'a> {
-    url: String,
-    data: &'a Path,
+pub(crate) struct Client<'a> {
+    pub(crate) url: String,
+    pub(crate) data: &'a Path,
 }
 
 impl Client<'_> {
@@ -44,7 +44,7 @@ impl Client<'_> {
         command
     }
 
-    async fn ask(&self, arguments: &[&str]) -> Value {
+    pub(crate) async fn ask(&self, arguments: &[&str]) -> Value {
         let said: Said = ended(self.call(arguments)).await;
         said.assert_code(0);
         said.json()
@@ -100,6 +100,7 @@ async fn a_hook_outlives_a_node_that_is_killed_in_the_middle_of_it() {
 
 const PINNED: &str = r#"
 name: pinned
+budgets: {turns: {limits: [{requests: 20, per: whole}, {tokens: 100000, per: whole}]}}
 pools:
   clerks: {command: [sh, '{{fleet.dir}}/clerk.sh', '{{fleet.dir}}/seen'], size: 2}
   counter: {command: [sh, -c, 'cat']}
@@ -107,6 +108,7 @@ tasks:
   - name: write
     pool: clerks
     for_each: {list: [ada, alan]}
+    estimate: {tokens: 700}
     payload: {who: '{{item}}'}
     hook: {repository: site, branch: 'agent/{{item}}', base: main}
   - {name: sum, pool: counter, after: [write]}
@@ -125,37 +127,34 @@ git add --all && git -c user.name=clerk -c user.email=clerk@localhost commit --q
 echo "{\"who\":\"$who\"}"
 "#;
 
-#[tokio::test]
-async fn work_of_a_fleet_file_hangs_on_hooks_and_ends_on_its_branches_over_a_kill() {
+/// Makes the fleet with its repository.
+fn pinned() -> (Fleet, PathBuf) {
     let fleet = Fleet::new(PINNED);
     fleet.write("clerk.sh", CLERK);
     let repository = fleet.file("site");
     std::fs::create_dir(&repository).unwrap();
     git(&repository, &["init", "--quiet", "--initial-branch", "main"]);
     git(&repository, &["commit", "--quiet", "--allow-empty", "--message", "begin"]);
-    let run = || {
-        let mut command = fleet.call(&["--json"]);
-        command.env("SYNOD_HOOKS__PATROL", "200ms");
-        command
-    };
-    let killed = run().spawn().unwrap();
+    (fleet, repository)
+}
+
+/// Waits until Ada's is done, and half of Alan's is there.
+async fn half(fleet: &Fleet, data: &Path) {
     let half = || {
-        let worktrees = std::fs::read_dir(fleet.file(".synod/hooks")).ok()?;
+        let worktrees = std::fs::read_dir(data.join("hooks")).ok()?;
         let mut worktrees = worktrees.filter_map(|entry| Some(entry.ok()?.path().join("worktree/half")));
         (worktrees.any(|half| half.exists()) && fleet.lines("seen") == ["ada"]).then_some(())
     };
     eventually("one is done and half of the other is there", half).await;
-    signal(&killed, Signal::KILL);
-    drop(killed);
+}
 
-    let said = ended(run()).await;
-    said.assert_code(0);
-    let document = said.json();
+/// Holds that all of it was done once, on its branches, and handed on.
+fn judge(fleet: &Fleet, repository: &Path, document: &Value) {
     assert_eq!(document["complete"], true, "{document:#}");
     assert_eq!(document["outcome"]["continued"], true);
     assert_eq!(fleet.lines("seen"), ["ada", "alan"], "nothing is done twice");
     for who in ["ada", "alan"] {
-        assert_eq!(git(&repository, &["show", &format!("agent/{who}:whole")]), who);
+        assert_eq!(git(repository, &["show", &format!("agent/{who}:whole")]), who);
     }
     let entries = document["outcome"]["entries"].as_array().unwrap();
     for (task, who) in entries[0]["tasks"].as_array().unwrap().iter().zip(["ada", "alan"]) {
@@ -168,13 +167,52 @@ async fn work_of_a_fleet_file_hangs_on_hooks_and_ends_on_its_branches_over_a_kil
 }
 
 #[tokio::test]
-async fn a_fleet_with_hooks_is_not_run_from_elsewhere() {
-    let fleet = Fleet::new(PINNED);
+async fn work_of_a_fleet_file_hangs_on_hooks_and_ends_on_its_branches_over_a_kill() {
+    let (fleet, repository) = pinned();
+    let run = || {
+        let mut command = fleet.call(&["--json"]);
+        command.env("SYNOD_HOOKS__PATROL", "200ms");
+        command
+    };
+    let killed = run().spawn().unwrap();
+    half(&fleet, &fleet.file(".synod")).await;
+    signal(&killed, Signal::KILL);
+    drop(killed);
+
+    let said = ended(run()).await;
+    said.assert_code(0);
+    judge(&fleet, &repository, &said.json());
+}
+
+#[tokio::test]
+async fn work_of_a_fleet_file_hangs_on_hooks_of_a_server_and_ends_over_a_kill_of_it_and_of_the_run() {
+    let (fleet, repository) = pinned();
     let data = fleet.file("data");
-    let (_child, url) = served(&data).await;
-    let mut command = fleet.call(&["--server", &url, "--token-file"]);
-    command.arg(data.join("admin-token"));
-    let said = ended(command).await;
-    said.assert_code(2);
-    assert!(said.err.contains("by the node that has the repository"), "{said:#?}");
+    let run = |url: &str| {
+        let mut command = fleet.call(&["--json", "--server", url, "--token-file"]);
+        command.arg(data.join("admin-token"));
+        command
+    };
+    let (mut server, url) = served(&data).await;
+    let killed = run(&url).spawn().unwrap();
+    half(&fleet, &data).await;
+    signal(&killed, Signal::KILL);
+    signal(&server, Signal::KILL);
+    server.wait().await.unwrap();
+    drop(killed);
+
+    let (_server, url) = served(&data).await;
+    let said = ended(run(&url)).await;
+    said.assert_code(0);
+    judge(&fleet, &repository, &said.json());
+    let client = Client { url, data: &data };
+    let hooks = client.ask(&["hook", "list"]).await;
+    let items = hooks["items"].as_array().unwrap();
+    assert_eq!(items.len(), 2, "hung once: {hooks:#}");
+    assert!(items.iter().all(|hook| hook["status"] == "COMPLETED"), "{hooks:#}");
+    // Two that hang on hooks, one of them begun twice, and one that does not.
+    let budget = client.ask(&["budget", "show", "pinned/turns"]).await;
+    let settled = |line: usize| budget["item"]["limits"][line]["settled"].as_u64();
+    assert!(settled(0) >= Some(3), "what hangs on hooks counts for its fleet: {budget:#}");
+    assert!(settled(1) >= Some(1400) && settled(1) < Some(8000), "as much as was estimated: {budget:#}");
 }

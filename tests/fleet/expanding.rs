@@ -60,7 +60,9 @@ fn every_field_reaches_the_plan() {
     let rolling = tending.rolling.as_ref().expect("a policy");
     let canary = rolling.canary.as_ref().expect("a canary");
     assert_eq!((rolling.batch, canary.agents, canary.tasks_min, canary.excess_percent), (2, 1, 9, 5));
-    assert!(!plan.tending.contains_key(&rusty.name));
+    let rusty = plan.tending.get(&rusty.name).expect("it assigns its work");
+    assert_eq!(rusty.assignment, Assignment::Immediate);
+    assert!(plan.lets_nothing_wait());
 
     let each = plan.entry("each").expect("each");
     assert!(matches!(&each.target, Target::Capabilities(demand) if demand.len() == 1));
@@ -101,6 +103,23 @@ fn what_governs_the_work_reaches_the_plan_under_the_name_of_the_fleet() {
     assert_eq!(limits, expected.iter().map(|(measure, most)| (measure, most)).collect::<Vec<_>>());
     assert_eq!(governing["limits"]["full/kinds"]["rate"], json!({"count": 3, "window_ms": 60_000}));
     assert_eq!(governing["resources"]["gpu"]["capacity"], 2);
+    let breakers = &governing["breakers"];
+    let shell = json!({
+        "failures": 3, "rate_percent": 40, "window": 30, "at_least": 10,
+        "open_for_ms": 60_000, "open_max_ms": 3_600_000, "probes": 2,
+    });
+    assert_eq!(breakers, &json!({ "pool/full/shell": shell, "type/each": {} }));
+    let webhook = &governing["webhooks"][0];
+    let told = json!({
+        "name": "full/on-call",
+        "url": "https://ops.example.org/synod",
+        "topics": ["approval_requested", "budget_*"],
+        "workspace": "default",
+        "retry": { "tries": 5, "first_wait_ms": 2000, "longest_wait_ms": 60_000 },
+    });
+    assert_eq!(webhook["webhook"], told);
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fleet/on-call.secret");
+    assert_eq!(webhook["secret_file"], file);
 
     let terms = plan.entry("last").expect("last").terms.clone().expect("terms");
     let estimate = terms.estimate.expect("an estimate");

@@ -83,6 +83,13 @@ const TABLE: &[(&str, &str, &str, &str)] = &[
     ("governing.yaml", "15:5", "names one of tokens, cost_usd", "docs/FLEET.md"),
     ("governing.yaml", "18:3", "name one of concurrency, rate", "docs/FLEET.md"),
     ("governing.yaml", "22:5", "says nothing without `resources`", "{gpu: 1}"),
+    ("telling.yaml", "5:3", "there is no pool `wrok`", "did you mean `work`?"),
+    ("telling.yaml", "6:3", "there is no entry `wirk`", "did you mean `work`?"),
+    ("telling.yaml", "7:3", "`work` says not what the breaker is about", "`pool/NAME`"),
+    ("telling.yaml", "8:3", "it must be from 1 to the window, 5", "docs/FLEET.md"),
+    ("telling.yaml", "9:3", "else it never opens", "docs/FLEET.md"),
+    ("telling.yaml", "11:3", "messages go over https and not over ftp", "docs/FLEET.md"),
+    ("telling.yaml", "12:3", "nothing that happens is called \"budget_wanred\"", "docs/FLEET.md"),
     ("simulation_unit.yaml", "10:15", "the length of time 30 has no unit", "write 30s"),
 ];
 

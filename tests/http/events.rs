@@ -242,15 +242,19 @@ async fn stream_ends_when_the_server_stops_and_tokens_hold_only_so_many_open() {
     assert_eq!(end, None);
 }
 
-async fn websocket(
-    api: &Api,
-    query: &str,
-) -> Result<tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>, Error>
-{
-    let url = format!("ws://{}/api/v1/events/ws?{query}", api.server.address());
+/// A WebSocket of a listener.
+pub(crate) type Socket =
+    tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
+
+async fn websocket(api: &Api, query: &str) -> Result<Socket, Error> {
+    listen(api, &format!("/api/v1/events/ws?{query}"), api.admin.expose()).await
+}
+
+/// Opens a WebSocket in the name of a token.
+pub(crate) async fn listen(api: &Api, path: &str, secret: &str) -> Result<Socket, Error> {
+    let url = format!("ws://{}{path}", api.server.address());
     let mut request = url.into_client_request().unwrap();
-    let bearer = format!("Bearer {}", api.admin.expose());
-    request.headers_mut().insert("authorization", bearer.parse().unwrap());
+    request.headers_mut().insert("authorization", format!("Bearer {secret}").parse().unwrap());
     tokio_tungstenite::connect_async(request).await.map(|(socket, _)| socket)
 }
 

@@ -128,6 +128,39 @@ async fn the_same_request_makes_one_hook_and_its_agent_gets_one_task() {
 }
 
 #[tokio::test]
+async fn a_hook_is_made_once_under_its_id_and_whoever_waits_for_its_end_is_answered_by_it() {
+    let api = serving().await;
+    let repository = repository(&api);
+    let agent = api.agent("worker", &[]).await;
+    let id = "hook_01kxs5c9v40010mgr61qf4tqjs";
+    let new = json!({ "agent_id": agent, "repository": repository, "work": "look", "id": id });
+    for _ in 0..2 {
+        assert_eq!(made(&api.post("/api/v1/hooks", &new).await), id);
+    }
+    let place = format!("/api/v1/hooks/{id}");
+    let at_once = api.get(&format!("{place}/wait?timeout_ms=0")).await.json();
+    assert_eq!(at_once["status"], "PENDING", "as it stands when the time is over");
+    let waits = api.get(&format!("{place}/wait?timeout_ms=60000"));
+    let ends = async {
+        let complete = json!({ "attempt": 1, "result": 7 });
+        assert_eq!(api.post(&format!("{place}/complete"), &complete).await.status.as_u16(), 200);
+    };
+    let (waited, ()) = tokio::join!(waits, ends);
+    assert_eq!((&waited.json()["status"], &waited.json()["result"]), (&json!("COMPLETED"), &json!(7)));
+    api.get("/api/v1/hooks/hook_01kxs5c9v40010mgr61qf4tqj0/wait").await.assert_problem(404, "hook_unknown");
+    // In place of an agent its pool.
+    let of_pool = |pool: &str| json!({ "pool": pool, "repository": repository, "work": 1 });
+    api.post("/api/v1/hooks", &of_pool("none")).await.assert_problem(404, "pool_unknown");
+    let mut both = of_pool("none");
+    both["agent_id"] = json!(agent);
+    api.post("/api/v1/hooks", &both).await.assert_problem(400, "invalid");
+    let pool = json!({ "name": "outside", "runtime": "external", "max": 5 });
+    assert!(api.post("/api/v1/pools", &pool).await.status.is_success());
+    api.post("/api/v1/hooks", &of_pool("outside")).await.assert_problem(409, "hook_without_agent");
+    api.stop().await;
+}
+
+#[tokio::test]
 async fn what_is_wrong_with_a_repository_is_said_with_a_hint() {
     let api = serving().await;
     let repository = repository(&api);

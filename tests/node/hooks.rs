@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use crate::support::{eventually, folder};
 
 /// Runs git and returns what it wrote.
-fn git(at: &Path, arguments: &[&str]) -> String {
+pub(super) fn git(at: &Path, arguments: &[&str]) -> String {
     let who = ["-c", "user.name=somebody", "-c", "user.email=somebody@localhost"];
     let output = Command::new("git").arg("-C").arg(at).args(who).args(arguments).output().unwrap();
     assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -29,7 +29,7 @@ fn git(at: &Path, arguments: &[&str]) -> String {
 }
 
 /// Makes a repository with one commit on `main`.
-fn repository(within: &TempDir) -> PathBuf {
+pub(super) fn repository(within: &TempDir) -> PathBuf {
     let path = within.path().canonicalize().unwrap().join("repository");
     std::fs::create_dir(&path).unwrap();
     git(&path, &["init", "--quiet", "--initial-branch", "main"]);
@@ -40,7 +40,7 @@ fn repository(within: &TempDir) -> PathBuf {
 }
 
 /// Returns the last record of a hook.
-fn record(repository: &Path, hook: HookId) -> Record {
+pub(super) fn record(repository: &Path, hook: HookId) -> Record {
     let text = git(repository, &["cat-file", "blob", &format!("refs/synod/hooks/{hook}:hook.json")]);
     serde_json::from_str(&text).unwrap()
 }
@@ -302,7 +302,7 @@ async fn what_cannot_be_a_hook_is_refused_with_what_to_do_and_leaves_nothing_beh
 }
 
 /// A hook as the log may have it, apart from any node.
-fn by_hand(repository: &Path, attempt: u32, revision: u64, state: HookState) -> Hook {
+pub(super) fn by_hand(repository: &Path, attempt: u32, revision: u64, state: HookState) -> Hook {
     let spec = HookSpec {
         id: HookId::from_raw(7),
         workspace: Name::default(),
@@ -332,7 +332,7 @@ fn by_hand(repository: &Path, attempt: u32, revision: u64, state: HookState) -> 
 }
 
 /// A repository, worktrees, and the worktree of attempt 1.
-async fn at_work(folder: &TempDir) -> (PathBuf, Worktrees, PathBuf) {
+pub(super) async fn at_work(folder: &TempDir) -> (PathBuf, Worktrees, PathBuf) {
     let repository = repository(folder);
     let worktrees =
         Worktrees::new(folder.path().canonicalize().unwrap().join("hooks"), &HookSettings::default());

@@ -4,10 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use synod_actors::desk::Ask;
+use synod_domain::agent::PoolSpec;
+use synod_domain::autoscale::AutoscaleSpec;
 use synod_domain::command::Command;
 use synod_domain::id::AgentId;
 use synod_domain::policy::{AgentLists, Enforcement, PolicyCommand, PolicySpec, Scope};
 use synod_domain::task::{MailboxId, Phase};
+use synod_domain::tending::PoolCommand;
 use tokio::time::Instant;
 
 use crate::desk::tasks;
@@ -108,4 +111,29 @@ async fn agents_of_a_node_and_outside_of_it_are_asked_alike() {
     spec.mailbox = MailboxId::Open;
     let task = stage.submit(spec).await;
     assert_eq!(tasks(claiming).await, [task]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_grows_for_work_that_none_of_its_agents_may_have_and_not_for_what_the_next_could_not_have() {
+    for spec in [None, Some(AutoscaleSpec { zero_after: None, ..AutoscaleSpec::default() })] {
+        let stage = Stage::start(|work| complete_after(work, SECOND)).await;
+        stage.pool(PoolSpec { max: 5, ..pool("coders", 1) }).await;
+        let ruled = PoolCommand::SetAutoscale { pool: name("coders"), spec };
+        stage.propose(Command::Pool(ruled)).await.unwrap();
+        let first = stage.only_agent("coders").spec.id;
+        stage.apply(lists(&[AgentId::from_raw(77)], &[])).unwrap();
+        let task = stage.submit(stage.task("coders")).await;
+        pass(120 * SECOND).await;
+        let target = |stage: &Stage| stage.read(|state| state.pool(&name("coders")).unwrap().target);
+        assert_eq!((target(&stage), stage.phase(task)), (1, Phase::Pending));
+        let why = stage.read(|state| state.why(task).unwrap().to_string());
+        assert!(why.contains("does not grow for it"), "{why}");
+        let before = stage.asked();
+        pass(3600 * SECOND).await;
+        assert_eq!(stage.asked() - before, 0, "nobody looks by the clock");
+        stage.apply(lists(&[], &[first])).unwrap();
+        assert_eq!(stage.until_ended(task).await.phase(), Phase::Completed);
+        assert!(stage.puppet.seen(|seen| seen.begun.iter().all(|begun| begun.agent != first)));
+        assert!(target(&stage) <= 2, "one more was enough");
+    }
 }

@@ -187,7 +187,8 @@ impl Core {
             asked.index += 1;
             asked.index
         };
-        self.hub.publish(Happening { index, at: entry.at, events: effects.events });
+        let whose = BTreeMap::new();
+        self.hub.publish(Happening { index, at: entry.at, events: effects.events, whose });
         effects.answers
     }
 }

@@ -23,14 +23,16 @@ pub(super) fn creates_work(command: &Command) -> bool {
             | Command::KeepForRegion { .. }
             | Command::TakeOffered { .. }
             | Command::RefuseOffered { .. }
-            | Command::Hook(HookCommand::Create { .. } | HookCommand::Adopt { .. })
+            | Command::Hook(
+                HookCommand::Create { .. } | HookCommand::CreateWith { .. } | HookCommand::Adopt { .. }
+            )
     )
 }
 
 fn weight_of_hook(command: &HookCommand) -> usize {
     let spec = |spec: &HookSpec| spec.work.weight() + spec.repository.len() + spec.branch.len();
     match command {
-        HookCommand::Create { spec: made } => spec(made),
+        HookCommand::Create { spec: made } | HookCommand::CreateWith { spec: made, .. } => spec(made),
         HookCommand::Adopt { hook } => spec(&hook.spec) + hook.result().map_or(0, Payload::weight),
         HookCommand::Complete { result, .. } => result.weight(),
         HookCommand::Fail { reason, .. } | HookCommand::Abandon { reason, .. } => reason.len(),

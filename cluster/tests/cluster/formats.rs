@@ -9,8 +9,8 @@ use synod_cluster::records::{Bookkeeping, Content, LogRecord, Members, PlaceReco
 use synod_domain::capability::Capabilities;
 use synod_domain::command::{Command, Entry, Request};
 use synod_domain::federation::{Federation, Identified, KnownRegion, RegionToken, Rival};
-use synod_domain::hook::{Hook, HookCommand, HookSpec, HookState};
-use synod_domain::id::{AgentId, HookId, NodeId, RequestId, TaskId, TokenId};
+use synod_domain::hook::{Hook, HookCommand, HookSpec, HookState, HookTerms};
+use synod_domain::id::{AgentId, HookId, NodeId, RequestId, RunId, TaskId, TokenId};
 use synod_domain::name::Name;
 use synod_domain::node::{GossipKey, GossipSecret, Keyring};
 use synod_domain::pause::{Pausable, Pause};
@@ -19,6 +19,7 @@ use synod_domain::region::{Arrival, Declined, Forwarding, Pointer, Route, Routin
 use synod_domain::retry::RetryPolicy;
 use synod_domain::row::{Meta, Row};
 use synod_domain::task::{Lane, MailboxId, TaskSpec, TaskStatus, Timeouts};
+use synod_domain::terms::Terms;
 use synod_domain::time::Timestamp;
 use synod_domain::token::{Token, TokenKind, TokenSpec};
 use synod_storage::{decode, encode};
@@ -348,9 +349,11 @@ fn commands_and_rows_about_hooks_keep_their_bytes() {
         created_at: at,
         updated_at: at,
     });
+    let of_task = Terms { account: Some(Name::default()), ..Terms::default() };
+    let terms = Arc::new(HookTerms { run: Some(RunId::from_raw(5)), terms: Some(of_task.into()) });
     let reason = || Arc::from("why");
     let commands = [
-        HookCommand::Create { spec },
+        HookCommand::Create { spec: spec.clone() },
         HookCommand::Start { hook: id, attempt: 4 },
         HookCommand::Touch { hook: id, attempt: 4 },
         HookCommand::Complete { hook: id, attempt: 4, result: Payload::inline(*b"r") },
@@ -359,6 +362,7 @@ fn commands_and_rows_about_hooks_keep_their_bytes() {
         HookCommand::Reassign { hook: id, agent: Some(agent) },
         HookCommand::Remove { hook: id },
         HookCommand::Adopt { hook: hook.clone() },
+        HookCommand::CreateWith { spec, terms: terms.clone() },
     ];
     // Apart from the version and checksum and from what stands around them, which other tests hold.
     let body = |text: String, skip: usize| text[skip..].to_owned();
@@ -369,6 +373,7 @@ fn commands_and_rows_about_hooks_keep_their_bytes() {
     let states: Vec<String> = states.iter().map(|state| body(bytes_of(state), 10)).collect();
     let spec = "070764656661756c7402a1022f7201620163 0764656661756c740001770 3fb2c0100".replace(' ', "");
     let hook = format!("{spec}02010764656661756c7403037768790403090103776879030303");
+    let on = "0105010001 0764656661756c7400000000".replace(' ', "");
     let expected = [
         format!("00{spec}"),
         "010704".to_owned(),
@@ -379,8 +384,10 @@ fn commands_and_rows_about_hooks_keep_their_bytes() {
         "06070102".to_owned(),
         "0707".to_owned(),
         format!("08{hook}"),
+        format!("09{spec}{on}"),
     ];
     assert_eq!(found, expected);
     assert_eq!(row, hook);
+    assert_eq!(body(bytes_of(&Row::HookTerms(id, terms)), 10), format!("2c07{on}"));
     assert_eq!(states, ["00", "01", "02000172"]);
 }

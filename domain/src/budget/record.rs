@@ -74,9 +74,26 @@ pub struct Short {
     pub turns_at: Option<Timestamp>,
 }
 
+impl Short {
+    /// Tells whether more is asked for than there would be with nothing spent.
+    pub const fn is_beyond(&self) -> bool {
+        self.asks > self.most
+    }
+}
+
 impl std::fmt::Display for Short {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let figure = |figure| Figure(self.measure, figure);
+        if self.is_beyond() {
+            return write!(
+                f,
+                "budget {} has {} in all in its window ({}), and {} are asked for",
+                self.budget,
+                figure(self.most),
+                self.window,
+                figure(self.asks)
+            );
+        }
         write!(
             f,
             "budget {} has {} of {} left in its window ({}), and {} are asked for",
@@ -172,28 +189,36 @@ impl Budget {
             return Ok(());
         }
         for line in &self.lines {
-            let (measure, most) = (line.limit.measure, self.most(line, now));
-            let (asks, used) = (asked.of(measure), line.sums(now).used());
+            let short = self.short(line, asked, now);
             // Who asks for nothing of a measure is not held up by it before it is used up.
-            let fits = if asks == 0 { used < most || most == 0 } else { used.saturating_add(asks) <= most };
+            let fits = match short.asks {
+                0 => short.used < short.most || short.most == 0,
+                asks => short.used.saturating_add(asks) <= short.most,
+            };
             if !fits {
-                return Err(Short {
-                    budget: self.spec.name.clone(),
-                    measure,
-                    window: line.limit.window,
-                    most,
-                    used,
-                    asks,
-                    turns_at: line.turns_at(now),
-                });
+                return Err(short);
             }
         }
         Ok(())
     }
 
-    /// Tells whether `asked` would fit if nothing at all were spent.
-    pub fn could_cover(&self, asked: &Amount, now: Timestamp) -> bool {
-        !self.is_hard() || self.lines.iter().all(|line| asked.of(line.limit.measure) <= self.most(line, now))
+    /// Tells what is short even if nothing at all were spent.
+    pub fn beyond(&self, asked: &Amount, now: Timestamp) -> Option<Short> {
+        let mut lines = self.lines.iter().filter(|_| self.is_hard());
+        lines.find_map(|line| Some(self.short(line, asked, now)).filter(Short::is_beyond))
+    }
+
+    fn short(&self, line: &Line, asked: &Amount, now: Timestamp) -> Short {
+        let measure = line.limit.measure;
+        Short {
+            budget: self.spec.name.clone(),
+            measure,
+            window: line.limit.window,
+            most: self.most(line, now),
+            used: line.sums(now).used(),
+            asks: asked.of(measure),
+            turns_at: line.turns_at(now),
+        }
     }
 
     /// Reserves an estimate in each of its limits.

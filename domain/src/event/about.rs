@@ -128,7 +128,8 @@ impl Event {
         }
     }
 
-    /// Returns the workspace whose work it is about. What concerns everybody has none.
+    /// Returns the workspace that it names: whose work it is about, or whose agent or pool. What concerns everybody has none,
+    /// and of what it does not say [`State::workspace_of_event`](crate::state::State::workspace_of_event) knows more.
     pub const fn workspace(&self) -> Option<&Name> {
         match self {
             Self::TaskSubmitted { workspace, .. }
@@ -145,14 +146,14 @@ impl Event {
             | Self::TaskRefusedThere { workspace, .. }
             | Self::TaskForwarded { workspace, .. }
             | Self::TaskParked { workspace, .. }
+            | Self::AgentChanged { workspace, .. }
+            | Self::AgentRemoved { workspace, .. }
+            | Self::PoolRemoved { workspace, .. }
             | Self::Paused { what: Pausable::Workspace(workspace), .. }
             | Self::Resumed { what: Pausable::Workspace(workspace) } => Some(workspace),
             Self::Governed { workspace, .. } => workspace.as_ref(),
             Self::AgentRegistered { .. }
-            | Self::AgentChanged { .. }
-            | Self::AgentRemoved { .. }
             | Self::PoolChanged { .. }
-            | Self::PoolRemoved { .. }
             | Self::RunStarted { .. }
             | Self::RunEnded { .. }
             | Self::Paused { what: Pausable::Mailbox(_) | Pausable::Pool(_), .. }
@@ -179,7 +180,7 @@ impl Event {
             | Self::TaskReturned { agent, .. }
             | Self::AgentRegistered { agent, .. }
             | Self::AgentChanged { agent, .. }
-            | Self::AgentRemoved { agent } => Some(*agent),
+            | Self::AgentRemoved { agent, .. } => Some(*agent),
             Self::TaskEnded { agent, .. } | Self::Governed { agent, .. } => *agent,
             Self::TaskSubmitted { mailbox, .. } | Self::TaskReady { mailbox, .. } => agent_of(mailbox),
             Self::Paused { what: Pausable::Mailbox(mailbox), .. }
@@ -340,7 +341,7 @@ impl Event {
         match self {
             Self::AgentRegistered { pool, .. } => pool.as_ref(),
             Self::PoolChanged { pool, .. }
-            | Self::PoolRemoved { pool }
+            | Self::PoolRemoved { pool, .. }
             | Self::Paused { what: Pausable::Pool(pool), .. }
             | Self::Resumed { what: Pausable::Pool(pool) } => Some(pool),
             Self::TaskSubmitted { mailbox, .. }
@@ -405,7 +406,7 @@ mod tests {
         let arms = source.split("fn kind(").nth(1).and_then(|rest| rest.split("\n    }").next());
         let words: Vec<&str> = arms.unwrap_or_default().split('"').skip(1).step_by(2).collect();
         assert_eq!(words, Event::KINDS);
-        let event = Event::AgentRemoved { agent: AgentId::from_raw(1) };
+        let event = Event::AgentRemoved { agent: AgentId::from_raw(1), workspace: Name::default() };
         assert!(Event::KINDS.contains(&event.kind()));
     }
 }

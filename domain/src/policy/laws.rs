@@ -219,6 +219,7 @@ fn without_a_rule_tools_are_denied_and_tasks_allowed() {
     assert_eq!(verdict(&[], "tool.shell").ruling, crate::policy::Ruling::Deny);
     assert_eq!(verdict(&[], "task.submit").ruling, crate::policy::Ruling::Allow);
     assert_eq!(verdict(&[], "model.call").ruling, crate::policy::Ruling::Deny);
+    assert_eq!(verdict(&[], "agent.spawn").ruling, crate::policy::Ruling::Allow);
     assert_eq!(&*verdict(&[], "tool.x").why, "no rule is about tool.x, and the default denies it");
 }
 

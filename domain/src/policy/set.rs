@@ -19,6 +19,9 @@ use crate::policy::verdict::Decision;
 /// The action for which lists of agents are looked at.
 pub const DISPATCH: &str = "task.dispatch";
 
+/// The action of bringing agents.
+pub const SPAWN: &str = "agent.spawn";
+
 /// Policies that can be asked.
 #[derive(Debug, Default)]
 pub struct PolicySet {

@@ -76,7 +76,7 @@ pub struct Defaults {
     pub tools: bool,
     /// For `task.*`, but for `task.dispatch`: what was accepted is given out unless a rule says otherwise.
     pub tasks: bool,
-    /// For everything else.
+    /// For everything else, but for `agent.spawn`, which is allowed unless a rule says otherwise.
     pub others: bool,
 }
 
@@ -90,8 +90,8 @@ impl Default for Defaults {
 impl Defaults {
     /// Tells whether an action is allowed that no rule matches.
     pub fn allow(&self, action: &str) -> bool {
-        if action == super::set::DISPATCH {
-            // What was taken in is given out unless a rule says otherwise.
+        if action == super::set::DISPATCH || action == super::set::SPAWN {
+            // What was taken in is given out, and permissions say who may start agents, unless a rule says otherwise.
             return true;
         }
         match action.split('.').next() {

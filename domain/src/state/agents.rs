@@ -217,7 +217,8 @@ impl State {
     pub(super) fn tell_standing(&self, step: &mut Step, id: AgentId) {
         if let Some(agent) = self.agents.get(&id) {
             let (status, reason) = (agent.status(), agent.reason.clone());
-            step.events.push(Event::AgentChanged { agent: id, status, reason });
+            let workspace = self.workspace_of_agent(&agent.spec);
+            step.events.push(Event::AgentChanged { agent: id, status, reason, workspace });
             step.idle.push(Idle::HooksOf(id));
         }
     }
@@ -238,6 +239,7 @@ impl State {
     /// Removes an agent that holds nothing. What only it could take is called off.
     pub(super) fn forget_agent(&mut self, step: &mut Step, id: AgentId) {
         let Some(agent) = self.agents.get(&id).cloned() else { return };
+        let workspace = self.workspace_of_agent(&agent.spec);
         let reason: Arc<str> = format!("it waited for {id}, which was removed").into();
         for task in self.groups.of_agent(id) {
             self.stop(step, task, Outcome::Cancelled { reason: reason.clone() });
@@ -253,7 +255,7 @@ impl State {
         self.mailboxes.remove(&MailboxId::Agent(id));
         self.changes.touch(RowKey::Turns(MailboxId::Agent(id)));
         self.changes.touch(RowKey::Agent(id));
-        step.events.push(Event::AgentRemoved { agent: id });
+        step.events.push(Event::AgentRemoved { agent: id, workspace });
         step.idle.push(Idle::HooksOf(id));
         if let Some(pool) = agent.spec.pool.as_ref().and_then(|pool| self.pools.get(pool)).cloned()
             && pool.spec.recovery.standby() > 0

@@ -289,7 +289,9 @@ impl State {
             }
             Command::Hook(command) => {
                 let (action, id) = match command {
-                    HookCommand::Create { spec } => ("hook.create", spec.id),
+                    HookCommand::Create { spec } | HookCommand::CreateWith { spec, .. } => {
+                        ("hook.create", spec.id)
+                    }
                     HookCommand::Adopt { hook } => ("hook.adopt", hook.spec.id),
                     HookCommand::Reassign { hook, .. } => ("hook.reassign", *hook),
                     HookCommand::Abandon { hook, .. } => ("hook.abandon", *hook),

@@ -1,6 +1,7 @@
 //! The tasks that policies keep from the agents whose turn it was, and who else may have them.
 //!
-//! Such a task is parked on the policy that said no, and nothing is timed. Two things can change the answer: other
+//! Such a task is parked on the policy that said no, and nothing is timed. With them stand those that ask for more than a
+//! budget of that agent is as a whole: another agent may have one that is large enough. Two things can change the answer: other
 //! policies, and then all of them go back to their mailboxes; or another agent. An agent that claims is asked about
 //! them first, and those that it may have go back to their places before it takes the next one. Who has nothing to do
 //! is told that there are some: [`State::barred_since`] says when there was something new to ask about, and
@@ -15,7 +16,7 @@ use std::sync::Arc;
 
 use crate::agent::Agent;
 use crate::capability::Capabilities;
-use crate::id::TaskId;
+use crate::id::{RunId, TaskId};
 use crate::name::Name;
 use crate::parking::ParkedOn;
 use crate::policy::PolicySet;
@@ -23,6 +24,7 @@ use crate::state::gates::Gate;
 use crate::state::parking::{Place, place};
 use crate::state::{State, Step};
 use crate::task::{Lane, MailboxId, Task};
+use crate::terms::{Estimate, Terms};
 
 /// What policies know of a task: everything of it that a rule in force may speak of.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,11 +34,29 @@ struct Sort {
     lane: Lane,
     demand: Capabilities,
     labels: Vec<(Name, Arc<str>)>,
+    /// What budgets know of it beside, if one of them keeps it.
+    bill: Option<Bill>,
+}
+
+/// What budgets know of a task. What its kind is expected to use changes, for all of a kind together.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Bill {
+    /// The budget that keeps it.
+    budget: Name,
+    run: Option<RunId>,
+    account: Option<Name>,
+    estimate: Option<Estimate>,
 }
 
 impl Sort {
-    fn of(task: &Task, policies: &PolicySet) -> Self {
+    fn of(task: &Task, policies: &PolicySet, terms: Option<&Terms>) -> Self {
         let spec = &task.spec;
+        let bill = |budget| Bill {
+            budget,
+            run: spec.run,
+            account: terms.and_then(|terms| terms.account.clone()),
+            estimate: terms.and_then(|terms| terms.estimate.clone()),
+        };
         let spoken_of = spec.labels.iter().filter(|(label, _)| policies.speaks_of_label(label.as_str()));
         Self {
             workspace: spec.workspace.clone(),
@@ -44,6 +64,7 @@ impl Sort {
             lane: spec.lane,
             demand: spec.demand.clone(),
             labels: spoken_of.map(|(label, value)| (label.clone(), value.clone())).collect(),
+            bill: beyond(task).cloned().map(bill),
         }
     }
 }
@@ -76,15 +97,28 @@ pub struct BarredWork {
     pub count: usize,
 }
 
+/// Tells whether a task is kept from somebody and might be another's.
+pub(super) fn is_barred(task: &Task) -> bool {
+    task.parking().is_some_and(|parking| matches!(parking.on, ParkedOn::Policy(_) | ParkedOn::Beyond(_)))
+}
+
+/// Returns the budget that a task asks for more of than it is as a whole, if it waits for that.
+fn beyond(task: &Task) -> Option<&Name> {
+    match &task.parking()?.on {
+        ParkedOn::Beyond(budget) => Some(budget),
+        _ => None,
+    }
+}
+
 impl Barred {
-    /// Notes a task if a policy keeps it from somebody.
-    pub(super) fn add(&mut self, task: &Task, policies: &PolicySet) {
-        if !task.parking().is_some_and(|parking| matches!(parking.on, ParkedOn::Policy(_))) {
+    /// Notes a task if it is kept from somebody.
+    pub(super) fn add(&mut self, task: &Task, policies: &PolicySet, terms: Option<&Terms>) {
+        if !is_barred(task) {
             return;
         }
         let mailbox = task.spec.mailbox.clone();
         let shelf = self.shelves.entry(mailbox.clone()).or_default();
-        let sort = Arc::new(Sort::of(task, policies));
+        let sort = Arc::new(Sort::of(task, policies, terms));
         let places = shelf.sorts.entry(sort.clone()).or_default();
         if places.is_empty() {
             self.came += 1;
@@ -110,6 +144,17 @@ impl Barred {
 
     fn tasks(&self) -> impl Iterator<Item = TaskId> {
         self.of.keys().copied()
+    }
+
+    /// Walks the sorts that a budget is too small for by what work of their kind is expected to use, and not by what was
+    /// said of them; those of one kind, or all.
+    pub(super) fn unestimated(&self, kind: Option<(&Name, &Name)>) -> impl Iterator<Item = &BTreeSet<Place>> {
+        let is_asked = move |sort: &Sort| {
+            let is_unsaid = sort.bill.as_ref().is_some_and(|bill| bill.estimate.is_none());
+            is_unsaid && kind.is_none_or(|kind| (&sort.workspace, &sort.kind) == kind)
+        };
+        let sorts = self.shelves.values().flat_map(|shelf| &shelf.sorts);
+        sorts.filter(move |(sort, _)| is_asked(sort)).map(|(_, places)| places)
     }
 
     /// Walks the sorts of a mailbox: what each asks for, and its tasks in their order.
@@ -152,7 +197,7 @@ impl State {
     }
 
     /// Walks the sorts of a mailbox that policies let an agent have.
-    fn barred_in(
+    pub(super) fn barred_in(
         &self,
         mailbox: &MailboxId,
         claimant: &Agent,
@@ -165,9 +210,17 @@ impl State {
         })
     }
 
-    /// Tells whether policies let an agent have a task, if only once people have agreed to it.
+    /// Tells whether policies let an agent have a task, if only once people have agreed to it, and, of one that some budget
+    /// is too small for, whether those of this agent are not.
     pub fn admits(&self, agent: &Agent, task: &Task) -> bool {
         !matches!(self.policy_gate(task, agent), Gate::Shut(ParkedOn::Policy(_)))
+            && (beyond(task).is_none() || self.could_afford(task, agent))
+    }
+
+    /// Tells whether a task is kept from the agents whose turn it was, and might be another's: [`State::barred_for`] knows
+    /// whose.
+    pub fn is_barred(&self, task: &Task) -> bool {
+        is_barred(task)
     }
 
     /// Returns what an agent may have of that which policies keep from others, one item for each sort. A claim for it
@@ -198,7 +251,8 @@ impl State {
     /// Notes all tasks that policies keep from somebody, after a restore.
     pub(super) fn restore_barred(&mut self) {
         for task in self.tasks.values() {
-            self.barred.add(task, self.policies.set());
+            let terms = self.terms.get(&task.spec.id).map(AsRef::as_ref);
+            self.barred.add(task, self.policies.set(), terms);
         }
     }
 }

@@ -191,7 +191,12 @@ impl State {
 
     fn tell_of_breaker(&self, step: &mut Step, of: &Guarded, what: Governing, detail: Arc<str>) {
         let subject = of.path().into();
-        step.events.push(Event::Governed { what, subject, workspace: None, task: None, agent: None, detail });
+        // A type of tasks is everybody's.
+        let workspace = match of {
+            Guarded::Pool(pool) => Some(self.workspace_of_pool(pool)),
+            Guarded::Kind(_) => None,
+        };
+        step.events.push(Event::Governed { what, subject, workspace, task: None, agent: None, detail });
     }
 
     /// Does what time does to a breaker.

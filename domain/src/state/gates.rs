@@ -120,7 +120,8 @@ impl State {
             | ParkedOn::Approval(_)
             | ParkedOn::Resource(_)
             | ParkedOn::Quota(_)
-            | ParkedOn::Policy(_) => None,
+            | ParkedOn::Policy(_)
+            | ParkedOn::Beyond(_) => None,
             ParkedOn::Budget(budget) => self.budget_opens_at(budget),
             ParkedOn::Account(account) => self.account_opens_at(account),
             ParkedOn::Breaker(of) => self.breaker_opens_at(of),
@@ -176,7 +177,8 @@ impl State {
             | ParkedOn::Account(_)
             | ParkedOn::Resource(_)
             | ParkedOn::Quota(_)
-            | ParkedOn::Policy(_) => usize::MAX,
+            | ParkedOn::Policy(_)
+            | ParkedOn::Beyond(_) => usize::MAX,
             ParkedOn::Breaker(_) | ParkedOn::Limit { .. } => 0,
         }
     }
@@ -188,6 +190,12 @@ impl State {
         {
             let hint = format!("{short}; raise the budget, or wait until something comes free").into();
             return Why::HeldBack { on: parking.on.clone(), since: parking.at, until: short.turns_at, hint };
+        }
+        if let ParkedOn::Beyond(budget) = &parking.on
+            && let Some(short) = self.beyond_budget(task, budget)
+        {
+            let hint = format!("{short}; raise the budget, or submit it with a smaller estimate").into();
+            return Why::HeldBack { on: parking.on.clone(), since: parking.at, until: None, hint };
         }
         let lacking;
         let hint = match &parking.on {
@@ -202,16 +210,16 @@ impl State {
                     hint: self.approval_hint(approval),
                 };
             }
-            ParkedOn::Budget(_) => "nothing is left for it; raise the budget, or wait until its window turns",
+            ParkedOn::Budget(_) | ParkedOn::Beyond(_) => {
+                "nothing is left for it; raise the budget, or wait until its window turns"
+            }
             ParkedOn::Account(_) => "its provider takes nothing for a while; wait",
             ParkedOn::Resource(name) => {
                 lacking = self.why_lacking(task, name);
                 &lacking
             }
             ParkedOn::Quota(_) => "as much is in hand as it allows; wait, or raise the quota",
-            ParkedOn::Policy(_) => {
-                "no agent that had its turn may have it; start one that may, or change the policy"
-            }
+            ParkedOn::Policy(_) => self.hint_of_barred(task),
         };
         Why::HeldBack {
             on: parking.on.clone(),

@@ -12,7 +12,7 @@ use crate::refusal::Refusal;
 use crate::reply::{Answer, Reply};
 use crate::rollout::{Stage, Tally};
 use crate::row::RowKey;
-use crate::state::tending::{govern, is_hosted};
+use crate::state::tending::is_hosted;
 use crate::state::{State, Step};
 use crate::task::bounded_reason;
 use crate::tending::{RENEWED_AT_ONCE, TendingKey};
@@ -109,8 +109,8 @@ impl State {
     }
 
     fn renew(&mut self, step: &mut Step, pool: &Name, id: AgentId, version: u64, reason: &Arc<str>) {
-        let Some(agent) = self.agents.get_mut(&id) else { return };
-        let is_there = agent.standing != Standing::Offline && is_hosted(agent) && !agent.retiring;
+        let Some(agent) = self.agents.get(&id).cloned() else { return };
+        let is_there = agent.standing != Standing::Offline && is_hosted(&agent) && !agent.retiring;
         let Some(life) = self.tending.lives.get_mut(&id).filter(|_| is_there) else { return };
         let is_new = life.renewal.as_ref().is_none_or(|known| known.version != version);
         if agent.spec.pool.as_ref() != Some(pool) || !is_new {
@@ -118,13 +118,12 @@ impl State {
         }
         life.renewal = Some(Renewal { version, since: step.now, reason: reason.clone() });
         self.changes.touch(RowKey::Tending(TendingKey::Life(id)));
-        govern(step, Governing::AgentRenewed, pool, Some(id), reason);
+        self.govern(step, Governing::AgentRenewed, pool, Some(id), reason);
         if agent.standing == Standing::Ready && !mutant(Mutant::GoOnAsBefore) {
             // From this very entry on nothing new is leased to it.
-            let agent = Arc::make_mut(agent);
-            agent.standing = Standing::Draining;
-            agent.reason = reason.clone();
-            agent.since = step.now;
+            let (standing, reason) = (Standing::Draining, reason.clone());
+            let agent = Agent { standing, reason, since: step.now, ..Agent::clone(&agent) };
+            self.agents.insert(id, Arc::new(agent));
             self.changes.touch(RowKey::Agent(id));
             self.tell_standing(step, id);
         }

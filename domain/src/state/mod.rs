@@ -38,6 +38,7 @@ mod letters;
 mod limit_sets;
 mod limits;
 mod lives;
+mod newcomers;
 mod nodes;
 mod parking;
 mod passages;
@@ -53,6 +54,7 @@ mod retiring;
 mod rollouts;
 mod runs;
 mod shares;
+mod spawning;
 mod strict;
 mod submit;
 mod tending;
@@ -64,6 +66,7 @@ mod violations;
 mod wakes;
 mod webhooks;
 mod whereabouts;
+mod whose;
 mod why;
 mod window;
 
@@ -207,7 +210,8 @@ impl State {
         let reached = held_to.map_or(Ok(()), |workspace| self.check_reach(workspace, command));
         // Before it is judged, since what it may have goes by whose it is.
         let made = workspace.filter(|_| reached.is_ok()).and_then(|own| self.note_owner(own, command));
-        let answer = reached.and_then(|()| self.judge(step, command));
+        let may = reached.and_then(|()| self.check_spawn(actor.map(AsRef::as_ref), command, step.now));
+        let answer = may.and_then(|()| self.judge(step, command));
         if let (Some(owned), Err(_)) = (made, &answer) {
             self.forget_owner(owned);
         }

@@ -132,7 +132,8 @@ const fn has_lines(on: &ParkedOn) -> bool {
         | ParkedOn::Account(_)
         | ParkedOn::Resource(_)
         | ParkedOn::Quota(_)
-        | ParkedOn::Policy(_) => false,
+        | ParkedOn::Policy(_)
+        | ParkedOn::Beyond(_) => false,
     }
 }
 
@@ -163,7 +164,7 @@ impl State {
         let workspace = task.spec.workspace.clone();
         self.timers.set(task);
         self.parked.add(task);
-        self.barred.add(task, self.policies.set());
+        self.barred.add(task, self.policies.set(), self.terms.get(&id).map(AsRef::as_ref));
         self.changes.task_changed(id);
         step.events.push(Event::TaskParked { task: id, workspace, on: word, what });
         self.note_parked(step, id, &on);

@@ -119,6 +119,7 @@ impl State {
         keys.extend(self.strict.iter().copied().map(RowKey::Strict));
         keys.extend(self.terms.keys().copied().map(RowKey::Terms));
         keys.extend(self.hooks.ids().map(RowKey::Hook));
+        keys.extend(self.hooks.with_terms().map(RowKey::HookTerms));
         keys.extend(self.after.tasks().map(RowKey::After));
         keys.extend(self.fabric.keys());
         keys.extend(self.budgets.keys().map(RowKey::Budget));
@@ -177,6 +178,7 @@ impl State {
             RowKey::Violation(violation) => self.violations.get(*violation).cloned().map(Row::Violation),
             RowKey::Terms(task) => Some(Row::Terms(*task, self.terms.get(task)?.clone())),
             RowKey::Hook(hook) => self.hooks.get(*hook).cloned().map(Row::Hook),
+            RowKey::HookTerms(hook) => Some(Row::HookTerms(*hook, self.hooks.terms(*hook)?.clone())),
             RowKey::After(task) => Some(Row::After(*task, self.after.get(*task)?.clone())),
             RowKey::Fabric(key) => self.fabric.row(key).map(Row::Fabric),
             RowKey::Budget(key) => self.budgets.row(key).map(Row::Budget),
@@ -265,6 +267,7 @@ impl State {
                     state.terms.insert(task, terms);
                 }
                 Row::Hook(hook) => state.hooks.put(hook),
+                Row::HookTerms(hook, terms) => state.hooks.restore_terms(hook, terms),
                 Row::After(task, left) => state.after.insert(task, left),
                 Row::Fabric(row) => state.fabric.restore(row),
                 Row::Budget(row) => state.budgets.restore(row),

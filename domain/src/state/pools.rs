@@ -101,6 +101,7 @@ impl State {
     /// Removes a pool that has neither agents nor work.
     pub(super) fn forget_pool(&mut self, step: &mut Step, name: &Name) {
         let mailbox = MailboxId::Pool(name.clone());
+        let workspace = self.workspace_of_pool(name);
         self.forget_pauses(step, &mailbox);
         self.remove_breaker(step, &Guarded::Pool(name.clone()));
         self.forget_tending(name);
@@ -109,7 +110,7 @@ impl State {
         self.note_fewer_agents(step);
         self.mailboxes.remove(&mailbox);
         self.changes.touch(RowKey::Turns(mailbox));
-        step.events.push(Event::PoolRemoved { pool: name.clone() });
+        step.events.push(Event::PoolRemoved { pool: name.clone(), workspace });
     }
 }
 

@@ -51,7 +51,7 @@ impl State {
                 reach.submit(spec)?;
                 reach.after(after)
             }
-            Command::Claim { agent, .. } | Command::ClaimOnce { agent, .. } => reach.agent(*agent),
+            Command::Claim { agent, .. } | Command::ClaimOnce { agent, .. } => reach.claimant(*agent),
             Command::Budget(BudgetCommand::Record { agent, workspace, .. }) => {
                 reach.workspace(workspace)?;
                 reach.agent(*agent)
@@ -79,10 +79,18 @@ impl State {
 }
 
 impl State {
-    /// Tells whether somebody of a workspace may speak of the lease on a task: it is their work, or one of their agents
-    /// does it. Of one that has ended it is mostly not known here whose it was; what is said of it changes nothing.
+    /// Tells whether somebody of a workspace may speak of the lease on a task: it is their work. Of one that has ended it is
+    /// mostly not known here whose it was; what is said of it changes nothing.
     pub fn reaches_lease(&self, workspace: &Name, task: TaskId) -> bool {
         Reach { state: self, workspace }.lease(task).is_ok()
+    }
+
+    /// Holds that somebody of a workspace may claim for an agent.
+    ///
+    /// # Errors
+    /// When it is not theirs, or was given to nobody and does everybody's work.
+    pub fn check_claimant(&self, workspace: &Name, agent: AgentId) -> Result<(), Refusal> {
+        Reach { state: self, workspace }.claimant(agent)
     }
 
     /// Tells whether an agent is somebody's of a workspace.
@@ -133,10 +141,7 @@ impl Reach<'_> {
     fn lease(&self, task: TaskId) -> Result<(), Refusal> {
         let known = self.state.tasks.get(&task).or_else(|| self.state.dead_letters.get(&task));
         let Some(known) = known else { return Ok(()) };
-        let holds = |agent: AgentId| self.agent(agent).is_ok();
-        let is_ours =
-            known.spec.workspace == *self.workspace || known.lease().is_some_and(|lease| holds(lease.agent));
-        if is_ours { Ok(()) } else { Err(Refusal::TaskUnknown(task)) }
+        if known.spec.workspace == *self.workspace { Ok(()) } else { Err(Refusal::TaskUnknown(task)) }
     }
 
     fn mailbox(&self, mailbox: &MailboxId) -> Result<(), Refusal> {
@@ -175,6 +180,15 @@ impl Reach<'_> {
         let is_ours =
             known.is_some_and(|known| self.state.workspace_of_agent(&known.spec) == *self.workspace);
         if is_ours { Ok(()) } else { Err(Refusal::AgentUnknown(agent)) }
+    }
+
+    /// Agents that were given to nobody are seen as the default workspace's, and do everybody's work all the same: a claim for
+    /// one would show it to whoever asks.
+    fn claimant(&self, agent: AgentId) -> Result<(), Refusal> {
+        self.agent(agent)?;
+        let gives_all =
+            self.state.agents.get(&agent).is_some_and(|known| self.state.serves_everybody(&known.spec));
+        if gives_all { Err(self.bound()) } else { Ok(()) }
     }
 
     fn put_pool(&self, spec: &PoolSpec) -> Result<(), Refusal> {
@@ -323,7 +337,9 @@ impl Reach<'_> {
     fn hook_command(&self, command: &HookCommand) -> Result<(), Refusal> {
         match command {
             // They name a folder of a node's disk.
-            HookCommand::Create { .. } | HookCommand::Adopt { .. } => Err(self.bound()),
+            HookCommand::Create { .. } | HookCommand::CreateWith { .. } | HookCommand::Adopt { .. } => {
+                Err(self.bound())
+            }
             HookCommand::Reassign { hook, agent } => {
                 self.hook(*hook)?;
                 agent.map_or(Ok(()), |agent| self.agent(agent))

@@ -17,7 +17,6 @@ use crate::refusal::Refusal;
 use crate::reply::{Answer, Reply};
 use crate::row::RowKey;
 use crate::spread::Recovery;
-use crate::state::tending::govern;
 use crate::state::{State, Step};
 use crate::tending::{TendingKey, TendingRow};
 use crate::time::Timestamp;
@@ -84,7 +83,7 @@ impl State {
                 }
             }
             Recovery::Replacement if self.replaces(&pool, step.now) => {
-                govern(step, Governing::AgentGivenUp, name, Some(id), "another one is taken for it");
+                self.govern(step, Governing::AgentGivenUp, name, Some(id), "another one is taken for it");
                 self.replace(step, &pool, id, node);
                 return Ok(Reply::Done);
             }
@@ -92,7 +91,7 @@ impl State {
             Recovery::Restart => "it is tried again",
             Recovery::Degraded => "the pool goes on without it until it serves again",
         };
-        govern(step, Governing::AgentGivenUp, name, Some(id), follows);
+        self.govern(step, Governing::AgentGivenUp, name, Some(id), follows);
         Ok(Reply::Done)
     }
 

@@ -13,7 +13,7 @@ use crate::reply::{Answer, Reply};
 use crate::rollout::{Blueprint, Member, Rollout, RolloutPolicy, Stage, Tally, Version, Versions};
 use crate::row::RowKey;
 use crate::state::pools::check_pool;
-use crate::state::tending::{check, govern, is_hosted};
+use crate::state::tending::{check, is_hosted};
 use crate::state::{State, Step};
 use crate::task::bounded_reason;
 use crate::tending::TendingKey;
@@ -81,7 +81,7 @@ impl State {
         let goal = rollout.goal().clone();
         let (stage, reason) = (rollout.stage, rollout.paused.as_ref().unwrap_or(&rollout.reason).clone());
         versions.number = goal.number;
-        govern(step, what, name, None, &format!("{stage}: {reason}"));
+        self.govern(step, what, name, None, &format!("{stage}: {reason}"));
         self.changes.touch(RowKey::Tending(TendingKey::Versions(name.clone())));
         self.tell_pool(step, name);
         if !goal.blueprint.is_of(&pool.spec) {

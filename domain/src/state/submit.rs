@@ -9,12 +9,12 @@ use crate::event::Event;
 use crate::id::{RunId, TaskId};
 use crate::mailbox::Waiting;
 use crate::name::Name;
-use crate::parking::ParkedOn;
 use crate::payload::{INLINE_BYTES_MAX, METADATA_BYTES_MAX, PAYLOAD_BYTES_MAX, Payload};
 use crate::refusal::{Bound, Refusal};
 use crate::reply::{Answer, Reply};
 use crate::retry::ATTEMPTS_MAX;
 use crate::row::RowKey;
+use crate::state::barred::is_barred;
 use crate::state::keys::{self, KeyUse};
 use crate::state::{State, Step};
 use crate::task::{Lane, MailboxId, Task, TaskSpec, TaskStatus, Timeouts, Usage};
@@ -136,7 +136,7 @@ impl State {
     }
 
     /// Work of a run that is over would never be called off with it.
-    fn check_run(&self, run: Option<RunId>) -> Result<(), Refusal> {
+    pub(super) fn check_run(&self, run: Option<RunId>) -> Result<(), Refusal> {
         match run {
             Some(run) if !self.runs.contains_key(&run) => Err(Refusal::RunUnknown(run)),
             Some(_) | None => Ok(()),
@@ -284,7 +284,7 @@ impl State {
         self.parked.add(&task);
         self.groups.add(&task);
         self.counts.add(&task);
-        let barred = task.parking().is_some_and(|parking| matches!(parking.on, ParkedOn::Policy(_)));
+        let barred = is_barred(&task);
         self.tasks.insert(id, task);
         self.changes.task_changed(id);
         if barred {
@@ -312,7 +312,7 @@ impl State {
         self.barred.remove(task);
         changed.lane = lane;
         self.parked.add(&changed);
-        self.barred.add(&changed, self.policies.set());
+        self.barred.add(&changed, self.policies.set(), self.terms.get(&task).map(AsRef::as_ref));
         if waits {
             self.enqueue(&changed.spec.mailbox, waiting(&changed, step.now));
         }

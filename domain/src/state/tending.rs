@@ -150,7 +150,13 @@ impl State {
         let reason = bounded_reason(reason);
         scaling.last = Some(Scaled { at: step.now, from, to, reason: reason.clone() });
         self.changes.touch(RowKey::Tending(TendingKey::Autoscaling(name.clone())));
-        govern(step, Governing::PoolScaled, name, None, &format!("from {from} to {to} agents: {reason}"));
+        self.govern(
+            step,
+            Governing::PoolScaled,
+            name,
+            None,
+            &format!("from {from} to {to} agents: {reason}"),
+        );
         self.keep_pool(step, Pool { target: to, ..Pool::clone(&pool) });
         Ok(Reply::Done)
     }
@@ -214,7 +220,7 @@ impl State {
     /// Takes note that something about a pool is another by now.
     fn tended(&mut self, step: &mut Step, name: &Name, key: TendingKey) {
         self.changes.touch(RowKey::Tending(key));
-        govern(step, Governing::PoolPolicyChanged, name, None, "");
+        self.govern(step, Governing::PoolPolicyChanged, name, None, "");
         self.tell_pool(step, name);
     }
 
@@ -277,7 +283,8 @@ impl State {
             return None;
         }
         let mailbox = MailboxId::Pool(name.clone());
-        let work = self.claimable(&mailbox);
+        let mut work = self.claimable(&mailbox);
+        work.extend(self.open_to_newcomers(pool));
         let doable = work.iter().filter(|work| pool.spec.capabilities.satisfy(&work.demand));
         let waiting: u64 = doable.map(|work| work.count as u64).sum();
         let (mut serving, mut busy, mut free) = (0, 0, 0);
@@ -293,6 +300,7 @@ impl State {
         Some(Load {
             now: self.meta.now,
             waiting,
+            stranded: self.stranded(pool),
             oldest: oldest.filter(|_| waiting > 0),
             unfinished: self.counts.of_pool(name),
             target: pool.target,
@@ -320,16 +328,24 @@ impl State {
         });
         veterans.collect()
     }
+
+    /// Tells what happened to how a pool is tended.
+    pub(super) fn govern(
+        &self,
+        step: &mut Step,
+        what: Governing,
+        pool: &Name,
+        agent: Option<AgentId>,
+        detail: &str,
+    ) {
+        let (subject, detail) = (pool.as_str().into(), bounded_reason(detail));
+        let workspace = Some(self.workspace_of_pool(pool));
+        step.events.push(Event::Governed { what, subject, workspace, task: None, agent, detail });
+    }
 }
 
 pub(super) fn is_hosted(agent: &Agent) -> bool {
     matches!(agent.spec.host, Host::Node(_))
-}
-
-/// Tells what happened to how a pool is tended.
-pub(super) fn govern(step: &mut Step, what: Governing, pool: &Name, agent: Option<AgentId>, detail: &str) {
-    let (subject, detail) = (pool.as_str().into(), bounded_reason(detail));
-    step.events.push(Event::Governed { what, subject, workspace: None, task: None, agent, detail });
 }
 
 fn set<V>(map: &mut BTreeMap<Name, V>, name: &Name, value: Option<V>) {

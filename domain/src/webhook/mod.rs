@@ -29,7 +29,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::Event;
 use crate::id::WebhookId;
 use crate::name::Name;
 use crate::policy::glob;
@@ -139,9 +138,9 @@ impl WebhookSpec {
         self.topics.iter().any(|pattern| glob::matches(pattern, topic))
     }
 
-    /// Tells whether it may be told of an event, by whose it is.
-    pub fn covers(&self, event: &Event) -> bool {
-        self.workspace.as_ref().is_none_or(|workspace| event.workspace() == Some(workspace))
+    /// Tells whether it may be told of what happened, by whose that is.
+    pub fn covers(&self, whose: Option<&Name>) -> bool {
+        self.workspace.as_ref().is_none_or(|workspace| whose == Some(workspace))
     }
 }
 

@@ -387,7 +387,7 @@ fn an_approval_by_a_role_is_given_by_those_it_is_bound_to_in_the_workspace_alone
 }
 
 #[test]
-fn a_lease_is_spoken_of_by_whose_work_it_is_and_by_whose_agent_has_it_and_by_nobody_else() {
+fn a_lease_is_spoken_of_by_whose_work_it_is_and_by_nobody_else() {
     let mut world = world();
     for number in 1..=3 {
         world.submit(for_pool(number, "w2", "b"));
@@ -400,10 +400,17 @@ fn a_lease_is_spoken_of_by_whose_work_it_is_and_by_whose_agent_has_it_and_by_nob
     }
     assert_eq!(world.phase(1), Phase::Running);
     world.ask(of("w2", complete(1, 1))).unwrap();
-    // The agent is nobody's, and so the default workspace's.
-    world.ask(of("default", complete(2, 1))).unwrap();
-    world.ask(of("default", super::world::claim(2, 1))).unwrap();
+    // The agent is nobody's, and so it is seen as the default workspace's; what it does is everybody's.
+    assert_eq!(world.ask(of("default", complete(2, 1))), Err(Refusal::TaskUnknown(task(2))));
+    let claims = of("default", super::world::claim(2, 1));
+    assert_eq!(world.ask(claims.clone()), Err(Refusal::WorkspaceBound(name("default"))));
+    world.ask(complete(2, 1)).unwrap();
+    assert_eq!(world.claim(2, 1).len(), 1);
     assert_eq!(world.phase(3), Phase::Running);
+    // One that is given to it does its work alone, and it claims for that.
+    world.ask(complete(3, 1)).unwrap();
+    world.ask(give(Owned::Pool(name("b")), Some("default"))).unwrap();
+    world.ask(claims).unwrap();
     let actor = |workspace: Option<&str>| {
         Arc::new(Actor { workspace: workspace.map(name), ..Actor::of(ActorKind::Token, "somebody") })
     };

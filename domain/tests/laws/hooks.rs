@@ -6,10 +6,16 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use synod_domain::agent::{Host, Standing};
+use synod_domain::budget::amount::Measure;
+use synod_domain::budget::command::BudgetCommand;
+use synod_domain::budget::scope::Scope;
+use synod_domain::budget::spec::{BudgetSpec, Enforcement, Limit};
+use synod_domain::budget::window::Window;
 use synod_domain::command::Command;
 use synod_domain::event::{Event, Governing};
 use synod_domain::hook::{
     ENDED_HOOK_LIFE, ENDED_HOOKS_MAX, HOOKS_MAX, Hook, HookCommand, HookRefusal, HookSpec, HookStatus,
+    HookTerms,
 };
 use synod_domain::id::HookId;
 use synod_domain::limits::Limits;
@@ -17,10 +23,12 @@ use synod_domain::name::Name;
 use synod_domain::payload::Payload;
 use synod_domain::refusal::{Bound, Refusal};
 use synod_domain::reply::Reply;
+use synod_domain::row::RowKey;
 use synod_domain::state::State;
+use synod_domain::task::{MailboxId, TaskSpec};
 
 use super::histories::{Draw, config, histories};
-use super::world::{World, agent, agent_spec, name, node, pool_spec, register, standing};
+use super::world::{self, World, agent, agent_spec, name, node, pool_spec, register, run, standing};
 
 /// How long the hooks of these tests may be silent.
 const STALE: u64 = 300_000;
@@ -52,6 +60,11 @@ fn ask(command: HookCommand) -> Command {
 
 fn create(spec: HookSpec) -> Command {
     ask(HookCommand::Create { spec: Arc::new(spec) })
+}
+
+fn create_for(spec: HookSpec, of: u128) -> Command {
+    let terms = HookTerms { run: Some(run(of)), terms: None };
+    ask(HookCommand::CreateWith { spec: Arc::new(spec), terms: terms.into() })
 }
 
 fn start(number: u128, attempt: u32) -> Command {
@@ -97,7 +110,7 @@ pub(super) fn command(state: &State, draw: &mut Draw, who: u128) -> Command {
         if draw.one_in(10) {
             spec.repository = "elsewhere".into();
         }
-        return create(spec);
+        return if number == 4 { create_for(spec, 1) } else { create(spec) };
     }
     let hook = draw.pick(&known);
     let hook_id = if draw.one_in(12) { id(9) } else { hook.spec.id };
@@ -471,4 +484,40 @@ fn a_restored_state_has_the_same_hooks_and_lets_the_same_become_of_them() {
     for number in 1..=3 {
         assert_eq!(hook(&restored, number), hook(&world, number));
     }
+}
+
+#[test]
+fn the_work_of_a_hook_counts_for_the_run_that_it_was_made_for_and_for_its_fleet() {
+    let mut world = world();
+    assert_eq!(world.ask(create_for(spec(1, 1), 1)), Err(Refusal::RunUnknown(run(1))));
+    world.ask(Command::StartRun { run: run(1), fleet: name("f"), plan: Payload::default() }).unwrap();
+    for (called, scope) in [("run", Scope::Run(run(1))), ("fleet", Scope::Fleet(name("f")))] {
+        let limits = vec![Limit { measure: Measure::Requests, most: 10, window: Window::Whole }];
+        let (name, enforcement) = (name(called), Enforcement::Hard);
+        let spec = BudgetSpec { name, scope, limits, enforcement, warn_percent: 80, note: None };
+        world.ask(Command::Budget(BudgetCommand::Put { spec: spec.into() })).unwrap();
+    }
+    world.ask(create_for(spec(1, 1), 1)).unwrap();
+    world.ask(create(spec(2, 2))).unwrap();
+    let rows = world.state.rows().into_iter().map(|(_, row)| row);
+    world.state = State::restore(rows).unwrap();
+    for (number, who) in [(1, 1), (2, 2)] {
+        let task = TaskSpec {
+            id: hook(&world, number).task(),
+            mailbox: MailboxId::Agent(agent(who)),
+            ..world::spec(number)
+        };
+        world.ask(Command::Submit { spec: task.into() }).unwrap();
+        assert_eq!(world.claim(who, 1).len(), 1);
+    }
+    for called in ["run", "fleet"] {
+        let budget = world.state.budget(&name(called)).unwrap();
+        assert_eq!(budget.lines[0].sums(world.state.now()).reserved, 1, "{called}");
+    }
+    // It is of that run as long as somebody remembers it, and no longer.
+    world.ask(complete(1, 1)).unwrap();
+    world.ask(remove(1)).unwrap();
+    let names_it =
+        |world: &World| world.state.rows().iter().any(|(key, _)| matches!(key, RowKey::HookTerms(_)));
+    assert!(!names_it(&world));
 }

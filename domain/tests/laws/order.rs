@@ -5,7 +5,6 @@ use synod_domain::agent::Agent;
 use synod_domain::capability::Capabilities;
 use synod_domain::command::Command;
 use synod_domain::name::Name;
-use synod_domain::parking::ParkedOn;
 use synod_domain::pause::Pausable;
 use synod_domain::reply::Reply;
 use synod_domain::state::State;
@@ -37,10 +36,8 @@ fn candidates(state: &State, agent: &Agent, offered: &Capabilities) -> Vec<Waiti
     let waiting = |task: &Task| {
         let since = match &task.status {
             TaskStatus::Waiting { since } => *since,
-            // What policies keep from others may be for this one.
-            TaskStatus::Parked { parking }
-                if matches!(parking.on, ParkedOn::Policy(_)) && state.admits(agent, task) =>
-            {
+            // What is kept from others may be for this one.
+            TaskStatus::Parked { parking } if state.is_barred(task) && state.admits(agent, task) => {
                 parking.lane_since
             }
             _ => return None,

@@ -1,12 +1,16 @@
 //! Policies and approvals: what is refused, what waits for whom, and what becomes of it.
 
+use std::sync::Arc;
+
+use synod_domain::agent::{Host, PoolSpec, RuntimeSpec};
 use synod_domain::approval::{ApprovalStatus, Voter};
+use synod_domain::audit::{Actor, ActorKind};
 use synod_domain::command::Command;
 use synod_domain::event::{Event, Governing};
 use synod_domain::id::{ApprovalId, ViolationId};
 use synod_domain::limits::Limits;
 use synod_domain::permission::Permissions;
-use synod_domain::policy::{Defaults, Effect, Enforcement, PolicyCommand, Ruled, Ruling};
+use synod_domain::policy::{Attributes, Defaults, Effect, Enforcement, PolicyCommand, Ruled, Ruling, Value};
 use synod_domain::refusal::Refusal;
 use synod_domain::reply::{Answer, Reply};
 use synod_domain::state::State;
@@ -15,7 +19,7 @@ use synod_domain::token::{TokenKind, TokenSpec};
 use synod_domain::violation::ViolationStatus;
 
 use super::governing::{approval_by, ask_for, policy, put, rule, voter};
-use super::world::{World, agent, hash, name, spec, task, token};
+use super::world::{World, agent, agent_spec, hash, name, pool_spec, register, spec, task, token};
 
 fn world() -> World {
     World::new(Limits::default())
@@ -363,4 +367,75 @@ fn a_policy_that_warns_lets_the_submit_pass_and_notes_it() {
     assert!(violation.allowed && violation.task == Some(task(1)));
     let noted = |event: &&Event| matches!(event, Event::Governed { what: Governing::PolicyViolated, .. });
     assert_eq!(world.events.iter().filter(noted).count(), 1);
+}
+
+/// Somebody asks for it, and not a node by itself.
+fn of_somebody(command: Command) -> Command {
+    let actor = Actor::of(ActorKind::Token, "somebody");
+    Command::By { actor: Arc::new(actor), command: Box::new(command) }
+}
+
+fn of_node(command: Command) -> Command {
+    let actor = Actor::of(ActorKind::Node, "node");
+    Command::By { actor: Arc::new(actor), command: Box::new(command) }
+}
+
+/// A pool whose agents nodes start.
+fn pool_up_to(max: u32) -> Command {
+    let runtime = RuntimeSpec::Native(name("n"));
+    Command::PutPool { spec: PoolSpec { max, runtime, ..pool_spec("crowd") }.into() }
+}
+
+#[test]
+fn whoever_brings_agents_is_judged_at_the_door_and_nodes_are_not() {
+    let mut world = world();
+    world.ask(of_somebody(pool_up_to(2))).unwrap();
+    let mut few = policy("few", "agent.spawn", Effect::Deny);
+    few.rules[0].when = Some("agents > 3".into());
+    few.rules.push(rule("agent.spawn", Effect::Deny));
+    few.rules[1].when = Some("name == \"worker-9\"".into());
+    world.ask(put(few)).unwrap();
+    let refusal = world.ask(of_somebody(pool_up_to(4))).unwrap_err();
+    assert_eq!(refusal.code(), "policy_denied");
+    assert!(refusal.to_string().contains("agent.spawn is denied by policy few"), "{refusal}");
+    world.ask(of_somebody(pool_up_to(3))).unwrap();
+    let scale = |target| Command::ScalePool { pool: name("crowd"), target };
+    world.ask(of_somebody(scale(2))).unwrap();
+    // A pool that allowed more before the policy may become smaller, and a node does what follows.
+    world.ask(of_node(pool_up_to(9))).unwrap();
+    assert!(world.ask(of_somebody(scale(4))).is_err());
+    world.ask(of_node(scale(4))).unwrap();
+    world.ask(of_somebody(pool_up_to(5))).unwrap();
+    world.ask(of_somebody(scale(1))).unwrap();
+
+    let nine = || register(agent_spec(9, None, Host::External));
+    assert!(world.ask(of_somebody(nine())).is_err());
+    world.ask(of_node(nine())).unwrap();
+    world.ask(of_somebody(nine())).expect("it is there already");
+    world.ask(of_somebody(register(agent_spec(8, None, Host::External)))).unwrap();
+}
+
+#[test]
+fn agents_that_need_an_approval_are_refused_until_the_same_question_was_approved() {
+    let mut world = world();
+    world.ask(put(policy("careful", "agent.*", approval_by(&["ann"], 1)))).unwrap();
+    let ann = token_named(&mut world, 1, "ann");
+    let refusal = world.ask(of_somebody(pool_up_to(4))).unwrap_err();
+    assert!(refusal.to_string().contains("evaluate agent.spawn with the same attributes"), "{refusal}");
+    let attributes: Attributes =
+        [("pool".into(), Value::Text("crowd".into())), ("agents".into(), Value::Whole(4))]
+            .into_iter()
+            .collect();
+    let question = synod_domain::policy::Ask {
+        workspace: Some(name("default")),
+        agent: None,
+        attributes,
+        ..ask_for("agent.spawn", &[])
+    };
+    let id = ApprovalId::from_raw(77);
+    assert_eq!(ask(&mut world, 77, question).approval, Some((id, ApprovalStatus::Pending)));
+    assert!(world.ask(of_somebody(pool_up_to(4))).is_err());
+    world.ask(vote(id, ann, true)).unwrap();
+    world.ask(of_somebody(pool_up_to(4))).unwrap();
+    assert!(world.ask(of_somebody(pool_up_to(5))).is_err(), "that is another question");
 }

@@ -9,6 +9,8 @@ use synod_domain::autoscale::AutoscaleSpec;
 use synod_domain::command::Command;
 use synod_domain::event::{Event, Governing};
 use synod_domain::limits::Limits;
+use synod_domain::pause::Pausable;
+use synod_domain::policy::Effect;
 use synod_domain::refusal::Refusal;
 use synod_domain::renewal::RestartAfter;
 use synod_domain::reply::Reply;
@@ -17,6 +19,7 @@ use synod_domain::state::State;
 use synod_domain::task::{MailboxId, TaskSpec};
 use synod_domain::tending::PoolCommand;
 
+use super::governing;
 use super::histories::{Draw, config, histories};
 use super::world::{
     World, agent, agent_spec, complete, fail, millis, name, node, node_spec, pool_spec, register, spec,
@@ -190,6 +193,52 @@ fn load_counts_what_the_rule_asks_for() {
     assert_eq!((load.waiting, load.unfinished, load.busy, load.free), (2, 4, 1, 1));
     assert!(load.oldest.is_some());
     assert!(world.state.load_of(&name("q")).is_none());
+}
+
+#[test]
+fn work_that_policies_keep_from_agents_counts_when_the_next_agent_could_have_it_and_not_otherwise() {
+    let mut world = staffed(1..=1, 4);
+    let pool = name("p");
+    tend(&mut world, PoolCommand::SetAutoscale { pool: pool.clone(), spec: Some(AutoscaleSpec::default()) })
+        .unwrap();
+    let listed = |allowed: &[&str], blocked: &[&str]| {
+        let mut spec = governing::policy("trusted-only", "tool.none", Effect::Allow);
+        spec.agents.allowed = allowed.iter().map(|agent| name(agent)).collect();
+        spec.agents.blocked = blocked.iter().map(|agent| name(agent)).collect();
+        governing::put(spec)
+    };
+    for number in 1..=3 {
+        world.submit(work(number, "p"));
+    }
+    for (allowed, blocked, counts, helps) in [
+        (&[][..], &["worker-1"][..], (3, 3), "the pool grows for it"),
+        (&["worker-9"][..], &[][..], (0, 0), "the pool does not grow for it; change the policy"),
+        (&[][..], &["worker-1", "p-1"][..], (0, 0), "does not grow"),
+        // As it will be called.
+        (&["p-1"][..], &[][..], (3, 3), "the pool grows for it"),
+    ] {
+        world.ask(listed(allowed, blocked)).unwrap();
+        assert_eq!(world.claim(1, 1).len(), 0);
+        let load = world.state.load_of(&pool).unwrap();
+        assert_eq!((load.waiting, load.stranded, load.free), (counts.0, counts.1, 1), "{helps}");
+        let why = world.state.why(task(1)).unwrap().to_string();
+        assert!(why.contains(helps), "{why}");
+    }
+    // One that may have it is there and has its hands full: it is work that waits, and nobody's fault.
+    world.ask(register(AgentSpec { name: name("p-1"), ..member(2) })).unwrap();
+    world.ask(standing(2, Standing::Ready)).unwrap();
+    assert_eq!(world.claim(2, 1).len(), 1);
+    let load = world.state.load_of(&pool).unwrap();
+    assert_eq!((load.waiting, load.stranded), (0, 0), "the next one would be called otherwise");
+    let why = world.state.why(task(2)).unwrap().to_string();
+    assert!(why.contains("may have it and is not free"), "{why}");
+    // What stands still does not count, whoever may have it.
+    world.ask(listed(&[], &["worker-1"])).unwrap();
+    assert_eq!(world.claim(1, 1).len(), 0);
+    assert_eq!(world.state.load_of(&pool).unwrap().waiting, 2);
+    let what = Pausable::Pool(pool.clone());
+    world.ask(Command::Pause { what, reason: "moving".into() }).unwrap();
+    assert_eq!(world.state.load_of(&pool).unwrap().waiting, 0);
 }
 
 #[test]

@@ -51,6 +51,21 @@ fn a_budget_that_is_too_small_in_every_window_is_named_as_what_the_run_never_end
 }
 
 #[test]
+fn work_that_is_more_than_the_whole_budget_is_named_and_keeps_none_of_the_rest_waiting() {
+    let dear = "
+  - name: dear
+    pool: work
+    priority: critical
+    for_each: {list: [1, 2]}
+    estimate: {tokens: 4000}";
+    let text = fleet("budgets: {tokens: {limits: [{tokens: 2000, per: {opened: 20m}}]}}", dear);
+    let said = answer(&text, "dear.yaml", &ARGS);
+    assert_eq!((&said["verdict"], &said["ends"]["completed"]), (&"stuck".into(), &4.into()), "{said}");
+    let limits = said["limits"].to_string();
+    assert!(limits.contains("budget: `dear` waited") && limits.contains("2000 tokens in all"), "{limits}");
+}
+
+#[test]
 fn what_nobody_approves_ends_when_the_question_expires_and_what_a_policy_denies_is_refused_with_its_name() {
     let rule = "{action: task.submit, effect: require_approval, approvers: [ann], timeout: 20m}";
     let said = answer(&fleet(&format!("policies: {{ask: {{rules: [{rule}]}}}}"), ""), "ask.yaml", &ARGS);

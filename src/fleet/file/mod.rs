@@ -11,6 +11,7 @@ mod input;
 mod pool;
 mod simulation;
 mod task;
+mod telling;
 mod tending;
 
 use std::collections::BTreeMap;
@@ -30,6 +31,7 @@ pub(super) use input::Input;
 pub(super) use pool::{PoolShape, Restart, RuntimeKind, Spread};
 pub(super) use simulation::{BehaviourShape, DurationShape, SimulationShape, SpreadForm};
 pub(super) use task::{Retry, TaskShape};
+pub(super) use telling::{BreakerShape, WebhookShape};
 pub(super) use tending::{AssignmentShape, AutoscaleShape, RestartAfterShape, RolloutShape};
 
 /// A fleet file: agents and the work for them.
@@ -63,6 +65,14 @@ pub(super) struct FleetShape {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, ResourceShape>")]
     pub(super) resources: BTreeMap<Name, ResourceShape>,
+    /// When pools and entries of this file are left alone for a while: by `pool/NAME`, or by `type/NAME` for all tasks of
+    /// an entry's name.
+    #[serde(default)]
+    pub(super) breakers: BTreeMap<String, BreakerShape>,
+    /// Who is told of what happens, by name.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, WebhookShape>")]
+    pub(super) webhooks: BTreeMap<Name, WebhookShape>,
     /// The work. Entries begin in this order unless `after` says otherwise.
     #[schemars(length(min = 1))]
     pub(super) tasks: Vec<TaskShape>,

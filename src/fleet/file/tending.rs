@@ -34,6 +34,8 @@ pub(in super::super) struct AutoscaleShape {
 pub(in super::super) enum AssignmentShape {
     /// They wait for an agent.
     Queued,
+    /// They are refused unless an agent is free. A run hands the next one over when one is.
+    Immediate,
     /// They wait, and go to agents that hold work before they go to others.
     Consolidated,
     /// They go to another pool of the fleet while no agent of this one is free.

@@ -109,7 +109,7 @@ async fn put_breaker(
 ) -> Result<Json<api::Breaker>, Problem> {
     let node = context.node();
     let of = guarded(&of)?;
-    let spec = spec(&of, &wanted);
+    let spec = settled(&of, &wanted);
     once.propose(node, Command::Breaker(BreakerCommand::Put { spec: spec.into() })).await?;
     look(node, &of).map(Json)
 }
@@ -188,7 +188,12 @@ fn guarded(text: &str) -> Result<Guarded, Problem> {
     read::id("the breaker's name", text)
 }
 
-fn spec(of: &Guarded, wanted: &api::PutBreaker) -> BreakerSpec {
+/// Reads what the breaker of something shall be.
+pub(crate) fn breaker_of(of: &str, wanted: &api::PutBreaker) -> Result<BreakerSpec, Problem> {
+    Ok(settled(&guarded(of)?, wanted))
+}
+
+fn settled(of: &Guarded, wanted: &api::PutBreaker) -> BreakerSpec {
     let default = BreakerSpec::of(of.clone());
     let window = wanted.window.unwrap_or(default.window);
     let open_for = wanted.open_for_ms.map_or(default.open_for, Duration::from_millis);

@@ -8,20 +8,28 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use synod_domain::command::Command;
-use synod_domain::hook::{Hook, HookCommand, HookStatus};
+use synod_domain::hook::{Hook, HookCommand, HookRefusal, HookStatus};
 use synod_domain::id::{AgentId, HookId};
 use synod_domain::name::Name;
 use synod_domain::permission::Permission::{HooksRead, HooksWrite};
+use synod_domain::refusal::Refusal;
+use synod_domain::terms::{Estimate, Terms};
 use utoipa::OpenApi;
 
 use super::listing::{Everything, Listing, page};
 use super::problems::{Conflict, NotFound};
-use super::{examples, read, shown};
+use super::{LONG_POLL_MAX, examples, read, shown};
 use crate::api;
 use crate::http::extract::{Body, InPath, InQuery};
 use crate::http::sight::Sight;
-use crate::http::{Context, Needs, Once, Problem, Routes, Thing};
+use crate::http::{Caller, Context, Needs, Once, Problem, Routes, Thing};
 use crate::node::{NewHook, Node};
+
+/// How long a wait lasts that does not say.
+const WAIT_DEFAULT_MS: u64 = 30_000;
+
+/// How long an agent of a pool is waited for that shall do a new hook: nodes start one within seconds.
+const AGENT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The hooks' part of the document.
 #[derive(OpenApi)]
@@ -30,6 +38,7 @@ use crate::node::{NewHook, Node};
     list_hooks,
     pending_hooks,
     get_hook,
+    wait_hook,
     delete_hook,
     start_hook,
     complete_hook,
@@ -49,6 +58,7 @@ pub(super) fn routes() -> Routes {
         .get("/api/v1/hooks/pending", read.own(), pending_hooks)
         .post("/api/v1/hooks/import", write.freely(), import_hooks)
         .get("/api/v1/hooks/{id}", read.of(Thing::Hook), get_hook)
+        .get("/api/v1/hooks/{id}/wait", read.long().agreed().about(Thing::Hook), wait_hook)
         .delete("/api/v1/hooks/{id}", write.once().about(Thing::Hook), delete_hook)
         .post("/api/v1/hooks/{id}/start", write.once().about(Thing::Hook), start_hook)
         .post("/api/v1/hooks/{id}/complete", write.once().about(Thing::Hook), complete_hook)
@@ -79,13 +89,21 @@ async fn create_hook(
     Body(wanted): Body<api::NewHook>,
 ) -> Result<(StatusCode, Json<api::Hook>), Problem> {
     let node = context.node();
-    let agent: AgentId = read::id("agent_id", &wanted.agent_id)?;
+    let id = match wanted.id.as_deref() {
+        Some(id) => read::id("id", id)?,
+        // The same request names the same hook.
+        None => HookId::from_raw(once.request().raw()),
+    };
+    if let Ok(made) = node.hook(id) {
+        return Ok((StatusCode::CREATED, Json(shown::hook(node, &made).await?)));
+    }
+    let agent = taker(node, id, &wanted).await?;
     let work = wanted.work.text().as_bytes().to_vec();
     let mut new = NewHook::of_json(agent, PathBuf::from(&wanted.repository), work);
-    if let Some(branch) = wanted.branch {
+    if let Some(branch) = &wanted.branch {
         new = new.branch(branch);
     }
-    if let Some(base) = wanted.base {
+    if let Some(base) = &wanted.base {
         new = new.base(base);
     }
     if let Some(kind) = read::optional_name("type", wanted.kind.as_deref())? {
@@ -100,10 +118,43 @@ async fn create_hook(
     if let Some(millis) = wanted.stale_after_ms {
         new = new.stale_after(Duration::from_millis(millis));
     }
-    // The same request names the same hook.
-    let id = HookId::from_raw(once.request().raw());
+    if let Some(run) = wanted.run.as_deref() {
+        new = new.run(read::id("run", run)?);
+    }
+    if let Some(terms) = terms(&wanted)? {
+        new = new.terms(terms);
+    }
     let made = node.create_hook_as(once.request(), id, new).await?;
     Ok((StatusCode::CREATED, Json(shown::hook(node, &made).await?)))
+}
+
+/// Reads on which terms its tasks are given out, if it says something of that.
+fn terms(wanted: &api::NewHook) -> Result<Option<Terms>, Problem> {
+    let estimate = wanted.estimate.as_ref().map(|estimate| Estimate {
+        tokens: estimate.tokens,
+        cost_microusd: estimate.cost_microusd,
+        compute: Duration::from_millis(estimate.compute_ms),
+    });
+    let account = read::optional_name("account", wanted.account.as_deref())?;
+    let model = read::optional_name("model", wanted.model.as_deref())?;
+    let terms = Terms { estimate, account, model, ..Terms::default() };
+    Ok(Some(terms).filter(|terms| *terms != Terms::default()))
+}
+
+/// Returns who is to do a new hook.
+async fn taker(node: &Node, hook: HookId, wanted: &api::NewHook) -> Result<AgentId, Problem> {
+    let Some(pool) = &wanted.pool else { return read::id("agent_id", &wanted.agent_id) };
+    if !wanted.agent_id.is_empty() {
+        return Err(Problem::bad_request("pool", "name an agent or a pool, not both"));
+    }
+    let pool: Name = read::name("pool", pool)?;
+    if node.read(|state| state.pool(&pool).is_none()) {
+        return Err(Refusal::PoolUnknown(pool).into());
+    }
+    match tokio::time::timeout(AGENT_PATIENCE, node.agent_for_hook(&pool)).await {
+        Ok(agent) => Ok(agent?),
+        Err(_) => Err(Refusal::from(HookRefusal::Nobody(hook)).into()),
+    }
 }
 
 /// List hooks, latest first
@@ -158,6 +209,39 @@ async fn get_hook(
     _: InQuery<Everything>,
 ) -> Result<Json<api::Hook>, Problem> {
     show(context.node(), read::id("the hook's id", &id)?).await
+}
+
+/// Wait until a hook has ended
+///
+/// Answers with the hook as soon as it has completed or failed, or as it is when the time is over; look at its status. The
+/// end wakes the waiting request; nothing is polled.
+#[utoipa::path(
+    get,
+    path = "/api/v1/hooks/{id}/wait",
+    tag = "hooks",
+    params(("id" = String, Path, description = "The hook's id.", example = json!(examples::HOOK)), api::WaitQuery),
+    responses(
+        (status = 200, description = "The hook, ended or not.", body = api::Hook, example = json!(examples::hook())),
+        (status = 404, response = NotFound),
+    ),
+)]
+async fn wait_hook(
+    State(context): State<Context>,
+    caller: Caller,
+    InPath(id): InPath<String>,
+    InQuery(query): InQuery<api::WaitQuery>,
+) -> Result<Json<api::Hook>, Problem> {
+    let (node, id) = (context.node(), read::id("the hook's id", &id)?);
+    let wait = read::patience("timeout_ms", query.timeout_ms.unwrap_or(WAIT_DEFAULT_MS), LONG_POLL_MAX)?;
+    let ended = async {
+        tokio::select! {
+            biased;
+            ended = node.wait_for_hook(id, wait) => Ok(ended?),
+            () = context.stopping() => Ok(node.hook(id)?),
+        }
+    };
+    let ended = caller.while_valid(node, ended).await?;
+    Ok(Json(shown::hook(node, &ended).await?))
 }
 
 /// Remove a hook

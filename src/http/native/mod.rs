@@ -36,9 +36,11 @@ mod tokens;
 mod webhooks;
 mod workspaces;
 
+pub(crate) use breakers::breaker_of;
 pub(crate) use budgets::budget_of;
 pub(crate) use limits::limit_of;
 pub(crate) use policies::policy_of;
+pub(crate) use webhooks::{webhook_of, webhook_that_might_be};
 
 use std::time::Duration;
 

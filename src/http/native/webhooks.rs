@@ -23,7 +23,7 @@ use crate::api;
 use crate::http::extract::{Body, InPath, InQuery};
 use crate::http::{Caller, Context, Needs, Once, Problem, Routes};
 use crate::node::Node;
-use crate::webhooks::secret_text;
+use crate::webhooks::{Rules, secret_text};
 
 /// The webhooks' part of the document.
 #[derive(OpenApi)]
@@ -74,20 +74,8 @@ async fn make_webhook(
 ) -> Result<Response, Problem> {
     let node = context.node();
     check_may_listen(&caller)?;
-    let topics: Vec<&str> = match &wanted.topics[..] {
-        [] => TOPICS_DEFAULT.to_vec(),
-        some => some.iter().map(String::as_str).collect(),
-    };
-    let spec = WebhookSpec {
-        id: node.new_webhook_id(),
-        name: read::name("name", &wanted.name)?,
-        url: url(node, &wanted.url)?,
-        topics: topics.into_iter().map(Arc::from).collect(),
-        workspace: read::optional_name("workspace", wanted.workspace.as_deref())?,
-        enabled: wanted.enabled.unwrap_or(true),
-        retry: retry(wanted.retry.unwrap_or_default()),
-        owner: name_of(node, &caller).as_str().into(),
-    };
+    let owner = name_of(node, &caller);
+    let spec = webhook_of(node.new_webhook_id(), owner.as_str(), node.webhook_rules(), &wanted)?;
     let (id, secret) = (spec.id, node.new_webhook_secret());
     let command = WebhookCommand::Put { spec: Arc::new(spec), secret: secret.clone() };
     node.propose(Command::Webhook(command)).await?;
@@ -167,7 +155,7 @@ async fn change_webhook(
         spec.name = read::name("name", name)?;
     }
     if let Some(wanted) = &wanted.url {
-        spec.url = url(node, wanted)?;
+        spec.url = url(node.webhook_rules(), wanted)?;
     }
     if let Some(topics) = wanted.topics {
         spec.topics = topics.into_iter().map(Arc::from).collect();
@@ -335,9 +323,38 @@ fn webhook_id(text: &str) -> Result<WebhookId, Problem> {
     read::id("the webhook's id", text)
 }
 
+/// Reads what a webhook of somebody shall be, on a node with such rules.
+pub(crate) fn webhook_of(
+    id: WebhookId,
+    owner: &str,
+    rules: &Rules,
+    wanted: &api::NewWebhook,
+) -> Result<WebhookSpec, Problem> {
+    let topics: Vec<&str> = match &wanted.topics[..] {
+        [] => TOPICS_DEFAULT.to_vec(),
+        some => some.iter().map(String::as_str).collect(),
+    };
+    Ok(WebhookSpec {
+        id,
+        name: read::name("name", &wanted.name)?,
+        url: url(rules, &wanted.url)?,
+        topics: topics.into_iter().map(Arc::from).collect(),
+        workspace: read::optional_name("workspace", wanted.workspace.as_deref())?,
+        enabled: wanted.enabled.unwrap_or(true),
+        retry: retry(wanted.retry.unwrap_or_default()),
+        owner: owner.into(),
+    })
+}
+
+/// Reads what a webhook would be on a node that lets messages go anywhere.
+pub(crate) fn webhook_that_might_be(wanted: &api::NewWebhook) -> Result<WebhookSpec, Problem> {
+    let allow = ["0.0.0.0/0", "::/0"].into_iter().filter_map(|network| network.parse().ok()).collect();
+    webhook_of(WebhookId::from_raw(0), "", &Rules { allow, plain_http: true }, wanted)
+}
+
 /// Reads where messages go. What this node knows of it is said at once; the one that leads looks again at every try.
-fn url(node: &Node, text: &str) -> Result<Arc<str>, Problem> {
-    let read = node.webhook_rules().check(text).map_err(|why| Problem::bad_request("url", why))?;
+fn url(rules: &Rules, text: &str) -> Result<Arc<str>, Problem> {
+    let read = rules.check(text).map_err(|why| Problem::bad_request("url", why))?;
     Ok(read.as_str().into())
 }
 

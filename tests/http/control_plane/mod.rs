@@ -9,6 +9,7 @@ mod regions;
 mod shape;
 mod stream;
 mod tasks;
+mod violations;
 
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -334,7 +334,9 @@ impl Matrix {
                 let fill = |of: &Tenant| {
                     let (before, rest) = path.split_once('{').expect("a parameter");
                     let after = rest.split_once('}').map_or("", |(_, after)| after);
-                    format!("{before}{}{after}", name(of))
+                    // What has not ended is not waited for.
+                    let query = if after.ends_with("/wait") { "?timeout_ms=0" } else { "" };
+                    format!("{before}{}{after}{query}", name(of))
                 };
                 let theirs = self.ask_twice(method, fill, |_| example.clone()).await;
                 if *method == Method::GET {
@@ -436,5 +438,54 @@ async fn what_is_of_no_workspace_is_the_default_ones() {
     let open = red.send(&api, Method::POST, "/api/v1/tasks", Some(&new)).await.json();
     let claimed = api.claim("shared", 9).await;
     assert!(claimed.iter().any(|lease| lease["task"]["id"] == open["task_id"]), "{claimed:#?}");
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_of_the_default_workspace_claims_for_its_own_agents_alone() {
+    let (api, red, _) = two_tenants().await;
+    api.agent("shared", &[]).await;
+    let new = json!({ "name": "ci", "kind": "admin", "workspace": "default" });
+    let made = api.post("/api/v1/tokens", &new).await.json();
+    let secret = made["secret"].as_str().unwrap().to_owned();
+    let default = Tenant { secret, marks: std::collections::BTreeMap::new() };
+    let post = async |path: &str, body: Value| default.send(&api, Method::POST, path, Some(&body)).await;
+    let open = red.send(&api, Method::POST, "/api/v1/tasks", Some(&json!({ "type": "work" }))).await.json();
+    let task = open["task_id"].as_str().unwrap().to_owned();
+    // The shared agent is seen, and would be given red's work: it is for operators to claim for.
+    let claim = json!({ "agent_id": "shared", "max": 9 });
+    post("/api/v1/tasks/claim", claim).await.assert_problem(403, "workspace_bound");
+    for plane in ["/api/control-plane", "/api/v1/control-plane"] {
+        let claim = json!({ "agent_id": "shared", "block_ms": 0 });
+        let refused = post(&format!("{plane}/tasks/claim"), claim).await;
+        assert_eq!(refused.status.as_u16(), 403, "{refused:#?}");
+    }
+    let claimed = api.claim("shared", 9).await;
+    assert_eq!(claimed.len(), 1, "nobody took it: {claimed:#?}");
+    assert_eq!((&claimed[0]["task"]["id"], &claimed[0]["attempt"]), (&json!(task), &json!(1)));
+    for (verb, said) in [
+        ("start", json!({ "attempt": 1 })),
+        ("heartbeat", json!({ "attempt": 1 })),
+        ("progress", json!({ "attempt": 1 })),
+        ("release", json!({ "attempt": 1 })),
+        ("fail", json!({ "attempt": 1, "reason": "mine", "retryable": false })),
+        ("complete", json!({ "attempt": 1 })),
+    ] {
+        post(&format!("/api/v1/tasks/{task}/{verb}"), said).await.assert_problem(404, "task_unknown");
+    }
+    let items = json!({ "items": [{ "task_id": task, "attempt": 1 }] });
+    let ended = post("/api/v1/tasks/complete", items).await.json();
+    assert_eq!(ended["items"][0]["problem"]["code"], "task_unknown", "{ended}");
+    // What it claims with an agent of its own it also completes.
+    let made = post("/api/v1/agents", json!({ "name": "default/own", "concurrency": 3 })).await;
+    assert_eq!(made.status.as_u16(), 201, "{made:#?}");
+    let new = json!({ "type": "work", "agent": "default/own" });
+    let own = post("/api/v1/tasks", new).await.json()["task_id"].clone();
+    let claimed = post("/api/v1/tasks/claim", json!({ "agent_id": "default/own", "max": 9 })).await.json();
+    assert_eq!(claimed["tasks"].as_array().map(Vec::len), Some(1), "{claimed}");
+    assert_eq!(claimed["tasks"][0]["task"]["id"], own);
+    let path = format!("/api/v1/tasks/{}/complete", own.as_str().unwrap());
+    let ended = post(&path, json!({ "attempt": 1 })).await;
+    assert_eq!(ended.status.as_u16(), 200, "{ended:#?}");
     api.stop().await;
 }

@@ -3,6 +3,7 @@
 mod ended;
 mod matrix;
 mod roles;
+mod streams;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -61,6 +62,11 @@ impl Tenant {
     /// Returns what of this tenant stands in a text.
     pub(crate) fn found_in(&self, text: &str) -> Option<&str> {
         self.marks.values().map(String::as_str).find(|mark| text.contains(mark))
+    }
+
+    /// Somebody who is bound to nothing.
+    pub(crate) fn of_operator(api: &Api) -> Self {
+        Self { secret: api.admin.expose().to_owned(), marks: BTreeMap::new() }
     }
 
     /// Nobody: names and ids that are as good as others and name nothing.

@@ -32,7 +32,7 @@ impl State {
             BudgetCommand::Remove { budget } => self.remove_budget(step, budget),
             BudgetCommand::Reset { budget, .. } => self.reset_budget(step, budget),
             BudgetCommand::Override { budget, raise } => self.override_budget(step, budget, raise),
-            BudgetCommand::Configure { settings } => self.configure_budgets(settings),
+            BudgetCommand::Configure { settings } => self.configure_budgets(step, settings),
             BudgetCommand::Record { agent, workspace, account, model, report } => {
                 self.record_usage(step, *agent, (workspace, account.as_ref(), model.as_ref()), report)
             }
@@ -77,6 +77,7 @@ impl State {
         self.budgets.insert(budget);
         self.touch_budget(BudgetKey::Common);
         self.govern_budget(step, Governing::BudgetPut, &spec.name, &spec.to_string());
+        self.call_beyond(step, &spec.name);
         self.review_budget(step, &spec.name, true);
         Ok(Reply::Done)
     }
@@ -89,6 +90,7 @@ impl State {
         self.rearm_budget(name);
         // Whoever waits for it need not wait any more.
         self.let_go(step, &ParkedOn::Budget(name.clone()), usize::MAX);
+        self.let_go(step, &ParkedOn::Beyond(name.clone()), usize::MAX);
         Ok(Reply::Done)
     }
 
@@ -118,14 +120,16 @@ impl State {
             budget.raise = wanted;
         }
         self.govern_budget(step, Governing::BudgetRaised, name, &detail);
+        self.call_beyond(step, name);
         self.review_budget(step, name, true);
         Ok(Reply::Done)
     }
 
-    fn configure_budgets(&mut self, settings: &BudgetSettings) -> Answer {
+    fn configure_budgets(&mut self, step: &mut Step, settings: &BudgetSettings) -> Answer {
         let estimate = Amount { requests: settings.estimate.requests.max(1), ..settings.estimate }.bounded();
         self.budgets.common.settings = BudgetSettings { estimate, ..settings.clone() };
         self.touch_budget(BudgetKey::Common);
+        self.call_cheaper(step, None);
         Ok(Reply::Done)
     }
 
@@ -138,7 +142,11 @@ impl State {
         let scope = self.budgets.all.get(name).map(|budget| &budget.spec.scope);
         let (workspace, agent) = match scope {
             Some(Scope::Workspace(workspace)) => (Some(workspace.clone()), None),
-            Some(Scope::Agent(agent)) => (None, Some(*agent)),
+            Some(Scope::Pool(pool)) => (Some(self.workspace_of_pool(pool)), None),
+            Some(Scope::Agent(agent)) => {
+                let known = self.agents.get(agent);
+                (known.map(|known| self.workspace_of_agent(&known.spec)), Some(*agent))
+            }
             _ => (None, None),
         };
         let (subject, detail) = (name.as_str().into(), detail.into());

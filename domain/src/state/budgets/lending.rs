@@ -36,19 +36,32 @@ impl State {
             return Gate::Open;
         }
         let asked = self.estimate(task);
-        let lacking = covering.iter().filter_map(|name| {
-            let budget = self.budgets.all.get(name)?;
-            Some((&budget.spec.scope, budget.covers(&asked, step.now).err()?))
-        });
-        let Some((scope, short)) = lacking.into_iter().next() else { return Gate::Open };
-        if scope.is_of_claimant() && !is_only_for(&task.spec.mailbox, scope) {
+        let budgets = || covering.iter().filter_map(|name| self.budgets.all.get(name));
+        // First what no time helps: it has to keep neither its claimant nor those behind it waiting.
+        let beyond = budgets().find_map(|budget| Some((budget, budget.beyond(&asked, step.now)?)));
+        let lacking = || budgets().find_map(|budget| Some((budget, budget.covers(&asked, step.now).err()?)));
+        let Some((budget, short)) = beyond.or_else(lacking) else { return Gate::Open };
+        let scope = &budget.spec.scope;
+        let is_anothers = scope.is_of_claimant() && !is_only_for(&task.spec.mailbox, scope);
+        if is_anothers && !short.is_beyond() {
             return Gate::NotThisClaimant(short.budget);
         }
         let fails = self.terms(task.spec.id).is_some_and(|terms| terms.over_budget == OverBudget::Fail);
-        if fails {
+        if fails && !is_anothers {
             return Gate::End(Outcome::Failed { reason: short.to_string().into() });
         }
-        Gate::Shut(ParkedOn::Budget(short.budget))
+        Gate::Shut(match short.is_beyond() {
+            true => ParkedOn::Beyond(short.budget),
+            false => ParkedOn::Budget(short.budget),
+        })
+    }
+
+    /// Tells whether no budget that covers a task in the hands of an agent is less, as a whole, than what it asks for.
+    pub(in crate::state) fn could_afford(&self, task: &Task, agent: &Agent) -> bool {
+        let asked = self.estimate(task);
+        let covering = self.covering(task, agent);
+        let mut budgets = covering.iter().filter_map(|name| self.budgets.all.get(name));
+        budgets.all(|budget| budget.beyond(&asked, self.meta.now).is_none())
     }
 
     /// Returns what an attempt of a task is expected to use: as its terms say, as its kind does by experience, or as is
@@ -187,7 +200,7 @@ impl State {
         match &report {
             Some(report) => {
                 entry.add_report(&Report { requests: 0, ..*report });
-                self.learn(closed.task, &used);
+                self.learn(step, closed.task, &used);
             }
             None => {
                 entry.tokens_assumed = used.tokens;

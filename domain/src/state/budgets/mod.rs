@@ -120,13 +120,14 @@ impl State {
     /// Returns whose spending a task in the hands of an agent is.
     fn scopes_of(&self, task: &Task, agent: &Agent) -> impl Iterator<Item = Scope> {
         let spec = &task.spec;
-        let fleet = spec.run.and_then(|run| self.runs.get(&run)).map(|run| Scope::Fleet(run.fleet.clone()));
+        let run = self.run_of(task);
+        let fleet = run.and_then(|run| self.runs.get(&run)).map(|run| Scope::Fleet(run.fleet.clone()));
         let account = self.terms(spec.id).and_then(|terms| terms.account.clone()).map(Scope::Account);
         let account = account.filter(|_| !mutant(Mutant::ForgetTheAccount));
         let of_task = [
             Some(Scope::Global),
             Some(Scope::Workspace(spec.workspace.clone())),
-            spec.run.map(Scope::Run),
+            run.map(Scope::Run),
             fleet,
             account,
         ];

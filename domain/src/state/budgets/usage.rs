@@ -80,7 +80,7 @@ impl State {
     }
 
     /// Learns what a task of this kind used.
-    pub(super) fn learn(&mut self, task: &Task, used: &Amount) {
+    pub(super) fn learn(&mut self, step: &mut Step, task: &Task, used: &Amount) {
         let (workspace, kind) = (task.spec.workspace.clone(), task.spec.kind.clone());
         let averages = &mut self.budgets.averages;
         let key = (workspace.clone(), kind.clone());
@@ -88,6 +88,7 @@ impl State {
             return;
         }
         averages.entry(key).or_default().learn(used);
+        self.call_cheaper(step, Some((&workspace, &kind)));
         self.touch_budget(BudgetKey::Average(workspace, kind));
     }
 

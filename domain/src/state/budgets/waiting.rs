@@ -5,9 +5,14 @@
 //! its mailbox because nobody can do it; so that it does not keep the room from those behind it, more are let go a little
 //! later while there is room ([`AGAIN`]).
 //!
+//! What asks for more than a budget is as a whole stands apart ([`ParkedOn::Beyond`]): nothing that comes free helps it, and
+//! it would stand in the way of those that it helps. It is looked at again when the budget may be more than it was, or it
+//! may be expected to use less.
+//!
 //! Budgets of agents and pools hold back who claims and not what is claimed. One that had too little for the next task
 //! *withholds*: its agents are given nothing until something comes free, so that nobody asks in vain again and again.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::agent::Agent;
@@ -20,14 +25,16 @@ use crate::id::TaskId;
 use crate::name::Name;
 use crate::parking::ParkedOn;
 use crate::state::budgets::scopes_of_agent;
+use crate::state::parking::Place;
 use crate::state::wakes::Wake;
 use crate::state::{State, Step};
+use crate::task::Task;
 use crate::terms::OverBudget;
 use crate::time::Timestamp;
 use crate::why::Why;
 
-/// How many of those that wait are looked at when something comes free. Behind so many that ask for more than there is,
-/// others are not seen before the window turns.
+/// How many of those that wait are looked at when something comes free. Behind so many that ask for more than is left,
+/// others are not seen before more comes free or the window turns.
 const LOOKED_AT: usize = 256;
 
 /// How long those that were let go have the room to themselves. Longer keeps others waiting behind what nobody takes;
@@ -75,6 +82,43 @@ impl State {
         self.rearm_budget(name);
     }
 
+    /// Lets go what was more than a budget as a whole, and is not any more: the budget is another one. O(those that it
+    /// was too small for).
+    pub(super) fn call_beyond(&mut self, step: &mut Step, name: &Name) {
+        let on = ParkedOn::Beyond(name.clone());
+        let waiting = self.parked.of(&on);
+        let fits = |id: &TaskId| {
+            let task = self.tasks.get(id);
+            task.is_some_and(|task| self.beyond_budget(task, name).is_none())
+        };
+        let called: Vec<TaskId> = waiting.filter(fits).collect();
+        for id in called {
+            self.unpark(step, id);
+        }
+    }
+
+    /// Lets go what was more than a budget as a whole by what work of its kind was expected to use, and is not any more;
+    /// of one kind, or of all. O(sorts of it) and those that go.
+    pub(super) fn call_cheaper(&mut self, step: &mut Step, kind: Option<(&Name, &Name)>) {
+        let fits = |places: &&BTreeSet<Place>| {
+            let first = places.first().and_then(|(_, _, _, id)| self.tasks.get(id));
+            first.is_some_and(|task| match task.parking().map(|parking| &parking.on) {
+                Some(ParkedOn::Beyond(budget)) => self.beyond_budget(task, budget).is_none(),
+                _ => false,
+            })
+        };
+        let sorts = self.barred.unestimated(kind).filter(fits);
+        let called: Vec<TaskId> = sorts.flatten().map(|(_, _, _, id)| *id).collect();
+        for id in called {
+            self.unpark(step, id);
+        }
+    }
+
+    /// Says what a task asks for that is more than a budget is as a whole.
+    pub(in crate::state) fn beyond_budget(&self, task: &Task, name: &Name) -> Option<Short> {
+        self.budgets.all.get(name)?.beyond(&self.estimate(task), self.meta.now)
+    }
+
     /// Notes that a budget of claimants had too little for the next task of one of them.
     pub(in crate::state) fn withhold(&mut self, name: &Name) {
         if let Some(budget) = self.budgets.all.get_mut(name) {
@@ -104,14 +148,17 @@ impl State {
     fn call_budget(&mut self, step: &mut Step, name: &Name) {
         let on = ParkedOn::Budget(name.clone());
         let Some(budget) = self.budgets.all.get(name) else { return };
-        let mut called = Vec::new();
+        let (mut called, mut beyond) = (Vec::new(), Vec::new());
         let mut more = false;
         if self.parked_on(&on) > 0 && budget.covers(&Amount::default(), step.now).is_ok() {
             let mut together = Amount::default();
             for id in self.parked.of(&on).take(LOOKED_AT) {
                 let Some(task) = self.tasks.get(&id) else { continue };
                 let asked = self.estimate(task);
-                if budget.covers(&asked, step.now).is_err() {
+                if let Err(short) = budget.covers(&asked, step.now) {
+                    if short.is_beyond() {
+                        beyond.push(id);
+                    }
                     continue;
                 }
                 together = together.plus(&asked);
@@ -121,11 +168,15 @@ impl State {
                 }
                 called.push(id);
             }
-            more |= called.len() == LOOKED_AT;
+            // Those that it has become too small for make place to look at others.
+            more |= called.len() == LOOKED_AT || !beyond.is_empty();
         }
         let again = more.then(|| step.now.after(AGAIN));
         if let Some(budget) = self.budgets.all.get_mut(name) {
             budget.again = again;
+        }
+        for id in beyond {
+            self.park_elsewhere(step, id, ParkedOn::Beyond(name.clone()));
         }
         for id in called {
             self.unpark(step, id);

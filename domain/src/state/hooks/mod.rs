@@ -11,11 +11,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use crate::hook::Hook;
-use crate::id::{AgentId, HookId, NodeId, TaskId};
+use crate::hook::{Hook, HookTerms};
+use crate::id::{AgentId, HookId, NodeId, RunId, TaskId};
 use crate::name::Name;
 use crate::state::State;
 use crate::state::wakes::Wake;
+use crate::task::Task;
 use crate::time::Timestamp;
 
 /// Where a branch is: node, repository, name.
@@ -33,6 +34,8 @@ pub(super) struct Hooks {
     branches: BTreeMap<Branch, HookId>,
     /// Those that have ended, the longest ago first.
     ended: BTreeSet<(Timestamp, HookId)>,
+    /// The terms of those that have some of their own.
+    terms: BTreeMap<HookId, Arc<HookTerms>>,
 }
 
 impl Hooks {
@@ -42,6 +45,18 @@ impl Hooks {
 
     pub(super) fn ids(&self) -> impl Iterator<Item = HookId> {
         self.all.keys().copied()
+    }
+
+    pub(super) fn terms(&self, hook: HookId) -> Option<&Arc<HookTerms>> {
+        self.terms.get(&hook)
+    }
+
+    pub(super) fn with_terms(&self) -> impl Iterator<Item = HookId> {
+        self.terms.keys().copied()
+    }
+
+    pub(super) fn restore_terms(&mut self, hook: HookId, terms: Arc<HookTerms>) {
+        self.terms.insert(hook, terms);
     }
 
     /// Keeps a hook as it stands from here on.
@@ -110,6 +125,11 @@ impl State {
         self.hooks.get(hook)
     }
 
+    /// Returns the terms of a hook that has some of its own.
+    pub fn hook_terms(&self, hook: HookId) -> Option<&Arc<HookTerms>> {
+        self.hooks.terms(hook)
+    }
+
     /// Walks the hooks in order of id.
     pub fn hooks(&self) -> impl Iterator<Item = &Arc<Hook>> {
         self.hooks.all.values()
@@ -131,6 +151,16 @@ impl State {
     pub fn hook_of_task(&self, task: TaskId) -> Option<&Arc<Hook>> {
         let (first, last) = HookId::range_of(task);
         self.hooks.all.range(first..=last).map(|(_, hook)| hook).find(|hook| hook.task() == task)
+    }
+
+    /// Returns the run whose spending a task is: its own, or that of the hook whose work it does.
+    pub(super) fn run_of(&self, task: &Task) -> Option<RunId> {
+        let of_hook = || {
+            // Mostly no hook has terms.
+            let id = Some(task.spec.id).filter(|_| !self.hooks.terms.is_empty())?;
+            self.hooks.terms(self.hook_of_task(id)?.spec.id)?.run
+        };
+        task.spec.run.or_else(of_hook)
     }
 
     /// Sets when every hook is looked at again, after a restore.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::agent::{Agent, Standing};
 use crate::event::{Event, Governing};
 use crate::hook::{
-    HOOKS_MAX, Hook, HookCommand, HookRefusal, HookSpec, HookState, HookStatus, PATH_BYTES_MAX, RETRIES_MAX,
-    STALE_AFTER_MIN,
+    HOOKS_MAX, Hook, HookCommand, HookRefusal, HookSpec, HookState, HookStatus, HookTerms, PATH_BYTES_MAX,
+    RETRIES_MAX, STALE_AFTER_MIN,
 };
 use crate::id::{AgentId, HookId};
 use crate::name::Name;
@@ -21,7 +21,8 @@ impl State {
     /// Everything that may be asked about hooks.
     pub(in crate::state) fn judge_hook(&mut self, step: &mut Step, command: &HookCommand) -> Answer {
         match command {
-            HookCommand::Create { spec } => self.create_hook(step, spec),
+            HookCommand::Create { spec } => self.create_hook(step, spec, None),
+            HookCommand::CreateWith { spec, terms } => self.create_hook(step, spec, Some(terms)),
             HookCommand::Start { hook, attempt } => self.start_hook(step, *hook, *attempt),
             HookCommand::Touch { hook, attempt } => self.touch_hook(step, *hook, *attempt),
             HookCommand::Complete { hook, attempt, result } => {
@@ -37,10 +38,21 @@ impl State {
         }
     }
 
-    fn create_hook(&mut self, step: &mut Step, spec: &Arc<HookSpec>) -> Answer {
+    fn create_hook(
+        &mut self,
+        step: &mut Step,
+        spec: &Arc<HookSpec>,
+        terms: Option<&Arc<HookTerms>>,
+    ) -> Answer {
         check_spec(spec)?;
         if self.hooks.get(spec.id).is_some() {
             return Err(HookRefusal::Exists(spec.id).into());
+        }
+        if let Some(terms) = terms {
+            self.check_run(terms.run)?;
+            if let Some(terms) = &terms.terms {
+                self.check_resources(terms)?;
+            }
         }
         self.check_new_hook(spec)?;
         let agent = self.agents.get(&spec.agent).ok_or(Refusal::AgentUnknown(spec.agent))?;
@@ -59,6 +71,10 @@ impl State {
             updated_at: step.now,
         };
         check_taker(&hook, agent)?;
+        if let Some(terms) = terms {
+            self.hooks.terms.insert(spec.id, terms.clone());
+            self.changes.touch(RowKey::HookTerms(spec.id));
+        }
         self.keep_hook(step, Governing::HookCreated, hook);
         Ok(Reply::Done)
     }
@@ -206,6 +222,9 @@ impl State {
     pub(super) fn forget_hook(&mut self, step: &mut Step, id: HookId) {
         let Some(hook) = self.hooks.take(id) else { return };
         self.changes.touch(RowKey::Hook(id));
+        if self.hooks.terms.remove(&id).is_some() {
+            self.changes.touch(RowKey::HookTerms(id));
+        }
         self.rearm_hook(id);
         tell(step, Governing::HookRemoved, &hook, "its record in the repository stays");
     }

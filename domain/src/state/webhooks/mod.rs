@@ -14,6 +14,7 @@ use std::sync::Arc;
 use crate::event::{Event, Governing};
 use crate::id::WebhookId;
 use crate::mutants::{Mutant, mutant};
+use crate::name::Name;
 use crate::refusal::{Bound, Refusal};
 use crate::reply::{Answer, Reply};
 use crate::row::RowKey;
@@ -214,11 +215,13 @@ impl State {
             if mutant(Mutant::NoteOneEvent) && step.events.first() != Some(event) {
                 break;
             }
+            let whose = self.workspace_of_event(event);
             for id in self.webhooks.who_wants(topic).iter() {
-                if !self.webhook(*id).is_some_and(|webhook| webhook.spec.covers(event)) {
+                if !self.webhook(*id).is_some_and(|webhook| webhook.spec.covers(whose.as_deref())) {
                     continue;
                 }
-                let message = message.get_or_insert_with(|| Arc::new(message_of(event, topic, step.now)));
+                let message = message
+                    .get_or_insert_with(|| Arc::new(message_of(event, whose.as_deref(), topic, step.now)));
                 if self.note_for_webhook(step.now, *id, message.clone()) {
                     overflowed.push(*id);
                 }
@@ -256,7 +259,7 @@ impl State {
     }
 }
 
-fn message_of(event: &Event, topic: &'static str, at: Timestamp) -> Message {
+fn message_of(event: &Event, whose: Option<&Name>, topic: &'static str, at: Timestamp) -> Message {
     let subject = match event {
         Event::Governed { subject, .. } => Some(subject.clone()),
         Event::RunStarted { run, .. } | Event::RunEnded { run } => Some(run.to_string().into()),
@@ -270,5 +273,5 @@ fn message_of(event: &Event, topic: &'static str, at: Timestamp) -> Message {
             task.or_else(agent).or_else(node).or_else(token).or_else(pool).map(Arc::from)
         }
     };
-    Message { at, topic: topic.into(), subject, workspace: event.workspace().cloned(), data: data_of(event) }
+    Message { at, topic: topic.into(), subject, workspace: whose.cloned(), data: data_of(event) }
 }

@@ -234,7 +234,9 @@ fn ledger(state: &State, budget: &Budget) -> Ledger {
         overrun: all.overrun.saturating_add(sums.overrun),
     });
     let Sums { settled, reserved, overrun } = all;
-    let waiting = state.parked_on(&ParkedOn::Budget(budget.spec.name.clone()));
+    let name = &budget.spec.name;
+    let waiting =
+        state.parked_on(&ParkedOn::Budget(name.clone())) + state.parked_on(&ParkedOn::Beyond(name.clone()));
     Ledger { budget: budget.spec.name.clone(), settled, reserved, overrun, waiting }
 }
 

@@ -61,8 +61,8 @@ impl Frames {
                 self.names.insert(*agent, name.to_string());
                 vec![("agent_registered", self.registered(*agent))]
             }
-            Event::AgentChanged { agent, status, reason } => self.changed(*agent, *status, reason),
-            Event::AgentRemoved { agent } => {
+            Event::AgentChanged { agent, status, reason, .. } => self.changed(*agent, *status, reason),
+            Event::AgentRemoved { agent, .. } => {
                 let name = self.name(*agent);
                 self.names.remove(agent);
                 vec![("agent_unregistered", json!({ "agent_id": name, "reason": "unregistered" }))]

@@ -15,7 +15,6 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use synod_actors::events::{Heard, Subscription};
-use synod_domain::event::Event;
 use tokio::time::{Instant, timeout};
 
 use crate::http::StreamPermit;
@@ -141,13 +140,15 @@ async fn talk(
 }
 
 fn texts(context: &Context, caller: &Caller, frames: &mut Frames, heard: Heard) -> Result<Vec<String>, Over> {
-    let is_shown = |event: &&Event| caller.workspace().is_none_or(|own| event.workspace() == Some(own));
     match heard {
         Heard::Happening(happening) => Ok(happening
             .events
             .iter()
-            .filter(is_shown)
-            .flat_map(|event| frames.of(happening.at, event))
+            .enumerate()
+            .filter(|(slot, _)| {
+                caller.workspace().is_none_or(|own| happening.workspace_of(*slot) == Some(own))
+            })
+            .flat_map(|(_, event)| frames.of(happening.at, event))
             .collect()),
         Heard::Missed(missed) => {
             let message = format!("{missed} happenings were missed; read agents and tasks afresh");

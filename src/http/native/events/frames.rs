@@ -69,8 +69,8 @@ impl Frames {
             let frames: Vec<Frame> = told
                 .iter()
                 .filter_map(|one| Some((one, one.event()?)))
-                .filter(|(_, event)| self.wanted.meets(event))
-                .map(|(one, event)| Frame::Event(shown::event(one.place, one.at, event)))
+                .filter(|(one, event)| self.wanted.meets(event, one.workspace()))
+                .map(|(one, event)| Frame::Event(shown::event(one.place, one.at, event, one.workspace())))
                 .collect();
             if !frames.is_empty() {
                 return Some(frames);

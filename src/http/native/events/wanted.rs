@@ -33,9 +33,10 @@ impl Wanted {
         })
     }
 
-    pub(super) fn meets(&self, event: &Event) -> bool {
+    /// Tells whether an event is wanted that is of a workspace, if of any.
+    pub(super) fn meets(&self, event: &Event, whose: Option<&Name>) -> bool {
         self.kinds.as_ref().is_none_or(|kinds| kinds.contains(event.kind()))
-            && self.workspace.as_ref().is_none_or(|workspace| event.workspace() == Some(workspace))
+            && self.workspace.as_ref().is_none_or(|workspace| whose == Some(workspace))
             && self.resources.as_ref().is_none_or(|wanted| about(event).any(|one| wanted.contains(&one)))
     }
 }

@@ -117,7 +117,9 @@ fn line(budget: &Budget, line: &Line, now: Timestamp) -> api::BudgetLine {
 }
 
 fn waiting(state: &State, budget: &Budget) -> u64 {
-    state.parked_on(&ParkedOn::Budget(budget.spec.name.clone())) as u64
+    let name = &budget.spec.name;
+    (state.parked_on(&ParkedOn::Budget(name.clone())) + state.parked_on(&ParkedOn::Beyond(name.clone())))
+        as u64
 }
 
 const fn measure(measure: amount::Measure) -> api::Measure {

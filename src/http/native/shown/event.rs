@@ -2,14 +2,15 @@
 
 use serde_json::Value;
 use synod_domain::event::Event;
+use synod_domain::name::Name;
 use synod_domain::time::Timestamp;
 
 use super::time;
 use crate::api;
 use crate::node::feed::Place;
 
-/// Shows an event.
-pub(crate) fn event(place: Place, at: Timestamp, event: &Event) -> api::Event {
+/// Shows an event that is of a workspace, if of any.
+pub(crate) fn event(place: Place, at: Timestamp, event: &Event, whose: Option<&Name>) -> api::Event {
     let mut data = serde_json::to_value(event).unwrap_or_default();
     if let Value::Object(fields) = &mut data {
         // It stands beside the data.
@@ -19,7 +20,7 @@ pub(crate) fn event(place: Place, at: Timestamp, event: &Event) -> api::Event {
         id: place.to_string(),
         at: time(at),
         kind: event.kind().to_owned(),
-        workspace: event.workspace().map(ToString::to_string),
+        workspace: whose.map(ToString::to_string),
         data: api::Json::of(&data).unwrap_or_default(),
     }
 }
