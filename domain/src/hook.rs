@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::{Agent, Host, Standing};
 use crate::id::{AgentId, HookId, NodeId, RunId, TaskId};
+use crate::mutants::{Mutant, mutant};
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::terms::Terms;
@@ -238,7 +239,8 @@ impl Hook {
             HookState::Pending if served => None,
             HookState::Pending | HookState::Active => {
                 let since = agent.map_or(Timestamp::ZERO, |agent| agent.since);
-                Some(self.heard_at.max(since).after(self.spec.stale_after))
+                let hurry = if mutant(Mutant::HurryThePatrol) { 2 } else { 1 };
+                Some(self.heard_at.max(since).after(self.spec.stale_after / hurry))
             }
             HookState::Completed { .. } | HookState::Failed { .. } | HookState::Abandoned { .. } => None,
         }

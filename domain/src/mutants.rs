@@ -119,6 +119,12 @@ mutants! {
     PassTheMost = "pass-the-most",
     /// A rollout whose agents are all where they shall be is never over.
     LeaveItUnfinished = "leave-it-unfinished",
+    /// Whoever writes to a hook is believed, whatever its attempt.
+    ForgetTheFence = "forget-the-fence",
+    /// A hook that begins anew keeps its attempt.
+    KeepTheAttempt = "keep-the-attempt",
+    /// A hook is given up for half of the silence that it may have.
+    HurryThePatrol = "hurry-the-patrol",
 }
 
 /// Says why no bug can be chosen.

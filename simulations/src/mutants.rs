@@ -45,7 +45,7 @@ impl Seeded {
 }
 
 /// All of them.
-pub const ALL: [Seeded; 43] = [
+pub const ALL: [Seeded; 46] = [
     Seeded {
         mutant: Mutant::AcknowledgeBeforeSync,
         breaks: "what was acknowledged is gone after a crash",
@@ -260,6 +260,21 @@ pub const ALL: [Seeded; 43] = [
         mutant: Mutant::LeaveItUnfinished,
         breaks: "a rollout never ends",
         notices: Notices::Alone("tending holds"),
+    },
+    Seeded {
+        mutant: Mutant::ForgetTheFence,
+        breaks: "an agent that lost a hook goes on writing to it",
+        notices: Notices::Alone("hooks hold"),
+    },
+    Seeded {
+        mutant: Mutant::KeepTheAttempt,
+        breaks: "two agents have a hook under one attempt",
+        notices: Notices::Alone("hooks hold"),
+    },
+    Seeded {
+        mutant: Mutant::HurryThePatrol,
+        breaks: "a hook is taken from an agent that was not silent for long",
+        notices: Notices::Alone("hooks hold"),
     },
 ];
 

@@ -28,7 +28,9 @@ use synod_domain::state::State;
 use synod_domain::task::{MailboxId, TaskSpec};
 
 use super::histories::{Draw, config, histories};
-use super::world::{self, World, agent, agent_spec, name, node, pool_spec, register, run, standing};
+use super::world::{
+    self, World, agent, agent_spec, name, node, node_spec, pool_spec, register, run, standing,
+};
 
 /// How long the hooks of these tests may be silent.
 const STALE: u64 = 300_000;
@@ -451,11 +453,11 @@ fn a_hook_found_in_a_repository_begins_anew_under_the_next_attempt_unless_it_has
 #[test]
 fn a_hook_of_a_node_that_is_no_member_goes_on_at_another() {
     let mut world = world();
-    world.join(super::world::node_spec(1));
+    world.join(node_spec(1));
     world.ask(standing(1, Standing::Ready)).unwrap();
     world.ask(create(spec(1, 1))).unwrap();
     let lost = hook(&world, 1);
-    world.join(super::world::node_spec(2));
+    world.join(node_spec(2));
     world.ask(Command::RemoveNode { node: node(1), reason: "its hall burnt".into() }).unwrap();
     let moved = HookSpec { node: node(2), repository: "/srv/copy".into(), ..HookSpec::clone(&lost.spec) };
     world.ask(adopt(Hook { spec: Arc::new(moved), attempt: 0, ..lost })).unwrap();

@@ -155,7 +155,7 @@ impl Pools {
                 self.members.extend(planned.map(|pool| (*agent, pool.to_string())));
                 self.changed(*agent, false);
             }
-            Event::AgentRemoved { agent } => self.changed(*agent, false),
+            Event::AgentRemoved { agent, .. } => self.changed(*agent, false),
             Event::AgentChanged { agent, status, .. } => self.stands(*agent, *status),
             Event::PoolChanged { pool, target } => {
                 let Some(size) = self.plan.pools.get(pool.as_str()) else { return Ok(()) };
@@ -243,7 +243,10 @@ mod tests {
     use super::*;
 
     fn changes(index: u64, status: AgentStatus) -> Fact {
-        happened(index, Event::AgentChanged { agent: agent(9), status, reason: "".into() })
+        happened(
+            index,
+            Event::AgentChanged { agent: agent(9), workspace: Name::default(), status, reason: "".into() },
+        )
     }
 
     fn renews(index: u64) -> Fact {

@@ -9,6 +9,7 @@ use crate::hook::{
     RETRIES_MAX, STALE_AFTER_MIN,
 };
 use crate::id::{AgentId, HookId};
+use crate::mutants::{Mutant, mutant};
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::refusal::{Bound, Refusal};
@@ -196,7 +197,9 @@ impl State {
             hook.last_error = Some(reason.clone());
         }
         hook.state = HookState::Pending;
-        hook.attempt = hook.attempt.saturating_add(1);
+        if !mutant(Mutant::KeepTheAttempt) {
+            hook.attempt = hook.attempt.saturating_add(1);
+        }
         hook.heard_at = step.now;
         self.keep_hook(step, what, hook);
     }
@@ -232,7 +235,7 @@ impl State {
     /// Returns a hook for whoever writes under an attempt, if it is the present one.
     fn present(&self, id: HookId, attempt: u32) -> Result<Hook, Refusal> {
         let hook = self.unfinished_hook(id)?;
-        if hook.attempt != attempt {
+        if hook.attempt != attempt && !mutant(Mutant::ForgetTheFence) {
             return Err(HookRefusal::Fenced { hook: id, attempt, present: hook.attempt }.into());
         }
         Ok(hook)
