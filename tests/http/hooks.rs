@@ -140,7 +140,8 @@ async fn a_hook_is_made_once_under_its_id_and_whoever_waits_for_its_end_is_answe
     let place = format!("/api/v1/hooks/{id}");
     let at_once = api.get(&format!("{place}/wait?timeout_ms=0")).await.json();
     assert_eq!(at_once["status"], "PENDING", "as it stands when the time is over");
-    let waits = api.get(&format!("{place}/wait?timeout_ms=60000"));
+    let wait = format!("{place}/wait?timeout_ms=60000");
+    let waits = api.get(&wait);
     let ends = async {
         let complete = json!({ "attempt": 1, "result": 7 });
         assert_eq!(api.post(&format!("{place}/complete"), &complete).await.status.as_u16(), 200);
