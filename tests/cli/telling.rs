@@ -73,7 +73,7 @@ async fn breakers_and_webhooks_of_a_fleet_file_are_put_on_the_server_and_work_wa
         (&json!("told/on-call"), &json!(["breaker_opened", "budget_*"]))
     );
     assert_eq!(secret(&fleet), first);
-    let pool = client.ask(&["pool", "show", "told/shell"]).await["item"].clone();
+    let pool = client.ask(&["pool", "get", "told/shell"]).await["item"].clone();
     assert_eq!(pool["assignment"]["kind"], "immediate", "{pool}");
     assert_eq!(fleet.lines("seen").len(), 14);
 }
