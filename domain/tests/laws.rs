@@ -37,6 +37,7 @@ mod laws {
     mod apart;
     mod arriving;
     mod audit;
+    mod beyond;
     mod breakers;
     mod budgets;
     mod cost;

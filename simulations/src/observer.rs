@@ -260,7 +260,7 @@ async fn look_last(machine: &Arc<Machine>, node: &Arc<Node>) {
 }
 
 /// Returns every task that anybody ever heard of.
-fn known(machine: &Machine, node: &Node) -> BTreeSet<TaskId> {
+pub(crate) fn known(machine: &Machine, node: &Node) -> BTreeSet<TaskId> {
     let mut known = BTreeSet::new();
     machine.history.look(0, |record| known.extend(named(&record.fact)));
     known.extend(node.read(|state| state.tasks().map(|task| task.spec.id).collect::<Vec<_>>()));

@@ -27,7 +27,7 @@ use super::world::{
     World, agent, agent_spec, at, fail, millis, name, node, pool_spec, register, spec, standing, task,
 };
 
-const MINUTE: u64 = 60_000;
+pub(super) const MINUTE: u64 = 60_000;
 
 proptest! {
     #![proptest_config(config(400))]
@@ -151,7 +151,7 @@ fn budget(called: &str, scope: Scope, most: u64, window: Window) -> Arc<BudgetSp
     Arc::new(BudgetSpec { name: name(called), scope, limits, enforcement, warn_percent: 80, note: None })
 }
 
-fn put(world: &mut World, called: &str, scope: Scope, most: u64, window: Window) {
+pub(super) fn put(world: &mut World, called: &str, scope: Scope, most: u64, window: Window) {
     world.ask(Command::Budget(BudgetCommand::Put { spec: budget(called, scope, most, window) })).unwrap();
 }
 
@@ -169,11 +169,11 @@ fn terms(tokens: u64, over_budget: OverBudget) -> Terms {
     Terms { estimate: Some(Estimate { tokens, ..Estimate::default() }), over_budget, ..Terms::default() }
 }
 
-fn on_terms(number: u128, tokens: u64, over_budget: OverBudget) -> Command {
+pub(super) fn on_terms(number: u128, tokens: u64, over_budget: OverBudget) -> Command {
     Command::SubmitWith { spec: Arc::new(spec(number)), terms: Arc::new(terms(tokens, over_budget)) }
 }
 
-fn finish(number: u128, attempt: u32, tokens: u64) -> Command {
+pub(super) fn finish(number: u128, attempt: u32, tokens: u64) -> Command {
     let usage = Usage { tokens_in: tokens, ..Usage::default() };
     Command::Complete { task: task(number), attempt, result: Payload::default(), usage }
 }
@@ -195,7 +195,7 @@ fn told(world: &World) -> Vec<(Governing, String)> {
 }
 
 /// A world at a full minute with agent 1, which has two slots.
-fn world() -> World {
+pub(super) fn world() -> World {
     let mut world = World::new(Limits::default());
     world.pass(MINUTE - world.now % MINUTE);
     world
@@ -593,74 +593,4 @@ fn a_task_for_a_pool_without_budget_waits_parked_and_its_agents_do_other_work() 
     assert!(
         matches!(world.task(1).parking(), Some(parking) if parking.at == Timestamp::from_millis(world.now))
     );
-}
-
-#[test]
-fn a_task_that_no_budget_of_that_size_ever_has_enough_for_waits_and_keeps_nobody_else_waiting() {
-    let mut world = world();
-    put(&mut world, "b", Scope::Workspace(name("default")), 2000, Window::Opened { length_ms: 20 * MINUTE });
-    // More of them than are looked at when something comes free.
-    for number in 1..=300 {
-        world.ask(on_terms(number, 4000, OverBudget::Wait)).unwrap();
-    }
-    for number in 301..=304 {
-        world.ask(on_terms(number, 1000, OverBudget::Wait)).unwrap();
-    }
-    assert_eq!(world.claim(1, 2), [(task(301), 1), (task(302), 1)]);
-    assert_eq!(world.claim(1, 2), []);
-    world.ask(finish(301, 1, 1000)).unwrap();
-    world.ask(finish(302, 1, 1000)).unwrap();
-    assert_eq!(world.claim(1, 2), []);
-    let why = world.state.why(task(1)).unwrap();
-    assert_eq!(why.code(), "held_back");
-    for part in ["budget b has 2000 tokens in all", "4000 tokens are asked for"] {
-        assert!(why.to_string().contains(part), "{part:?} is not in {why}");
-    }
-    world.pass(20 * MINUTE);
-    assert_eq!(world.claim(1, 2), [(task(303), 1), (task(304), 1)]);
-    world.ask(finish(303, 1, 0)).unwrap();
-    world.ask(finish(304, 1, 0)).unwrap();
-    assert_eq!(world.claim(1, 2), []);
-    put(&mut world, "b", Scope::Workspace(name("default")), 4000, Window::Opened { length_ms: 20 * MINUTE });
-    assert_eq!(world.claim(1, 2), []);
-    world.pass(20 * MINUTE);
-    assert_eq!(world.claim(1, 2), [(task(1), 1)]);
-}
-
-#[test]
-fn what_is_more_than_the_budget_of_an_agent_is_kept_for_another_and_the_agent_does_the_rest() {
-    let mut world = world();
-    world.ready_agent(2);
-    put(&mut world, "b", Scope::Agent(agent(1)), 100, Window::Whole);
-    world.ask(on_terms(1, 101, OverBudget::Fail)).unwrap();
-    world.ask(on_terms(2, 60, OverBudget::Wait)).unwrap();
-    assert_eq!(world.claim(1, 1), [(task(2), 1)]);
-    assert!(world.state.barred_for(world.state.agent(agent(1)).unwrap(), None).is_empty());
-    assert!(!world.state.has_work_for(agent(1), None) && world.state.has_work_for(agent(2), None));
-    let rows = world.state.rows().into_iter().map(|(_, row)| row);
-    world.state = State::restore(rows).unwrap();
-    assert!(!world.state.has_work_for(agent(1), None) && world.state.has_work_for(agent(2), None));
-    assert_eq!(world.claim(2, 2), [(task(1), 1)]);
-}
-
-#[test]
-fn what_was_too_dear_goes_when_the_budget_is_raised_or_its_kind_is_seen_to_use_less() {
-    let mut world = world();
-    let settings =
-        BudgetSettings { estimate: Amount { tokens: 500, ..Amount::default() }, ..Default::default() };
-    let configure =
-        |settings: &BudgetSettings| Command::Budget(BudgetCommand::Configure { settings: settings.clone() });
-    world.ask(configure(&settings)).unwrap();
-    put(&mut world, "b", Scope::Workspace(name("default")), 400, Window::Whole);
-    for number in 1..=2 {
-        world.ask(Command::Submit { spec: Arc::new(spec(number)) }).unwrap();
-        assert_eq!(world.claim(1, 1), []);
-    }
-    let raise = Raise { percent: 25, until: at(world.now + MINUTE), reason: "today".into() };
-    world.ask(Command::Budget(BudgetCommand::Override { budget: name("b"), raise })).unwrap();
-    assert_eq!(world.claim(1, 2), [(task(1), 1)]);
-    world.pass(MINUTE);
-    // What it used is what the other one is expected to use.
-    world.ask(finish(1, 1, 10)).unwrap();
-    assert_eq!(world.claim(1, 1), [(task(2), 1)]);
 }

@@ -20,6 +20,7 @@ use super::seats::Seat;
 use super::stage::{Finish, Stage};
 use super::watch;
 use crate::machine::Machine;
+use crate::observer::known;
 use crate::shared::Phase;
 
 /// The pause before a part that somebody left is taken, and before a run is continued that could not go on.
@@ -86,7 +87,7 @@ async fn coordinate(seat: Seat, node: Arc<Node>, machine: Arc<Machine>, stage: A
             () = sleep(watch.pause()) => {
                 watch.look(&node, &machine, &stage);
                 if watch::is_still(&machine, &stage) {
-                    stage.finish(&machine, Finish::Stuck(unfinished(&node)));
+                    stage.finish(&machine, Finish::Stuck(all(&node, &machine)));
                     break;
                 }
             }
@@ -130,8 +131,9 @@ async fn once(node: &Node, stage: &Stage, ears: &mut Ears) -> Result<Outcome, Er
     run.drive(node, ears).await
 }
 
-fn unfinished(node: &Node) -> Vec<Arc<Task>> {
-    node.read(|state| state.tasks().cloned().collect())
+/// Returns all tasks, those too that have ended and are not in the state any more.
+fn all(node: &Node, machine: &Machine) -> Vec<Arc<Task>> {
+    known(machine, node).into_iter().filter_map(|task| node.task(task).ok()).collect()
 }
 
 /// Hears how the run goes.
