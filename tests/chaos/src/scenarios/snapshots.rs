@@ -6,6 +6,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use super::{Ended, Order, Stage, ended};
@@ -16,7 +17,7 @@ use crate::workload::Load;
 /// How long a node may take until it answers again, or to be sent a snapshot.
 const BACK_WITHIN: Duration = Duration::from_secs(60);
 
-/// How long a node is away: some hundred entries, with several snapshots among them.
+/// How long a node is away: some hundred entries.
 const AWAY: Duration = Duration::from_secs(6);
 
 /// What a node says in its log when it has taken over a snapshot of another.
@@ -78,6 +79,7 @@ async fn away_and_back(stage: &mut Stage, node: usize, wanted: u64) -> Result<Op
     stage.injected("kill -9", Some(node));
     stage.cluster.nodes[node].kill().await;
     sleep(AWAY).await;
+    purge(stage).await?;
     let before = stage.cluster.nodes[node].said(INSTALLED);
     stage.cluster.nodes[node].start(None)?;
     let hit = stop_in_a_snapshot(&stage.cluster.nodes[node], wanted, before).await?;
@@ -97,6 +99,15 @@ async fn away_and_back(stage: &mut Stage, node: usize, wanted: u64) -> Result<Op
     }
     sleep(Duration::from_secs(2)).await;
     Ok(hit)
+}
+
+/// Lets the leader forget how it came to where it is. By itself it waits with that for a member that has just been sent a
+/// snapshot, and may need what follows.
+async fn purge(stage: &Stage) -> Result<(), String> {
+    let leader = stage.cluster.leader(BACK_WITHIN).await?;
+    let made =
+        stage.cluster.link(leader).post("/api/v1/cluster/snapshot", &json!({}), None, BACK_WITHIN).await;
+    made.success().map(drop).ok_or_else(|| format!("node {leader} makes no snapshot: {made:?}"))
 }
 
 /// Waits until so much of a snapshot has come to a node and stops its process there. Returns how much has, or `None` if
