@@ -57,7 +57,7 @@ pub(super) async fn run(mut office: Office) {
     }
     while office.looks_again().await {
         for hook in office.node.read(|state| to_end(state, &office)) {
-            end(&office, &hook).await;
+            end(&mut office, &hook).await;
         }
     }
 }
@@ -207,13 +207,14 @@ fn is_left(state: &State, hook: &Hook) -> bool {
     state.nodes().next().is_some() && !state.node(hook.spec.node).is_some_and(is_up)
 }
 
-/// Ends a hook as its agent would; one that is abandoned goes on first, if its agent is back, or goes to another.
-async fn end(office: &Office, hook: &Hook) {
+/// Ends a hook as its agent would; one that is abandoned goes on first, if its agent is back, or goes to another. Where no other
+/// is either, as on a node that left and came back, somebody says in the end that it goes on.
+async fn end(office: &mut Office, hook: &Hook) {
     let serves = office.node.read(|state| {
         is_left(state, hook) || state.agent(hook.agent).is_some_and(|agent| agent.standing == Standing::Ready)
     });
     let what = match hook.status() {
-        HookStatus::Abandoned if serves => Say::Start,
+        HookStatus::Abandoned if serves || office.stream.happens(30) => Say::Start,
         HookStatus::Abandoned => Say::Reassign,
         _ => Say::Complete,
     };
